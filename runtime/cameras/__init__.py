@@ -1,0 +1,80 @@
+"""Cameras: things that lend frames. One file per kind, imported only when its URI is opened."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, runtime_checkable
+from urllib.parse import urlsplit
+
+from runtime.frames import Aim, Frame, Layout, Losses
+from runtime.tasks import Box
+from wire.troubles import Refused
+
+KINDS = {
+    "synthetic": "runtime.cameras.synthetic",
+    "file": "runtime.cameras.recording",
+    "v4l2": "runtime.cameras.v4l2",
+}
+
+
+class Ended(Exception):
+    """A recording has no more frames. A live camera never says this."""
+
+
+class Camera(Protocol):
+    """Lends the newest frame. All methods are called from one thread."""
+
+    layout: Layout  # of the next frame as far as is known; a frame's own layout is what counts
+    losses: Losses
+    absent: str | None  # why no frames can come now (unplugged), or None; read() keeps reopening
+    aim: Aim | None  # set by the loop before start() and at each swap; a hint for decoders
+
+    def start(self) -> None:
+        """Begin to capture. Raises Unavailable if the camera is not there or busy, Refused if it
+        cannot do what the URI asks."""
+
+    def read(self, timeout: float) -> Frame | None:
+        """The newest frame, or None if none came within `timeout` seconds. Older ones are given
+        back and counted in `losses.skipped`. Raises Ended at the end of a recording."""
+
+    def stop(self) -> None:
+        """End capture and free all memory. Every frame must be home. May be called twice."""
+
+
+@runtime_checkable
+class Truthful(Protocol):
+    """A camera that knows what it shows: tests and accuracy figures use this."""
+
+    def truth(self, seq: int) -> tuple[Box, ...]:
+        """What frame `seq` really showed, in source pixels. Kept for the newest 1,024 frames."""
+
+
+@contextmanager
+def open_camera(uri: str, aim: Aim | None = None) -> Iterator[Camera]:
+    """A started camera, stopped at the end of the `with`.
+
+    `synthetic://640x480@30?digits=1`, `file://PATH?pace=&loop=`,
+    `v4l2:///dev/video0?size=1280x720&fps=30&format=YUYV`.
+    Raises Refused for a URI that cannot be meant, Unavailable for a camera that is not there.
+    """
+    camera = make_camera(uri)
+    camera.aim = aim
+    try:
+        camera.start()
+        yield camera
+    finally:
+        camera.stop()
+
+
+def make_camera(uri: str) -> Camera:
+    """The camera that a URI names, not yet started."""
+    kind = urlsplit(uri).scheme
+    if kind not in KINDS:
+        raise Refused(
+            f"{uri!r} names no camera: use one of "
+            "synthetic://640x480@30, file://PATH, v4l2:///dev/video0"
+        )
+    camera: Camera = importlib.import_module(KINDS[kind]).make(uri)
+    return camera

@@ -1,0 +1,47 @@
+"""The front door: names a command, imports its room only then, and says troubles in one line."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from wire.troubles import exit_code
+
+VERSION = "0.1.0"
+
+COMMANDS = {
+    "run": ("runtime.commands.run", "run a model on a camera and show what it finds"),
+    "bench": ("runtime.commands.bench", "measure the loop against the bare engine, in one run"),
+    "doctor": ("runtime.commands.doctor", "which cameras and engines work here, and if not, why"),
+    "cameras": ("runtime.commands.cameras", "list the cameras of this machine and what they offer"),
+    "model": ("runtime.commands.model", "show a model: manifest, tensors, golden check"),
+}
+
+
+def usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items()]
+    return "\n".join(
+        ["usage: vedette COMMAND [options]   (vedette COMMAND --help says more)", "", *lines]
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. 0: done. 1: something is not there or failed. 2: the request is wrong."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if words else 2
+    if words[0] in ("-V", "--version"):
+        print(f"vedette {VERSION}")
+        return 0
+    if words[0] not in COMMANDS:
+        print(f"vedette: there is no command {words[0]!r}\n{usage()}", file=sys.stderr)
+        return 2
+    command = importlib.import_module(COMMANDS[words[0]][0])
+    return exit_code(command.main, words[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

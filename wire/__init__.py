@@ -1,0 +1,1 @@
+"""Everything one process says to another. A leaf: imports nothing of ours."""
