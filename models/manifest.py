@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+import tomli_w
 from msgspec import Meta, Struct
 
+from models.complaints import (
+    FLAT_NAME_PATTERN,
+    NAME_PATTERN,
+    VERSION_PATTERN,
+    refusal,
+    schema_refusal,
+    syntax_refusal,
+)
+from models.consistency import contradictions
+from wire.durable import write_durably
 from wire.troubles import Refused
 
 if sys.version_info >= (3, 11):
@@ -17,13 +29,22 @@ else:
     import tomli as tomllib
 
 FILE_NAME = "manifest.toml"
+LARGEST = 64 * 1024  # bytes
+LONGEST_LINE = 1000  # characters: a key of thousands of parts takes a TOML parser seconds
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-Version = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-FlatName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
+Version = Annotated[str, Meta(pattern=VERSION_PATTERN)]
+FlatName = Annotated[str, Meta(pattern=FLAT_NAME_PATTERN)]
+TensorName = Annotated[str, Meta(max_length=256)]
 Side = Annotated[int, Meta(ge=1, le=8192)]
+Dimension = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Count = Annotated[int, Meta(ge=1, le=100_000)]
 Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+DType = Literal[
+    "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64",
+    "float16", "float32", "float64",
+]  # fmt: skip
 
 
 class Input(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -40,8 +61,8 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     colour: Literal["rgb", "bgr", "grey"]
     layout: Literal["NHWC", "NCHW"]
     dtype: Literal["uint8", "int8", "float32"]
-    mean: tuple[float, ...] = (0.0,)
-    std: tuple[Positive, ...] = (1.0,)
+    mean: Annotated[tuple[float, ...], Meta(max_length=3)] = (0.0,)
+    std: Annotated[tuple[Positive, ...], Meta(max_length=3)] = (1.0,)
     scale: Positive | None = None
     zero_point: int | None = None
     fit: Literal["letterbox", "stretch", "crop"] = "letterbox"
@@ -56,10 +77,10 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 class Output(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One output tensor, as the model file has it."""
 
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    scale: float | None = None
+    name: TensorName
+    shape: Annotated[tuple[Dimension, ...], Meta(max_length=8)]
+    dtype: DType
+    scale: Positive | None = None
     zero_point: int | None = None
 
 
@@ -71,10 +92,10 @@ class Decoding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """
 
     head: Literal["probabilities", "logits", "ssd", "fcos", "none"] = "none"
-    top_k: Annotated[int, Meta(ge=1)] = 5
+    top_k: Count = 5
     min_score: Share = 0.0
     max_overlap: Share = 0.5
-    max_boxes: Annotated[int, Meta(ge=1)] = 100
+    max_boxes: Count = 100
 
 
 class Golden(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -106,38 +127,94 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     format: Literal["tflite", "onnx"]
     file: FlatName
     input: Input
-    outputs: tuple[Output, ...] = ()
+    outputs: Annotated[tuple[Output, ...], Meta(max_length=64)] = ()
     decoding: Decoding = Decoding()
     labels: FlatName | None = None
-    golden: tuple[Golden, ...] = ()
-    boards: tuple[Name, ...] = ()
+    golden: Annotated[tuple[Golden, ...], Meta(max_length=64)] = ()
+    boards: Annotated[tuple[Name, ...], Meta(max_length=64)] = ()
     limits: Limits = Limits()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Every file that belongs to the model: the manifest first, the others sorted by name."""
+        named = {self.file} | {name for one in self.golden for name in (one.picture, one.answer)}
+        if self.labels is not None:
+            named.add(self.labels)
+        return (FILE_NAME, *sorted(named))
 
 
 def parse(text: str, where: str) -> Manifest:
     """Read a manifest. Raises Refused with file, line and key of what is wrong in it."""
+    _check_size(text, where)
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise Refused(f"{where}: not valid TOML: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise syntax_refusal(where, error) from None
     try:
-        return msgspec.convert(tables, Manifest)
+        manifest = msgspec.convert(tables, Manifest)
     except msgspec.ValidationError as error:
-        raise Refused(f"{where}: {error}") from None
+        raise schema_refusal(where, text, tables, Manifest, error) from None
+    for path, what in contradictions(manifest):
+        raise refusal(where, text, path, what)
+    return manifest
 
 
 def load(folder: Path) -> Manifest:
-    """The manifest of a model folder."""
+    """The manifest of a model folder. Raises Refused."""
     path = folder / FILE_NAME
     try:
-        return parse(path.read_text(encoding="utf-8"), str(path))
+        with open(path, "rb") as file:
+            content = file.read(LARGEST + 1)
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}: a model folder needs a {FILE_NAME}") from None
-    except UnicodeDecodeError:
-        raise Refused(f"{path}: not UTF-8 text") from None
+    return from_bytes(content, str(path))
+
+
+def from_bytes(content: bytes, where: str) -> Manifest:
+    """Read a manifest as it lies in a file or a bundle. Raises Refused."""
+    try:
+        return parse(content.decode("utf-8"), where)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise Refused(f"{where}:{line}: not UTF-8 text") from None
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a model folder durably. Raises Refused if it contradicts itself."""
+    write_durably(folder / FILE_NAME, as_text(manifest).encode("utf-8"))
+
+
+def as_text(manifest: Manifest) -> str:
+    """The manifest as TOML, defaults left out, in the order of the fields.
+
+    Raises Refused for a manifest that `parse` would not give back as it is.
+    """
+    text = _on_one_line(tomli_w.dumps(as_tables(manifest)))
+    if parse(text, FILE_NAME) != manifest:
+        raise Refused(f"{FILE_NAME}: cannot be written so that it reads back the same")
+    return text
 
 
 def as_tables(manifest: Manifest) -> dict[str, Any]:
     """The manifest as plain tables, defaults left out: what a TOML writer takes."""
     tables: dict[str, Any] = msgspec.to_builtins(manifest)
     return tables
+
+
+def _check_size(text: str, where: str) -> None:
+    if len(text) > LARGEST:
+        raise Refused(f"{where}: larger than {LARGEST // 1024} KiB: this is no manifest")
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > LONGEST_LINE:
+            raise Refused(f"{where}:{number}: longer than {LONGEST_LINE} characters: break it up")
+
+
+def _on_one_line(text: str) -> str:
+    """Short arrays of plain values on one line each; tomli_w gives every element its own."""
+    return re.sub(r"(?m)(?<= = )\[\n(?:    [^{\n]*,\n){1,16}\](?=$)", _joined, text)
+
+
+def _joined(array: re.Match[str]) -> str:
+    values = [line.strip().rstrip(",") for line in array[0].splitlines()[1:-1]]
+    line = f"[{', '.join(values)}]"
+    return line if len(line) <= 80 else array[0]

@@ -1,0 +1,128 @@
+"""What a manifest may not say: values that are fine alone and wrong together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from models.toml_lines import KeyPath
+
+if TYPE_CHECKING:
+    from models.manifest import Input, Manifest, Output
+
+HEADS = {"classify": ("probabilities", "logits"), "detect": ("ssd", "fcos"), "raw": ("none",)}
+OUTPUT_COUNTS = {"probabilities": 1, "logits": 1, "ssd": 4}
+PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
+
+Contradiction = tuple[KeyPath, str]  # which key to change, and why
+
+
+def contradictions(manifest: Manifest) -> Iterator[Contradiction]:
+    """Everything that is wrong in a manifest whose every value is possible by itself."""
+    yield from _numbers(manifest)
+    yield from _input(manifest.input)
+    yield from _outputs(manifest)
+    yield from _decoding(manifest)
+    yield from _endings(manifest)
+    yield from _names(manifest)
+
+
+def _numbers(manifest: Manifest) -> Iterator[Contradiction]:
+    """TOML has inf and nan, and no use of ours has."""
+    eats = manifest.input
+    numbers: list[tuple[KeyPath, float | None]] = [
+        *((("input", "mean", i), value) for i, value in enumerate(eats.mean)),
+        *((("input", "std", i), value) for i, value in enumerate(eats.std)),
+        (("input", "scale"), eats.scale),
+        *((("outputs", i, "scale"), one.scale) for i, one in enumerate(manifest.outputs)),
+        (("limits", "p95_ms"), manifest.limits.p95_ms),
+        (("limits", "memory_mb"), manifest.limits.memory_mb),
+    ]
+    for path, value in numbers:
+        if value is not None and not math.isfinite(value):
+            yield path, f"{value} is not a number that can be used here"
+
+
+def _input(eats: Input) -> Iterator[Contradiction]:
+    for key, values in (("mean", eats.mean), ("std", eats.std)):
+        if len(values) not in (1, eats.channels):
+            allowed = "1" if eats.channels == 1 else f"1 or {eats.channels}"
+            yield (
+                ("input", key),
+                f"{len(values)} values; {eats.colour} pictures take {allowed}",
+            )
+    yield from _quantisation(("input",), eats)
+
+
+def _quantisation(path: KeyPath, tensor: Input | Output) -> Iterator[Contradiction]:
+    """real = (stored - zero_point) * scale, for integers only and with both values."""
+    if (tensor.scale is None) != (tensor.zero_point is None):
+        given, missing = (
+            ("zero_point", "scale") if tensor.scale is None else ("scale", "zero_point")
+        )
+        yield (*path, given), f"needs {missing} beside it: give both, or none"
+    elif tensor.scale is not None and tensor.dtype.startswith(("float", "bool")):
+        yield (
+            (*path, "scale"),
+            f"a {tensor.dtype} tensor is not quantised: remove scale and zero_point",
+        )
+    elif tensor.zero_point is not None:
+        bits = int(tensor.dtype.lstrip("uint"))
+        least = 0 if tensor.dtype.startswith("u") else -(2 ** (bits - 1))
+        most = least + 2**bits - 1
+        if not least <= tensor.zero_point <= most:
+            yield (
+                (*path, "zero_point"),
+                f"out of range: {tensor.dtype} holds {least} to {most}",
+            )
+
+
+def _outputs(manifest: Manifest) -> Iterator[Contradiction]:
+    for index, output in enumerate(manifest.outputs):
+        yield from _quantisation(("outputs", index), output)
+    count = OUTPUT_COUNTS.get(manifest.decoding.head)
+    if manifest.outputs and count not in (None, len(manifest.outputs)):
+        yield (
+            ("outputs",),
+            f"{len(manifest.outputs)} outputs, but head {manifest.decoding.head!r} reads {count}",
+        )
+
+
+def _decoding(manifest: Manifest) -> Iterator[Contradiction]:
+    heads = HEADS[manifest.task]
+    head = manifest.decoding.head
+    if head not in heads:
+        yield (
+            ("decoding", "head"),
+            f"{head!r} does not fit task {manifest.task!r}: use {' or '.join(heads)}",
+        )
+
+
+def _endings(manifest: Manifest) -> Iterator[Contradiction]:
+    wanted: list[tuple[KeyPath, str, tuple[str, ...]]] = [
+        (("file",), manifest.file, (f".{manifest.format}",))
+    ]
+    if manifest.labels is not None:
+        wanted.append((("labels",), manifest.labels, (".txt",)))
+    for index, golden in enumerate(manifest.golden):
+        wanted.append((("golden", index, "picture"), golden.picture, PICTURES))
+        wanted.append((("golden", index, "answer"), golden.answer, (".json",)))
+    for path, name, endings in wanted:
+        if not name.lower().endswith(endings):
+            yield path, f"{name!r} should end with {' or '.join(endings)}"
+
+
+def _names(manifest: Manifest) -> Iterator[Contradiction]:
+    """No two files may meet in one name, not even on a disk that ignores case."""
+    named: list[tuple[KeyPath, str]] = [(("file",), manifest.file)]
+    if manifest.labels is not None:
+        named.append((("labels",), manifest.labels))
+    for index, golden in enumerate(manifest.golden):
+        named.append((("golden", index, "picture"), golden.picture))
+        named.append((("golden", index, "answer"), golden.answer))
+    seen = {"manifest.toml"}
+    for path, name in named:
+        if name.lower() in seen:
+            yield path, f"{name!r} is named twice: every file needs a name of its own"
+        seen.add(name.lower())
