@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from wire.troubles import Refused
+from wire.troubles import Refused, Unavailable
 
 Tensor = npt.NDArray[Any]
 
@@ -58,10 +57,14 @@ class EngineOptions:
     """How to run a model. threads: None means cores - 1, at least 1.
 
     accelerators: LiteRT delegates (library names) or ONNX Runtime providers, best first.
+    takes, gives: the tensors as the manifest declares them, where there is one; `takes` fixes the
+    dimensions that a model leaves open.
     """
 
     threads: int | None = None
-    accelerators: Sequence[str] = ()
+    accelerators: tuple[str, ...] = ()
+    takes: TensorSpec | None = None
+    gives: tuple[TensorSpec, ...] = ()
 
     @property
     def thread_count(self) -> int:
@@ -76,3 +79,12 @@ def open_engine(kind: str, model_file: Path, options: EngineOptions | None = Non
         model_file, options or EngineOptions()
     )
     return engine
+
+
+def engine_reason(kind: str) -> str | None:
+    """Why an engine does not work here and what to install, or None if it does."""
+    try:
+        importlib.import_module(KINDS[kind]).import_package()
+    except Unavailable as reason:
+        return str(reason)
+    return None

@@ -1,0 +1,155 @@
+"""LiteRT (ai-edge-litert, else tflite-runtime): int8 on every board's CPU; delegates by name.
+
+Input and outputs are written and read in the interpreter's own arena. Its views may not be held
+over invoke(), so we take their address once: a static arena does not move after it was allocated.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.engines import EngineOptions, Tensor, TensorSpec
+from runtime.memory import at_address
+from wire.troubles import Refused, Unavailable
+
+PACKAGES = ("ai_edge_litert", "tflite_runtime")
+
+
+class LiteRTEngine:
+    """One interpreter with its arena. Inference releases the interpreter lock."""
+
+    def __init__(self, interpreter: Any, model_file: Path) -> None:
+        self._interpreter = interpreter
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        if len(inputs) != 1:
+            names = ", ".join(str(detail["name"]) for detail in inputs)
+            raise Refused(
+                f"{model_file}: has {len(inputs)} inputs ({names}); one picture input is needed"
+            )
+        self.takes = _spec(inputs[0], inputs[0]["shape"])
+        if self.takes.dtype not in ("uint8", "int8", "float32"):
+            raise Refused(
+                f"{model_file}: input {self.takes.name!r} is {self.takes.dtype}; "
+                "uint8, int8 or float32 is needed"
+            )
+        self._input = _in_place(interpreter, inputs[0]["index"])
+        self._input.fill(0)
+        self._indexes = [int(detail["index"]) for detail in outputs]
+        placed = [_address(interpreter, index) for index in self._indexes]
+        interpreter.invoke()  # tensors of dynamic size have a shape and a place only now
+        self.gives = tuple(
+            _spec(detail, interpreter.tensor(detail["index"])().shape) for detail in outputs
+        )
+        self._outputs = tuple(_in_place(interpreter, index) for index in self._indexes)
+        self._movable = tuple(
+            place for place, index in enumerate(self._indexes)
+            if placed[place] != _address(interpreter, index)
+        )  # fmt: skip
+
+    def input(self) -> Tensor:
+        return self._input
+
+    def run(self) -> tuple[Tensor, ...]:
+        self._interpreter.invoke()
+        if self._movable:
+            self._find_again()
+        return self._outputs
+
+    def _find_again(self) -> None:
+        outputs = list(self._outputs)
+        for place in self._movable:
+            outputs[place] = _in_place(self._interpreter, self._indexes[place])
+        self._outputs = tuple(outputs)
+
+    def close(self) -> None:
+        self._outputs = ()
+        self._input = np.empty(0)
+        self._interpreter = None
+
+
+def open_model_file(model_file: Path, options: EngineOptions) -> LiteRTEngine:
+    """Load a .tflite file. Accelerators are delegate libraries, as `libedgetpu.so.1`."""
+    module = import_package()
+    delegates = [_load_delegate(module, name) for name in options.accelerators]
+    try:
+        interpreter = module.Interpreter(
+            model_path=str(model_file),
+            num_threads=options.thread_count,
+            experimental_delegates=delegates or None,
+        )
+        _fix_shape(interpreter, options.takes)
+        interpreter.allocate_tensors()
+        return LiteRTEngine(interpreter, model_file)
+    except SystemError:
+        raise Unavailable(
+            f"{module.__name__.split('.')[0]} does not work with numpy {np.__version__}: "
+            "install 'numpy<2', or ai-edge-litert in its place"
+        ) from None
+    except (ValueError, RuntimeError) as error:
+        raise Refused(f"{model_file}: LiteRT cannot load it: {_first_line(error)}") from None
+
+
+def import_package() -> Any:
+    """The interpreter module of either package. Raises Unavailable if neither is here."""
+    for package in PACKAGES:
+        try:
+            return importlib.import_module(f"{package}.interpreter")
+        except ModuleNotFoundError:
+            continue
+        except ImportError as error:
+            raise Unavailable(f"{package} is installed but cannot be loaded: {error}") from None
+    raise Unavailable("LiteRT is missing: pip install 'vedette[litert]' (or ai-edge-litert)")
+
+
+def _load_delegate(module: Any, name: str) -> Any:
+    try:
+        return module.load_delegate(name)
+    except (OSError, ValueError) as error:
+        raise Unavailable(
+            f"delegate {name!r} cannot be loaded: {_first_line(error)}: "
+            "install its library, or leave it out to run on the CPU"
+        ) from None
+
+
+def _fix_shape(interpreter: Any, takes: TensorSpec | None) -> None:
+    """Give a model that leaves dimensions open the shape that its manifest declares."""
+    details = interpreter.get_input_details()
+    if takes is None or len(details) != 1:
+        return
+    open_shape = tuple(int(side) for side in details[0].get("shape_signature", ()))
+    if -1 in open_shape and len(open_shape) == len(takes.shape):
+        interpreter.resize_tensor_input(details[0]["index"], takes.shape, strict=True)
+
+
+def _spec(detail: dict[str, Any], shape: Any) -> TensorSpec:
+    scale, zero_point = detail["quantization"]
+    quantised = scale != 0.0
+    return TensorSpec(
+        str(detail["name"]),
+        tuple(int(side) for side in shape),
+        np.dtype(detail["dtype"]).name,
+        float(scale) if quantised else None,
+        int(zero_point) if quantised else None,
+    )
+
+
+def _address(interpreter: Any, index: int) -> int | None:
+    """Where a tensor lies, or None while it has no memory."""
+    try:
+        address: int = interpreter.tensor(index)().__array_interface__["data"][0]
+    except ValueError:
+        return None
+    return address
+
+
+def _in_place(interpreter: Any, index: int) -> Tensor:
+    view = interpreter.tensor(index)()
+    return at_address(view.__array_interface__["data"][0], view.shape, view.dtype)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[0]

@@ -1,0 +1,156 @@
+"""ONNX Runtime: input and outputs bound to our own memory, so that nothing is copied on a CPU."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtime.engines import EngineOptions, Tensor, TensorSpec
+from runtime.memory import aligned_zeros
+from wire.troubles import Refused, Unavailable
+
+CPU = "CPUExecutionProvider"
+QUIET = 3  # log errors only
+DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(uint8)": "uint8",
+    "tensor(int8)": "int8",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+}
+
+
+class OnnxRuntimeEngine:
+    """One session with an IO binding. Inference releases the interpreter lock."""
+
+    def __init__(self, session: Any, model_file: Path, declared: TensorSpec | None) -> None:
+        self._session = session
+        self._on_cpu = session.get_providers()[0] == CPU
+        self.takes = _input_spec(session.get_inputs(), model_file, declared)
+        self._input = aligned_zeros(self.takes.shape, self.takes.dtype)
+        self._binding = session.io_binding()
+        self._bind_input()
+        # Shapes that depend on the input are known after a first run only.
+        for output in session.get_outputs():
+            self._binding.bind_output(output.name, "cpu")
+        session.run_with_iobinding(self._binding)
+        firsts = self._binding.copy_outputs_to_cpu()
+        self.gives = tuple(
+            TensorSpec(output.name, first.shape, first.dtype.name)
+            for output, first in zip(session.get_outputs(), firsts, strict=True)
+        )
+        self._fixed = all(_is_fixed(output.shape) for output in session.get_outputs())
+        self._outputs: tuple[Tensor, ...] = tuple(firsts)
+        if self._fixed:
+            self._bind_outputs()
+
+    def _bind_input(self) -> None:
+        self._binding.bind_input(
+            self.takes.name, "cpu", 0, self._input.dtype.type, self._input.shape,
+            self._input.ctypes.data,
+        )  # fmt: skip
+
+    def _bind_outputs(self) -> None:
+        self._outputs = tuple(aligned_zeros(spec.shape, spec.dtype) for spec in self.gives)
+        for spec, array in zip(self.gives, self._outputs, strict=True):
+            self._binding.bind_output(
+                spec.name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data
+            )
+
+    def input(self) -> Tensor:
+        return self._input
+
+    def run(self) -> tuple[Tensor, ...]:
+        if not self._on_cpu:
+            self._bind_input()  # other providers take their copy when the input is bound
+        self._session.run_with_iobinding(self._binding)
+        if not self._fixed:
+            self._outputs = tuple(self._binding.copy_outputs_to_cpu())
+        return self._outputs
+
+    def close(self) -> None:
+        self._outputs = ()
+        self._binding = None
+        self._session = None
+
+
+def open_model_file(model_file: Path, options: EngineOptions) -> OnnxRuntimeEngine:
+    """Load an .onnx file. Accelerators are providers, as `CUDAExecutionProvider` or `cuda`."""
+    ort = import_package()
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = options.thread_count
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = QUIET
+    providers = _providers(ort, options.accelerators)
+    try:
+        session = ort.InferenceSession(str(model_file), settings, providers=providers)
+        return OnnxRuntimeEngine(session, model_file, options.takes)
+    except (Refused, Unavailable):
+        raise
+    except Exception as error:  # each kind of failure has a type of its own there
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        raise Refused(f"{model_file}: ONNX Runtime cannot load it: {reason}") from None
+
+
+def import_package() -> Any:
+    """The onnxruntime module. Raises Unavailable if it is not here."""
+    try:
+        return importlib.import_module("onnxruntime")
+    except ModuleNotFoundError:
+        raise Unavailable(
+            "ONNX Runtime is missing: pip install 'vedette[onnx]' (or onnxruntime)"
+        ) from None
+    except ImportError as error:
+        raise Unavailable(f"onnxruntime is installed but cannot be loaded: {error}") from None
+
+
+def _providers(ort: Any, wanted: tuple[str, ...]) -> list[str]:
+    """The providers to use, best first; the CPU always comes last."""
+    here = {name.removesuffix("ExecutionProvider").lower(): name
+            for name in ort.get_available_providers()}  # fmt: skip
+    chosen = []
+    for name in wanted:
+        known = here.get(name.removesuffix("ExecutionProvider").lower())
+        if known is None:
+            raise Unavailable(f"ONNX Runtime has no provider {name!r} here: {', '.join(here)}")
+        chosen.append(known)
+    return [*chosen, CPU] if CPU not in chosen else chosen
+
+
+def _input_spec(inputs: list[Any], model_file: Path, declared: TensorSpec | None) -> TensorSpec:
+    if len(inputs) != 1:
+        names = ", ".join(each.name for each in inputs)
+        raise Refused(
+            f"{model_file}: has {len(inputs)} inputs ({names}); one picture input is needed"
+        )
+    only = inputs[0]
+    dtype = DTYPES.get(only.type, only.type)
+    if dtype not in ("uint8", "int8", "float32"):
+        raise Refused(
+            f"{model_file}: input {only.name!r} is {dtype}; uint8, int8 or float32 is needed"
+        )
+    shape = list(only.shape)
+    for place, side in enumerate(shape):
+        if isinstance(side, int) and side > 0:
+            continue
+        if declared is not None and len(declared.shape) == len(shape):
+            shape[place] = declared.shape[place]
+        elif place == 0:
+            shape[place] = 1
+        else:
+            raise Refused(
+                f"{model_file}: input {only.name!r} leaves its size open {tuple(only.shape)}: "
+                "write a manifest.toml that gives width and height "
+                "(vedette model show --write-manifest --size WxH)"
+            )
+    return TensorSpec(only.name, tuple(int(side) for side in shape), np.dtype(dtype).name)
+
+
+def _is_fixed(shape: list[Any]) -> bool:
+    return all(isinstance(side, int) and side > 0 for side in shape)

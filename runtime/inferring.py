@@ -1,0 +1,137 @@
+"""A manifest for a bare model file, from its tensors alone. What was guessed is said."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from models.manifest import Decoding, Input, Manifest, Output
+from runtime.engines import Engine, TensorSpec
+from wire.troubles import Refused
+
+Task = Literal["classify", "detect", "raw"]
+
+# How training pipelines scale pixels: (mean, std), most usual first.
+SCALINGS = ((0.0, 255.0), (127.5, 127.5), (0.0, 1.0), (128.0, 1.0))
+
+
+def infer_manifest(model_file: Path, engine: Engine) -> tuple[Manifest, tuple[str, ...]]:
+    """A manifest that fits an opened model, and one line for each thing that was guessed."""
+    wanted, said = _input(model_file, engine.takes)
+    task, decoding, why = _decoding(engine)
+    labels = sibling_labels(model_file)
+    manifest = Manifest(
+        schema=1,
+        name=re.sub(r"[^A-Za-z0-9_-]+", "-", model_file.stem).strip("-")[:64] or "model",
+        version="0",
+        task=task,
+        format="onnx" if model_file.suffix == ".onnx" else "tflite",
+        file=model_file.name,
+        input=wanted,
+        outputs=declared_outputs(engine),
+        decoding=decoding,
+        labels=labels.name if labels else None,
+    )
+    return manifest, (*said, why)
+
+
+def declared_outputs(engine: Engine) -> tuple[Output, ...]:
+    """The outputs of an opened model, as a manifest declares them."""
+    return msgspec.convert(
+        [asdict(spec) for spec in engine.gives], tuple[Output, ...]
+    )
+
+
+def sibling_labels(model_file: Path) -> Path | None:
+    """`labels.txt` or `NAME.txt` beside a model file, if one is there."""
+    for candidate in (model_file.with_name("labels.txt"), model_file.with_suffix(".txt")):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def packed_labels(model_file: Path) -> tuple[str, ...]:
+    """The labels that TFLite metadata carries: a zip archive appended to the file."""
+    try:
+        with zipfile.ZipFile(model_file) as archive:
+            for entry in archive.infolist():
+                if entry.filename.endswith(".txt") and entry.file_size < 1_000_000:
+                    return tuple(archive.read(entry).decode("utf-8", "replace").splitlines())
+    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        pass
+    return ()
+
+
+def _input(model_file: Path, takes: TensorSpec) -> tuple[Input, tuple[str, ...]]:
+    shape = takes.shape
+    if len(shape) == 4 and shape[3] in (1, 3):
+        layout, height, width, channels = "NHWC", shape[1], shape[2], shape[3]
+    elif len(shape) == 4 and shape[1] in (1, 3):
+        layout, channels, height, width = "NCHW", shape[1], shape[2], shape[3]
+    else:
+        raise Refused(
+            f"{model_file}: input {takes.name!r} has shape {shape}; a picture is "
+            "(1, height, width, 1 or 3) or (1, 1 or 3, height, width)"
+        )
+    if shape[0] != 1:
+        raise Refused(f"{model_file}: takes {shape[0]} pictures at once; export it with batch 1")
+    mean, std = _scaling(takes)
+    wanted = Input(
+        width=width,
+        height=height,
+        colour="grey" if channels == 1 else "rgb",
+        layout="NHWC" if layout == "NHWC" else "NCHW",
+        dtype="int8" if takes.dtype == "int8" else "uint8" if takes.dtype == "uint8" else "float32",
+        mean=(mean,),
+        std=(std,),
+        scale=takes.scale,
+        zero_point=takes.zero_point,
+    )
+    colours = "grey" if channels == 1 else "colours in the order red, green, blue"
+    return wanted, (
+        f"input is {width}x{height}, {layout}, {takes.dtype}",
+        f"assumed: {colours}; pixels become (pixel - {mean:g}) / {std:g}; letterboxed",
+    )
+
+
+def _scaling(takes: TensorSpec) -> tuple[float, float]:
+    """The usual scaling whose 0 to 255 fills the quantised range best; for floats, 0 to 1."""
+    if takes.scale is None:
+        return (0.0, 255.0) if takes.dtype == "float32" else (0.0, 1.0)
+    limits = np.iinfo(takes.dtype)
+    low = (limits.min - (takes.zero_point or 0)) * takes.scale
+    high = (limits.max - (takes.zero_point or 0)) * takes.scale
+
+    def misfit(scaling: tuple[float, float]) -> float:
+        mean, std = scaling
+        return abs((0 - mean) / std - low) + abs((255 - mean) / std - high)
+
+    return min(SCALINGS, key=misfit)
+
+
+def _decoding(engine: Engine) -> tuple[Task, Decoding, str]:
+    shapes = [spec.shape for spec in engine.gives]
+    if len(shapes) == 4 and sum(len(s) == 3 and s[2] == 4 for s in shapes) == 1:
+        return "detect", Decoding(head="ssd", min_score=0.4), "four outputs: SSD boxes"
+    ranks = [len(shape) for shape in shapes]
+    if ranks == [4, 4] and shapes[0][:3] == shapes[1][:3] and 4 in (shapes[0][3], shapes[1][3]):
+        return "detect", Decoding(head="fcos", min_score=0.4), "scores and boxes on one grid"
+    if len(shapes) == 1 and np.prod(shapes[0]) == max(shapes[0]) >= 2:
+        return "classify", *_scores(engine)
+    return "raw", Decoding(), "outputs of no known form: their statistics are shown"
+
+
+def _scores(engine: Engine) -> tuple[Decoding, str]:
+    """Probabilities sum to one and lie between 0 and 1; anything else needs a softmax."""
+    spec = engine.gives[0]
+    stored = engine.run()[0].astype(np.float64).reshape(-1)
+    real = (stored - (spec.zero_point or 0)) * (spec.scale or 1.0)
+    if real.min() >= 0 and abs(real.sum() - 1) < 0.02 + 0.002 * real.size:
+        return Decoding(head="probabilities"), f"{real.size} scores that sum to one: classes"
+    return Decoding(head="logits"), f"{real.size} scores: classes, by softmax"

@@ -1,0 +1,123 @@
+"""From what a user names (folder, bundle or bare model file) to one model file and its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from models import bundle, manifest
+from models.manifest import Manifest
+from runtime.engines import BY_FORMAT, KINDS, engine_reason
+from wire.troubles import Refused, Unavailable
+
+BARE_ENDINGS = {".tflite": "tflite", ".onnx": "onnx"}
+ZOO = Path(manifest.__file__).parent / "zoo"
+
+
+@dataclass(frozen=True)
+class Located:
+    """A model on disk. `manifest` is None for a bare file: it is inferred when it is opened."""
+
+    file: Path
+    engine_kind: str
+    manifest: Manifest | None
+    digest: str
+    known: bool  # one of our own: opened without a trial in a child process first
+
+    @property
+    def folder(self) -> Path:
+        return self.file.parent
+
+
+@contextmanager
+def locate(path: Path, engine_kind: str | None = None) -> Iterator[Located]:
+    """Find the model that `path` names; a bundle is unpacked for as long as the `with` lasts.
+
+    A folder of variants (subfolders with a manifest each) gives the first that an engine here can
+    run, or the one for `engine_kind`. Raises Refused for what is no model, Unavailable if no engine
+    for it is installed.
+    """
+    if path.is_dir():
+        yield _in_folder(_pick_variant(path, engine_kind), engine_kind)
+    elif path.suffix in BARE_ENDINGS and path.is_file():
+        kind = _engine_for(BARE_ENDINGS[path.suffix], engine_kind, path)
+        yield Located(path, kind, None, file_digest(path), known=False)
+    elif path.suffix == ".zip" and path.is_file():
+        with tempfile.TemporaryDirectory(prefix="vedette-") as folder:
+            bundle.unpack(path, Path(folder) / "model")
+            yield _in_folder(Path(folder) / "model", engine_kind)
+    elif not path.exists():
+        zoo = ", ".join(sorted(each.name for each in ZOO.iterdir() if each.is_dir()))
+        raise Refused(f"there is no model at {path} (models that come with Vedette: {zoo})")
+    else:
+        raise Refused(
+            f"{path} is no model: give a folder with a manifest.toml, a bundle (.zip), "
+            "or a .tflite or .onnx file"
+        )
+
+
+def resolve(words: str) -> Path:
+    """A path as the user typed it; the bare name of a zoo model works too, as `digits`."""
+    path = Path(words).expanduser()
+    if not path.exists() and words in (each.name for each in ZOO.iterdir()):
+        return ZOO / words
+    return path
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file, as hex."""
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    except OSError as error:
+        raise Refused(f"{path}: cannot be read: {error.strerror}") from None
+    return digest.hexdigest()
+
+
+def _in_folder(folder: Path, engine_kind: str | None) -> Located:
+    described = manifest.load(folder)
+    file = folder / described.file
+    if not file.is_file():
+        raise Refused(f"{folder}: the manifest names {described.file}, which is not there")
+    kind = _engine_for(described.format, engine_kind, file)
+    known = ZOO in folder.resolve().parents
+    return Located(file, kind, described, bundle.folder_digest(folder), known)
+
+
+def _pick_variant(path: Path, engine_kind: str | None) -> Path:
+    if (path / manifest.FILE_NAME).exists():
+        return path
+    variants = sorted(each.parent for each in path.glob(f"*/{manifest.FILE_NAME}"))
+    if not variants:
+        raise Refused(f"{path}: no {manifest.FILE_NAME} in this folder, nor in the folders in it")
+    formats = {folder: manifest.load(folder).format for folder in variants}
+    order = sorted(variants, key=lambda folder: list(BY_FORMAT).index(formats[folder]))
+    if engine_kind is not None and engine_kind != "null":
+        fitting = [folder for folder in order if BY_FORMAT[formats[folder]] == engine_kind]
+        if not fitting:
+            raise Refused(
+                f"{path}: no variant for engine {engine_kind}: {sorted(formats.values())}"
+            )
+        return fitting[0]
+    reasons = {folder: engine_reason(BY_FORMAT[formats[folder]]) for folder in order}
+    for folder, reason in reasons.items():
+        if reason is None:
+            return folder
+    raise Unavailable(f"{path}: no engine here: " + "; ".join(filter(None, reasons.values())))
+
+
+def _engine_for(model_format: str, wanted: str | None, file: Path) -> str:
+    usual = BY_FORMAT[model_format]
+    if wanted is None or wanted == usual:
+        return usual
+    if wanted not in KINDS:
+        raise Refused(f"there is no engine {wanted!r}: use one of {', '.join(KINDS)}")
+    if wanted == "null":
+        return wanted
+    raise Refused(f"{file}: engine {wanted} cannot run {model_format}: use {usual}")

@@ -1,0 +1,89 @@
+"""Open a model: engine, prepare and decode joined, checked against the manifest, warmed up."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from models.manifest import Manifest
+from runtime.contract import check_contract, declared_input, declared_outputs
+from runtime.engines import Engine, EngineOptions, open_engine
+from runtime.inferring import infer_manifest, packed_labels
+from runtime.locating import Located
+from runtime.loop import Model
+from runtime.prepare import aim_of, make_prepare
+from wire.troubles import Refused
+
+DECODERS = {
+    "classify": "runtime.tasks.classify",
+    "detect": "runtime.tasks.detect",
+    "raw": "runtime.tasks.raw",
+}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model ready to run; `guesses` says what was inferred where there was no manifest."""
+
+    model: Model
+    labels: tuple[str, ...]
+    guesses: tuple[str, ...]
+
+
+def open_model(located: Located, options: EngineOptions) -> Opened:
+    """Load, check against the manifest and warm up. The caller closes `opened.model.engine`.
+
+    Raises Refused if the file is bad or contradicts its manifest, Unavailable if its engine is
+    missing.
+    """
+    engine = _open_engine(located, options)
+    try:
+        return _join(located, engine)
+    except BaseException:
+        engine.close()
+        raise
+
+
+def _open_engine(located: Located, options: EngineOptions) -> Engine:
+    if located.manifest is None:
+        return open_engine(located.engine_kind, located.file, options)
+    takes = declared_input(located.manifest.input)
+    gives = declared_outputs(located.manifest)
+    declared = replace(options, takes=takes, gives=gives)
+    return open_engine(located.engine_kind, located.file, declared)
+
+
+def _join(located: Located, engine: Engine) -> Opened:
+    guesses: tuple[str, ...] = ()
+    manifest = located.manifest
+    if manifest is None:
+        manifest, guesses = infer_manifest(located.file, engine)
+    labels = read_labels(manifest, located.folder) or packed_labels(located.file)
+    check_contract(manifest, engine, labels, str(located.file))
+    try:
+        make_decode = importlib.import_module(DECODERS[manifest.task]).make_decode
+        decode = make_decode(manifest, engine.gives, labels)
+    except Refused as trouble:
+        raise Refused(f"{located.file}: {trouble}") from None
+    model = Model(
+        manifest,
+        located.digest,
+        engine,
+        located.engine_kind,
+        make_prepare(manifest.input),
+        decode,
+        aim_of(manifest.input),
+    )
+    return Opened(model, labels, guesses)
+
+
+def read_labels(manifest: Manifest, folder: Path) -> tuple[str, ...]:
+    """One label a line; blank lines at the end do not count."""
+    if manifest.labels is None:
+        return ()
+    path = folder / manifest.labels
+    try:
+        return tuple(path.read_text(encoding="utf-8").rstrip().splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(f"{path}: labels cannot be read: {error}") from None

@@ -1,0 +1,159 @@
+"""From camera memory to a small picture: scaling and colour, in the fewest passes.
+
+Each function compiles one way for one (layout, placement) and returns a step that runs per frame
+and allocates nothing. Colours follow ITU-R BT.601, limited range, as V4L2's YUYV and NV12 have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+
+from models.manifest import Input
+from runtime.frames import Layout, Pixels
+from runtime.geometry import Placement, Rect
+
+Step = Callable[[Pixels], None]
+
+# Worker threads gain nothing at these sizes and cost the other core its peace.
+cv2.setNumThreads(1)
+
+INTERPOLATION = {
+    "nearest": cv2.INTER_NEAREST,
+    "bilinear": cv2.INTER_LINEAR,
+    "area": cv2.INTER_AREA,
+}
+RECOLOUR = {
+    ("RGB3", "bgr"): cv2.COLOR_RGB2BGR,
+    ("RGB3", "grey"): cv2.COLOR_RGB2GRAY,
+    ("BGR3", "rgb"): cv2.COLOR_BGR2RGB,
+    ("BGR3", "grey"): cv2.COLOR_BGR2GRAY,
+    ("GREY", "rgb"): cv2.COLOR_GRAY2RGB,
+    ("GREY", "bgr"): cv2.COLOR_GRAY2BGR,
+    ("YUYV", "rgb"): cv2.COLOR_YUV2RGB_YUY2,
+    ("YUYV", "bgr"): cv2.COLOR_YUV2BGR_YUY2,
+    ("YUYV", "grey"): cv2.COLOR_YUV2GRAY_YUY2,
+    ("NV12", "rgb"): cv2.COLOR_YUV2RGB_NV12,
+    ("NV12", "bgr"): cv2.COLOR_YUV2BGR_NV12,
+}
+
+
+def compile_picture(wanted: Input, layout: Layout, placement: Placement, into: Pixels) -> Step:
+    """A step that fills `into` (uint8, (height, width, 3), grey: (height, width)) from a frame.
+
+    Grey made from YUYV or NV12 is their luma as it is, 16 to 235 (see `limited_luma`).
+    """
+    method = INTERPOLATION[wanted.interpolation]
+    source, target = placement.source, placement.target
+    if layout.format == "YUYV":
+        if target.width % 2 or source.width % 2:
+            return _odd(wanted, layout, placement, into)
+        return _yuyv(source, target, method, RECOLOUR["YUYV", wanted.colour], into)
+    if layout.format == "NV12":
+        if wanted.colour == "grey":
+            return _scaled(source, target, method, into)  # the Y rows come first
+        if (target.width | target.height | source.width | source.height) % 2:
+            return _odd(wanted, layout, placement, into)
+        return _nv12(layout, placement, method, RECOLOUR["NV12", wanted.colour], into)
+    code = RECOLOUR.get((layout.format, wanted.colour))
+    if code is None:
+        return _scaled(source, target, method, into)
+    channels = () if layout.format == "GREY" else (3,)
+    return _recoloured(placement, method, code, channels, into)
+
+
+def limited_luma(layout: Layout, wanted: Input) -> bool:
+    """Whether the picture's grey values are luma from 16 to 235."""
+    return wanted.colour == "grey" and layout.format in ("YUYV", "NV12")
+
+
+def _scaled(source: Rect, target: Rect, method: int, into: Pixels) -> Step:
+    rows, columns = source.box
+    size = (target.width, target.height)
+    if (source.width, source.height) == size:
+        return lambda pixels: np.copyto(into, pixels[rows, columns])
+
+    def step(pixels: Pixels) -> None:
+        cv2.resize(pixels[rows, columns], size, into, interpolation=method)
+
+    return step
+
+
+def _recoloured(
+    placement: Placement, method: int, code: int, channels: tuple[int, ...], into: Pixels
+) -> Step:
+    target = placement.target
+    if placement.same_size:
+        rows, columns = placement.source.box
+
+        def recolour(pixels: Pixels) -> None:
+            cv2.cvtColor(pixels[rows, columns], code, into)
+
+        return recolour
+    small = np.empty((target.height, target.width, *channels), np.uint8)
+    scale = _scaled(placement.source, target, method, small)
+
+    def step(pixels: Pixels) -> None:
+        scale(pixels)
+        cv2.cvtColor(small, code, into)
+
+    return step
+
+
+def _yuyv(source: Rect, target: Rect, method: int, code: int, into: Pixels) -> Step:
+    """Scale whole macropixels Y0 U Y1 V, so that luma and chroma are never mixed up."""
+    macro = np.empty((target.height, target.width // 2, 4), np.uint8)
+    pairs = macro.reshape(target.height, target.width, 2)
+    half_source = Rect(source.x // 2, source.y, source.width // 2, source.height)
+    half_target = Rect(0, 0, target.width // 2, target.height)
+    if (source.width, source.height) == (target.width, target.height):
+        rows, columns = half_source.box
+
+        def convert(pixels: Pixels) -> None:
+            view = pixels[rows, columns]
+            cv2.cvtColor(view.reshape(view.shape[0], -1, 2), code, into)
+
+        return convert
+    scale = _scaled(half_source, half_target, method, macro)
+
+    def step(pixels: Pixels) -> None:
+        scale(pixels)
+        cv2.cvtColor(pairs, code, into)
+
+    return step
+
+
+def _nv12(layout: Layout, placement: Placement, method: int, code: int, into: Pixels) -> Step:
+    source, target = placement.source, placement.target
+    luma = np.empty((target.height, target.width), np.uint8)
+    chroma = np.empty((target.height // 2, target.width // 2, 2), np.uint8)
+    half_source = Rect(source.x // 2, source.y // 2, source.width // 2, source.height // 2)
+    half_target = Rect(0, 0, target.width // 2, target.height // 2)
+    scale_luma = _scaled(source, target, method, luma)
+    scale_chroma = _scaled(half_source, half_target, method, chroma)
+    height, width = layout.height, layout.width
+
+    def step(pixels: Pixels) -> None:
+        scale_luma(pixels)
+        scale_chroma(pixels[height:].reshape(height // 2, width // 2, 2))
+        cv2.cvtColorTwoPlane(luma, chroma, code, into)
+
+    return step
+
+
+def _odd(wanted: Input, layout: Layout, placement: Placement, into: Pixels) -> Step:
+    """Odd sizes split a chroma pair: convert the whole frame first, and scale that. Slower."""
+    channels = () if wanted.colour == "grey" else (3,)
+    full = np.empty((layout.height, layout.width, *channels), np.uint8)
+    code = RECOLOUR[layout.format, wanted.colour]
+    scale = _scaled(placement.source, placement.target, INTERPOLATION[wanted.interpolation], into)
+    yuyv = layout.format == "YUYV"
+
+    def step(pixels: Pixels) -> None:
+        view = pixels.reshape(layout.height, layout.width, 2) if yuyv else pixels
+        cv2.cvtColor(view, code, full)
+        scale(full)
+
+    return step

@@ -1,0 +1,44 @@
+"""How much boxes overlap, and which of them to keep."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+CANDIDATES = 1000  # only so many of the best are compared with each other
+
+
+def suppress(
+    corners: Array, kinds: Array, scores: Array, max_overlap: float, max_boxes: int
+) -> Array:
+    """Indexes of the boxes to keep, best first: greedy non-maximum suppression within each class.
+
+    corners: (n, 4) left, top, right, bottom. kinds: (n,) class numbers. scores: (n,).
+    A box goes when its intersection over union with a better one of its class is over max_overlap.
+    """
+    order = np.argsort(-scores, kind="stable")[:CANDIDATES]
+    boxes, classes = corners[order], kinds[order]
+    kept: list[int] = []
+    left = np.arange(len(order))
+    while left.size and len(kept) < max_boxes:
+        best, rest = left[0], left[1:]
+        kept.append(int(order[best]))
+        rivals = (overlaps(boxes[best], boxes[rest]) > max_overlap) & (
+            classes[rest] == classes[best]
+        )
+        left = rest[~rivals]
+    return np.array(kept, np.int64)
+
+
+def overlaps(one: Array, many: Array) -> Array:
+    """Intersection over union of one box (4,) with many (n, 4), as (n,) between 0 and 1."""
+    low = np.maximum(one[:2], many[:, :2])
+    high = np.minimum(one[2:], many[:, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=1)
+    areas = np.prod(np.maximum(many[:, 2:] - many[:, :2], 0), axis=1)
+    union = areas + np.prod(np.maximum(one[2:] - one[:2], 0)) - shared
+    share: Array = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return share

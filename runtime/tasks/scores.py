@@ -1,0 +1,22 @@
+"""What all tasks need of tensors: real values from stored ones, and labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from runtime.engines import TensorSpec
+from runtime.tasks import Tensor
+
+
+def dequantise(spec: TensorSpec, stored: Tensor, out: Tensor) -> None:
+    """out = (stored - zero_point) * scale, float32, into memory of the same shape."""
+    if spec.scale is None:
+        np.copyto(out, stored, casting="unsafe")
+        return
+    np.subtract(stored, np.float32(spec.zero_point or 0), out=out)
+    np.multiply(out, np.float32(spec.scale), out=out)
+
+
+def label_of(labels: tuple[str, ...], index: int) -> str:
+    """The label of a class, or its number where the labels do not reach so far."""
+    return labels[index] if 0 <= index < len(labels) else str(index)
