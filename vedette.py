@@ -6,9 +6,12 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from wire.troubles import exit_code
+from wire.troubles import Unavailable, exit_code
 
 VERSION = "0.1.0"
+
+ROOMS = ("agent", "fleet", "models", "runtime", "wire")
+INSTALL = "install what pyproject.toml names (pip install 'vedette[litert]', or scripts/setup)"
 
 COMMANDS = {
     "run": ("runtime.commands.run", "run a model on a camera and show what it finds"),
@@ -39,8 +42,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[0] not in COMMANDS:
         print(f"vedette: there is no command {words[0]!r}\n{usage()}", file=sys.stderr)
         return 2
-    command = importlib.import_module(COMMANDS[words[0]][0])
-    return exit_code(command.main, words[1:])
+    return exit_code(run, words)
+
+
+def run(words: Sequence[str]) -> int:
+    """Import the room of the command that is named first, and run it on the other words."""
+    try:
+        command = importlib.import_module(COMMANDS[words[0]][0])
+    except ImportError as error:
+        if (error.name or "").split(".")[0] in ROOMS:
+            raise
+        raise Unavailable(f"cannot load a Python package: {error.msg}: {INSTALL}") from None
+    code: int = command.main(words[1:])
+    return code
 
 
 if __name__ == "__main__":

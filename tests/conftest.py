@@ -1,0 +1,31 @@
+"""The order of the suite: quick and telling first; last, and alone, what measures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+ORDER = ("laws", "unit", "contract", "story", "system", "device", "budget")
+HERE = Path(__file__).parent
+
+# shared machines stall: an example's wall time says nothing about the code
+hypothesis.settings.register_profile("shared", deadline=None)
+hypothesis.settings.load_profile("shared")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if folder_of(item) == "budget":
+            item.add_marker(pytest.mark.budget)
+    items.sort(key=place)  # stable: within a folder the order stays
+
+
+def folder_of(item: pytest.Item) -> str:
+    return item.path.relative_to(HERE).parts[0]
+
+
+def place(item: pytest.Item) -> int:
+    folder = folder_of(item)
+    return ORDER.index(folder) if folder in ORDER else len(ORDER) - 1
