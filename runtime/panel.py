@@ -1,4 +1,4 @@
-"""What a person is shown of a running pipeline: the numbers on the preview page and in the table."""
+"""What a person is shown of a running pipeline, on the preview page and in the table."""
 
 from __future__ import annotations
 

@@ -1,0 +1,184 @@
+"""The preview: shows the newest picture and its numbers to a browser, at no cost to the loop.
+
+The loop calls two hooks. While nobody waits for a picture they cost two attribute reads and two
+writes; while somebody does, one copy of at most every sixteenth second's frame into memory that
+is kept. Converting, drawing and encoding happen on the preview's own thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from runtime.canvas import Canvas
+from runtime.frames import Frame
+from runtime.panel import Panel
+from runtime.tasks import Box, Class, Found
+from runtime.web import Server, serve
+
+GAP_NS = 60_000_000  # between two copies: every second frame of a camera that gives 30 a second
+FRESH_S = 1.0  # an older picture is not shown as live
+REPORT_S = 0.25  # numbers are not worked out more often, however many look
+
+
+class Shown(Protocol):
+    """What the preview needs of a result."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def found(self) -> Found: ...
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One encoded picture. number: counts from 1 in this process. made_s: time.monotonic()."""
+
+    number: int
+    seq: int
+    made_s: float
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `/stats.json` says. seq: of the frame that `found` belongs to, None before the first."""
+
+    title: str
+    panel: Panel
+    kind: Literal["nothing", "classes", "boxes", "stats"]
+    found: Found
+    seq: int | None
+
+
+def kind_of(found: Found) -> Literal["nothing", "classes", "boxes", "stats"]:
+    if not found:
+        return "nothing"
+    if isinstance(found[0], Box):
+        return "boxes"
+    return "classes" if isinstance(found[0], Class) else "stats"
+
+
+class Preview:
+    """A page on 127.0.0.1. `glance` and `show` are for the loop's thread alone."""
+
+    def __init__(self, port: int, title: str, look: Callable[[], Panel]) -> None:
+        """Serve at once. port: 0 takes any free one; `address` says which.
+
+        look: gives the numbers; called from the preview's threads, at most every REPORT_S.
+        Raises Unavailable if the port is taken, Refused if it cannot be one.
+        """
+        self._title = title
+        self._look = look
+        self._canvas: Canvas | None = None  # the loop's; the encoder's while _encoding
+        self._encoding = False
+        self._held: int | None = None  # the seq that was copied and waits for its result
+        self._next_ns = 0
+        self._newest: Shown | None = None
+        self._inbox: SimpleQueue[Shown | None] = SimpleQueue()
+        self._fault: BaseException | None = None
+        self._ready = threading.Condition()  # guards the three below
+        self._waiting = 0
+        self._picture: Picture | None = None
+        self._closed = False
+        self._reporting = threading.Lock()  # guards the two below
+        self._report: Report | None = None
+        self._report_s = 0.0
+        self._server: Server = serve(port, self)
+        self.address = f"http://127.0.0.1:{self._server.server_port}/"
+        self._encoder = threading.Thread(target=self._encode, name="preview", daemon=True)
+        self._encoder.start()
+
+    def glance(self, frame: Frame) -> None:
+        """Call while the frame is on loan: copies its pixels if somebody waits for a picture."""
+        self._held = None  # a frame that was copied and got no result
+        if not self._waiting or self._encoding:
+            return
+        now = time.monotonic_ns()
+        if now < self._next_ns:
+            return
+        self._next_ns = now + GAP_NS
+        if self._canvas is None or self._canvas.layout != frame.layout:
+            self._canvas = Canvas(frame.layout)
+        np.copyto(self._canvas.raw, frame.pixels)
+        self._held = frame.seq
+
+    def show(self, result: Shown) -> None:
+        """Call with the result of each frame. Never blocks. Raises what the encoder died of."""
+        self._newest = result
+        if self._held is None or self._held != result.seq:
+            return
+        if self._fault is not None:
+            raise self._fault
+        self._held = None
+        self._encoding = True
+        self._inbox.put(result)
+
+    def _encode(self) -> None:
+        number = 0
+        try:
+            while (result := self._inbox.get()) is not None:
+                assert self._canvas is not None
+                jpeg = self._canvas.jpeg(result.found)
+                self._encoding = False
+                number += 1
+                with self._ready:
+                    self._picture = Picture(number, result.seq, time.monotonic(), jpeg)
+                    self._ready.notify_all()
+        except BaseException as error:
+            self._fault = error  # a bug: the loop's thread raises it
+            self._encoding = False
+
+    def picture(self, after: int, timeout_s: float) -> Picture | None:
+        """The newest picture that is not number `after` and not old, as soon as there is one.
+
+        None after `timeout_s` seconds, or when the preview closes. For any thread.
+        """
+        with self._ready:
+            self._waiting += 1
+            try:
+                self._ready.wait_for(lambda: self._closed or self._fresh(after), timeout_s)
+                return self._picture if self._fresh(after) else None
+            finally:
+                self._waiting -= 1
+
+    def _fresh(self, after: int) -> bool:
+        picture = self._picture
+        if picture is None or picture.number == after:
+            return False
+        return time.monotonic() - picture.made_s < FRESH_S
+
+    def report(self) -> Report:
+        """The numbers of this moment, and what was found last. For any thread."""
+        with self._reporting:
+            now = time.monotonic()
+            if self._report is None or now - self._report_s >= REPORT_S:
+                newest = self._newest
+                found = newest.found if newest else ()
+                seq = newest.seq if newest else None
+                self._report = Report(self._title, self._look(), kind_of(found), found, seq)
+                self._report_s = now
+            return self._report
+
+    def close(self) -> None:
+        """Stop serving and drop every viewer. May be called twice."""
+        with self._ready:
+            if self._closed:
+                return
+            self._closed = True
+            self._ready.notify_all()
+        self._server.end()
+        self._inbox.put(None)
+        self._encoder.join()
+
+    def __enter__(self) -> Preview:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
