@@ -1,0 +1,61 @@
+"""Is the driver's memory slow to read? If so, every frame is copied out of it once, in one pass.
+
+Some drivers map their buffers uncached, and then reading a pixel costs 5 to 30 times as much
+(raspberrypi/linux#5286, OpenKinect/libfreenect2#852). A resize reads many pixels twice; a copy
+reads each byte once, in the widest loads there are.
+"""
+
+from __future__ import annotations
+
+import mmap
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from runtime.cameras.v4l2_stream import KEPT, Stream, Taken
+
+SLOW = 3.0  # times slower than common memory: from here on a copy costs less than it saves
+PROBE_BYTES = 256 * 1024
+ROUNDS = 5
+
+Home = Callable[[], None]
+Memory = npt.NDArray[np.uint8]
+
+
+def slowness(memory: mmap.mmap) -> float:
+    """How many times longer than common memory this takes to read. Takes about 0.3 ms, or 10 ms
+    where it is slow."""
+    mapped = np.frombuffer(memory, np.uint8)[:PROBE_BYTES]
+    common = np.ones(mapped.size, np.uint8)
+    into = np.ones(mapped.size, np.uint8)
+    times = [(_copying_ns(mapped, into), _copying_ns(common, into)) for _ in range(ROUNDS)]
+    return min(time[0] for time in times) / max(1, min(time[1] for time in times))
+
+
+def _copying_ns(source: Memory, into: Memory) -> int:
+    began = time.perf_counter_ns()
+    np.copyto(into, source)
+    return time.perf_counter_ns() - began
+
+
+class Copies:
+    """Lends copies of frames, in memory made once. The driver has its buffer back at once."""
+
+    def __init__(self, stream: Stream, size: int) -> None:
+        self._stream = stream
+        self._views = [np.frombuffer(memory, np.uint8) for memory in stream.memory if memory]
+        # touched now: the first frames must not wait for the kernel to find pages
+        self._free = [np.ones(size, np.uint8) for _ in range(max(1, len(self._views) - KEPT))]
+
+    def lend(self, taken: Taken) -> tuple[Memory, Home]:
+        """The picture in cached memory, and how to give it back (once)."""
+        if not self._free:
+            raise RuntimeError("too many frames are on loan: give one back before the next read()")
+        memory = self._free.pop()
+        size = min(taken.size, memory.size)
+        np.copyto(memory[:size], self._views[taken.index][:size])
+        self._stream.put(taken.index)
+        return memory, partial(self._free.append, memory)
