@@ -1,0 +1,206 @@
+"""What one pipeline runs, tries and refuses, as it lies on disk. Reading only; `Store` writes.
+
+Every file is replaced in one step, and the files are read in an order that gives a true picture
+while another process changes them, or after it died between two of them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from models.complaints import NAME_PATTERN, shortened
+from wire.troubles import Refused
+
+DIGEST_PATTERN = r"^[0-9a-f]{64}\Z"
+LARGEST_STATE = 256 * 1024  # bytes
+
+Digest = Annotated[str, Meta(pattern=DIGEST_PATTERN)]
+Seconds = Annotated[float, Meta(ge=0)]
+Record = TypeVar("Record")
+
+
+class Trial(Struct, frozen=True, omit_defaults=True):
+    """A model that must still prove itself, and how far it has come.
+
+    length_s: how long it must run well. first_result_s: how soon its first result must come.
+    elapsed_s: how long it has run well. attempt: made by the store; starts are counted for it.
+    """
+
+    digest: Digest
+    length_s: Seconds
+    first_result_s: Seconds
+    elapsed_s: Seconds = 0.0
+    attempt: str = ""
+
+
+class Rejection(Struct, frozen=True):
+    """A model that this pipeline does not try again, and why, for a person to read."""
+
+    digest: Digest
+    reason: str
+
+
+class Starts(Struct, frozen=True):
+    """How often one attempt with one model was started. Written by the runtime alone."""
+
+    digest: Digest
+    attempt: str
+    count: Annotated[int, Meta(ge=0)]
+
+
+class PipelineState(Struct, frozen=True):
+    """What a pipeline is to run. problems: what on disk was unreadable, and read as absent.
+
+    active: what to run now. good: what to go back to. trial: of the active model, None once it is
+    good. starts: of the active model in this trial.
+    """
+
+    active: str | None
+    good: str | None
+    trial: Trial | None
+    starts: int
+    rejected: tuple[Rejection, ...]
+    problems: tuple[str, ...] = ()
+
+    def rejection(self, digest: str) -> Rejection | None:
+        """Why this pipeline refuses a model, or None."""
+        return next((one for one in self.rejected if one.digest == digest), None)
+
+
+class Lying(Struct, frozen=True):
+    """The state files of one pipeline, each as it lies, half-done steps included.
+
+    trials: the one to come first, then that of the active model.
+    """
+
+    active: str | None
+    good: str | None
+    trials: tuple[Trial, ...]
+    starts: Starts | None
+    rejected: tuple[Rejection, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def is_half_rolled_back(self) -> bool:
+        """The active model was rejected, and its link is still there."""
+        return self.active != self.good and self.active in {one.digest for one in self.rejected}
+
+    @property
+    def meant(self) -> PipelineState:
+        """What the files mean: a half-done roll back is a roll back."""
+        active = self.good if self.is_half_rolled_back else self.active
+        trial = None
+        if active != self.good:
+            trial = next((one for one in self.trials if one.digest == active), None)
+        return PipelineState(
+            active, self.good, trial, self._count(active, trial), self.rejected, self.problems
+        )
+
+    def _count(self, active: str | None, trial: Trial | None) -> int:
+        attempt = trial.attempt if trial else ""
+        counted = self.starts
+        if counted is None or active == self.good:
+            return 0
+        return counted.count if (counted.digest, counted.attempt) == (active, attempt) else 0
+
+
+class Layout(Struct, frozen=True):
+    """Where everything is below the root of a store."""
+
+    root: Path
+
+    @property
+    def digests(self) -> Path:
+        return self.root / "digests"
+
+    @property
+    def order(self) -> Path:
+        """The installed digests, oldest first: a device's clock cannot be trusted with that."""
+        return self.root / "installed.json"
+
+    @property
+    def pipelines(self) -> Path:
+        return self.root / "pipelines"
+
+    def place(self, name: str) -> Path:
+        """The folder of a pipeline. Raises Refused for what cannot be a name."""
+        if not re.match(NAME_PATTERN, name):
+            raise Refused(f"{shortened(repr(name))} is no pipeline name: letters, digits, '_', '-'")
+        return self.pipelines / name
+
+    def starts(self, name: str) -> Path:
+        """In a folder of its own: the runtime may write here, and nowhere else."""
+        return self.root / "starts" / self.place(name).name
+
+    def model(self, digest: str) -> Path:
+        """The folder of a model, installed or not. Raises Refused for what cannot be a digest."""
+        if not re.match(DIGEST_PATTERN, digest):
+            raise Refused(f"{shortened(repr(digest))} is no digest: 64 hexadecimal digits")
+        return self.digests / digest
+
+
+def link_to(digest: str) -> str:
+    """What the links of a pipeline hold."""
+    return f"../../digests/{digest}"
+
+
+def read(layout: Layout, name: str) -> Lying:
+    """The state files of a pipeline. What is missing or unreadable reads as absent."""
+    problems: list[str] = []
+    place = layout.place(name)
+    # the order matters: what a step writes later is read earlier (see Store)
+    active = read_link(layout, place / "active", problems)
+    trials = read_file(place / "trial.json", tuple[Trial, ...], problems) or ()
+    rejected = read_file(place / "rejected.json", tuple[Rejection, ...], problems) or ()
+    good = read_link(layout, place / "good", problems)
+    starts = read_file(layout.starts(name), Starts, problems)
+    return Lying(active, good, trials, starts, rejected, tuple(problems))
+
+
+def read_link(layout: Layout, path: Path, problems: list[str]) -> str | None:
+    """The digest that a link names, if that model is installed."""
+    try:
+        target = os.readlink(path)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        problems.append(f"{path}: not a link that can be read: {error.strerror}")
+        return None
+    digest = target.rpartition("/")[2]
+    if target != link_to(digest) or not re.match(DIGEST_PATTERN, digest):
+        problems.append(f"{path}: links to {shortened(repr(target))}, which is no model")
+        return None
+    if not layout.model(digest).is_dir():
+        problems.append(f"{path}: its model {digest[:12]} is not installed")
+        return None
+    return digest
+
+
+def read_file(path: Path, kind: type[Record], problems: list[str]) -> Record | None:
+    """A state file, or None if there is none or it cannot be what it should be."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        problems.append(f"{path}: cannot be opened: {error.strerror}")
+        return None
+    with open(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_STATE:
+            problems.append(f"{path}: not a state file")
+            return None
+        try:
+            return msgspec.json.decode(file.read(LARGEST_STATE), type=kind)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            problems.append(f"{path}: damaged: {shortened(str(error))}")
+        except OSError as error:
+            problems.append(f"{path}: cannot be read: {error.strerror}")
+    return None

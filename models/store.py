@@ -1,0 +1,254 @@
+"""The store: which models a device holds, and what each pipeline runs. Survives power cuts.
+
+    ROOT/digests/SHA256/...            a model, never changed
+    ROOT/pipelines/NAME/active, good   links to ../../digests/SHA256
+    ROOT/pipelines/NAME/trial.json     what must still prove itself
+    ROOT/pipelines/NAME/rejected.json  what is not tried again, and why
+    ROOT/starts/NAME                   how often the runtime began the trial: all that it writes
+    ROOT/installed.json                the digests in the order they came
+
+One process (the agent) changes a store, any number read it, and the runtime of a pipeline counts
+its starts. Every step is a row of single replacements in an order that is true at each point, so a
+step that was cut short is finished by doing it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from models import digests, pipelines
+from models.complaints import shortened
+from models.pipelines import Layout, Lying, PipelineState, Record, Rejection, Starts, Trial
+from wire.durable import (
+    link_durably,
+    make_folder_durably,
+    remove_durably,
+    sync_folder,
+    write_durably,
+)
+from wire.troubles import Refused, Trouble, Unavailable
+
+Trials = tuple[Trial, ...]
+Rejections = tuple[Rejection, ...]
+MOST_REJECTIONS = 128  # the oldest are forgotten first
+
+
+class Store:
+    """The models below one root. Every method may raise Unavailable if the disk fails.
+
+    Names that cannot be names and digests that cannot be digests are Refused.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._layout = Layout(root)
+
+    def folder(self, digest: str) -> Path:
+        """Where an installed model lies. Raises Unavailable if it is not installed."""
+        folder = self._layout.model(digest)
+        if not folder.is_dir():
+            raise Unavailable(f"model {digest[:12]} is not installed in {self._layout.root}")
+        return folder
+
+    def installed(self) -> tuple[str, ...]:
+        """The digests of all installed models, the newest last."""
+        return digests.installed(self._layout)
+
+    def pipelines(self) -> tuple[str, ...]:
+        """The names of all pipelines that something is known about."""
+        return digests.pipeline_names(self._layout)
+
+    def pipeline(self, name: str) -> PipelineState:
+        """What a pipeline is to run. A pipeline that nobody heard of runs nothing."""
+        return pipelines.read(self._layout, name).meant
+
+    def install(self, bundle: Path) -> str:
+        """Verify a bundle and unpack it to where it is known by its digest, which is returned.
+
+        Doing it again is cheap and repairs a damaged model. Raises Refused for a bad bundle.
+        """
+        with self._alone():
+            return digests.install(self._layout, bundle)
+
+    def collect(self, keep: int) -> tuple[str, ...]:
+        """Remove all models but those that any pipeline names and the `keep` newest.
+
+        Returns the digests that were removed.
+        """
+        with self._alone():
+            return digests.collect(self._layout, keep)
+
+    def activate(self, name: str, trial: Trial) -> None:
+        """Make a model the active one, on trial, or not on trial if it is the good one.
+
+        If it is the active one already, its trial goes on as it was.
+        Raises Refused if the pipeline has rejected it, Unavailable if it is not installed.
+        """
+        self.folder(trial.digest)
+        with self._changing(name) as (place, lying):
+            _refuse_rejected(lying, trial.digest)
+            known = {lying.good, *(one.digest for one in lying.trials)}
+            if lying.active == trial.digest and trial.digest in known:
+                return
+            if trial.digest != lying.good:
+                fresh = msgspec.structs.replace(trial, elapsed_s=0.0, attempt=secrets.token_hex(8))
+                # the trial of what still runs stays until the link has moved on
+                running = [one for one in lying.trials if one.digest == lying.active]
+                _write(place / "trial.json", [fresh, *running], Trials)
+            link_durably(place / "active", pipelines.link_to(trial.digest))
+
+    def progress(self, name: str, digest: str, elapsed_s: float) -> None:
+        """Remember how long the active model has run well in its trial."""
+        with self._changing(name) as (place, lying):
+            trial = lying.meant.trial
+            if trial is None or trial.digest != digest:
+                raise Refused(f"pipeline {name} has no model {digest[:12]} on trial")
+            _write(
+                place / "trial.json",
+                [msgspec.structs.replace(trial, elapsed_s=float(elapsed_s))],
+                Trials,
+            )
+
+    def mark_good(self, name: str, digest: str) -> None:
+        """The active model has proved itself: it is what roll backs go back to from now on."""
+        with self._changing(name) as (place, lying):
+            if lying.active != digest:
+                raise Refused(f"pipeline {name} does not run {digest[:12]}: it cannot be good")
+            if lying.good != digest:
+                link_durably(place / "good", pipelines.link_to(digest))
+            remove_durably(place / "trial.json")
+
+    def rollback(self, name: str, digest: str, reason: str) -> None:
+        """Go back from `digest` to the good model, or to none, and never try it again.
+
+        Names what it leaves, so that doing it twice cannot go back twice.
+        Raises Refused for the good model itself: there is nothing behind it.
+        """
+        self._layout.model(digest)
+        with self._changing(name) as (place, lying):
+            if digest == lying.good:
+                raise Refused(f"{digest[:12]} is the good model of {name}: activate another one")
+            try:
+                _remember(place, lying, digest, reason)
+            finally:  # a full disk must not keep a bad model running
+                if lying.active == digest:
+                    _fall_back(place, lying)
+            _forget_trial(place, lying, digest)
+
+    def reject(self, name: str, digest: str, reason: str) -> None:
+        """Never try a model that was not activated. Raises Refused if it is active or good."""
+        self._layout.model(digest)
+        with self._changing(name) as (place, lying):
+            if digest in (lying.active, lying.good):
+                raise Refused(f"{digest[:12]} runs in {name}: roll it back instead")
+            _remember(place, lying, digest, reason)
+
+    def forgive(self, name: str, digest: str) -> None:
+        """A model that was rejected may be tried again."""
+        with self._changing(name) as (place, lying):
+            _write(
+                place / "rejected.json",
+                [one for one in lying.rejected if one.digest != digest],
+                Rejections,
+            )
+
+    def count_start(self, name: str) -> int:
+        """Count a start of the active model for good, before it is opened.
+
+        Returns how often it was started in this trial, this start included; 0 if it is good, and
+        nothing is counted. Called by the runtime, at the same time as anything else. Raises
+        Unavailable if there is no active model.
+        """
+        state = self.pipeline(name)
+        if state.active is None:
+            raise Unavailable(f"pipeline {name} has no active model")
+        if state.active == state.good:
+            return 0
+        attempt = state.trial.attempt if state.trial else ""
+        starts = Starts(state.active, attempt, state.starts + 1)
+        path = self._layout.starts(name)
+        with _disk(path):
+            make_folder_durably(path.parent)
+            write_durably(path, msgspec.json.encode(starts))
+        return starts.count
+
+    @contextlib.contextmanager
+    def _changing(self, name: str) -> Iterator[tuple[Path, Lying]]:
+        """The folder and files of one pipeline, for the one who may change them."""
+        place = self._layout.place(name)
+        with self._alone():
+            make_folder_durably(place)
+            sync_folder(place.parent)
+            lying = pipelines.read(self._layout, name)
+            if lying.is_half_rolled_back:
+                _fall_back(place, lying)
+                lying = pipelines.read(self._layout, name)
+            yield place, lying
+            sync_folder(place)  # also what a process that was killed has left unsynced
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the store against other writers. The kernel lets go when the process dies."""
+        root = self._layout.root
+        with _disk(root):
+            make_folder_durably(root)
+            lock = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield
+            except BlockingIOError:
+                raise Unavailable(f"{root}: another process is changing it: try again") from None
+            finally:
+                os.close(lock)
+
+
+def _refuse_rejected(lying: Lying, digest: str) -> None:
+    rejection = lying.meant.rejection(digest)
+    if rejection is not None and digest != lying.good:
+        raise Refused(f"{digest[:12]} was rejected: {rejection.reason}: forgive it first")
+
+
+def _remember(place: Path, lying: Lying, digest: str, reason: str) -> None:
+    others = [one for one in lying.rejected if one.digest != digest]
+    kept = [*others, Rejection(digest, shortened(reason))][-MOST_REJECTIONS:]
+    _write(place / "rejected.json", kept, Rejections)
+
+
+def _fall_back(place: Path, lying: Lying) -> None:
+    if lying.good is None:
+        remove_durably(place / "active")
+    else:
+        link_durably(place / "active", pipelines.link_to(lying.good))
+
+
+def _forget_trial(place: Path, lying: Lying, digest: str) -> None:
+    left = [one for one in lying.trials if one.digest != digest]
+    if left:
+        _write(place / "trial.json", left, Trials)
+    else:
+        remove_durably(place / "trial.json")
+
+
+def _write(path: Path, records: Sequence[Record], kind: type[tuple[Record, ...]]) -> None:
+    content = msgspec.json.encode(records)
+    try:
+        msgspec.json.decode(content, type=kind)
+    except msgspec.ValidationError as error:
+        raise Refused(f"{path.name} cannot hold that: {error}") from None
+    write_durably(path, msgspec.json.format(content, indent=1) + b"\n")
+
+
+@contextlib.contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except Trouble:
+        raise
+    except OSError as error:
+        raise Unavailable(f"{error.filename or path}: {error.strerror}") from error
