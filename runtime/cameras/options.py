@@ -1,4 +1,4 @@
-"""Reads a camera's URI: `kind://place?key=value&key=value`. What is wrong is said with the remedy."""
+"""Reads a camera's URI: `kind://place?key=value&key=value`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Address:
         """One of a few words."""
         text = self.given.get(key, default)
         if text not in allowed:
-            raise self.refused(f"{key}={text} is not known: use {either(allowed)}")
+            raise self.refused(f"{key}={text!r} is not known: use {either(allowed)}")
         return text
 
     def number(self, key: str, least: float, most: float) -> float | None:
@@ -34,7 +34,7 @@ class Address:
             return None
         text = self.given[key]
         if not NUMBER.fullmatch(text) or not least <= float(text) <= most:
-            raise self.refused(f"{key}={text} must be a number from {least:g} to {most:g}")
+            raise self.refused(f"{key}={text!r} must be a number from {least:g} to {most:g}")
         return float(text)
 
     def size(self, key: str) -> tuple[int, int] | None:
@@ -43,7 +43,7 @@ class Address:
             return None
         found = SIZE.fullmatch(self.given[key])
         if found is None:
-            raise self.refused(f"{key}={self.given[key]} is no size: write for example 1280x720")
+            raise self.refused(f"{key}={self.given[key]!r} is no size: write for example 1280x720")
         return int(found[1]), int(found[2])
 
     def refused(self, why: str) -> Refused:
