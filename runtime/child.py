@@ -18,8 +18,7 @@ MESSAGE_START = "vedette: "
 
 
 def try_in_child(located: Located, threads: int | None) -> None:
-    """Raises Refused if the model is bad, crashes, hangs or eats memory. Remembers a success.
-    """
+    """Raises Refused if the model is bad, crashes, hangs or eats memory. Remembers a success."""
     if located.known or located.engine_kind == "null":
         return
     remembered = _remembered(located)

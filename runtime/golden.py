@@ -12,6 +12,7 @@ import numpy as np
 from models.manifest import Golden
 from runtime.frames import Frame, packed
 from runtime.loop import Model
+from runtime.score import corners
 from runtime.tasks import Box, Class, Found, Stats
 from runtime.tasks.overlap import overlaps
 from wire.troubles import Refused
@@ -91,7 +92,7 @@ def _boxes_differ(expected: Found, found: Found, sample: Golden) -> str | None:
 def _matches(want: Box, got: Box, sample: Golden) -> bool:
     if want.index != got.index or not abs(want.score - got.score) <= sample.tolerance:
         return False
-    overlap = overlaps(_corners(want), _corners(got)[None])[0]
+    overlap = overlaps(corners(want), corners(got)[None])[0]
     return bool(overlap >= sample.min_overlap)
 
 
@@ -112,7 +113,3 @@ def _stats_differ(expected: Found, found: Found, sample: Golden) -> str | None:
 
 def _name(one: object) -> str:
     return str(getattr(one, "label", None) or getattr(one, "name", "nothing"))
-
-
-def _corners(box: Box) -> np.ndarray[Any, Any]:
-    return np.array([box.x, box.y, box.x + box.width, box.y + box.height])

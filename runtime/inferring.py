@@ -43,9 +43,7 @@ def infer_manifest(model_file: Path, engine: Engine) -> tuple[Manifest, tuple[st
 
 def declared_outputs(engine: Engine) -> tuple[Output, ...]:
     """The outputs of an opened model, as a manifest declares them."""
-    return msgspec.convert(
-        [asdict(spec) for spec in engine.gives], tuple[Output, ...]
-    )
+    return msgspec.convert([asdict(spec) for spec in engine.gives], tuple[Output, ...])
 
 
 def sibling_labels(model_file: Path) -> Path | None:

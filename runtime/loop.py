@@ -20,10 +20,15 @@ Clock = Callable[[], int]
 
 @dataclass(frozen=True)
 class Model:
-    """A model that is loaded, warmed up and ready for its first frame."""
+    """A model that is loaded, warmed up and ready for its first frame.
+
+    guesses: what was inferred, one line each, where the model came without a manifest.
+    """
 
     manifest: Manifest
     digest: str
+    labels: tuple[str, ...]
+    guesses: tuple[str, ...]
     engine: Engine
     engine_kind: str
     prepare: Prepare

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import resource
+import time
 from typing import Any
 
 import numpy as np
@@ -32,3 +34,12 @@ def at_address(address: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np
 def peak_rss_bytes() -> int:
     """The most memory that this process has had resident, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def process_started_ns() -> int:
+    """When the kernel started this process, CLOCK_MONOTONIC in nanoseconds (to 10 ms)."""
+    with open("/proc/self/stat", "rb") as file:
+        ticks = int(file.read().rpartition(b")")[2].split()[19])
+    since_boot_ns = ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+    asleep_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.monotonic_ns()
+    return since_boot_ns - asleep_ns

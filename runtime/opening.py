@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from models.manifest import Manifest
@@ -22,17 +22,8 @@ DECODERS = {
 }
 
 
-@dataclass(frozen=True)
-class Opened:
-    """A model ready to run; `guesses` says what was inferred where there was no manifest."""
-
-    model: Model
-    labels: tuple[str, ...]
-    guesses: tuple[str, ...]
-
-
-def open_model(located: Located, options: EngineOptions) -> Opened:
-    """Load, check against the manifest and warm up. The caller closes `opened.model.engine`.
+def open_model(located: Located, options: EngineOptions) -> Model:
+    """Load, check against the manifest and warm up. The caller closes `model.engine`.
 
     Raises Refused if the file is bad or contradicts its manifest, Unavailable if its engine is
     missing.
@@ -54,7 +45,7 @@ def _open_engine(located: Located, options: EngineOptions) -> Engine:
     return open_engine(located.engine_kind, located.file, declared)
 
 
-def _join(located: Located, engine: Engine) -> Opened:
+def _join(located: Located, engine: Engine) -> Model:
     guesses: tuple[str, ...] = ()
     manifest = located.manifest
     if manifest is None:
@@ -66,16 +57,17 @@ def _join(located: Located, engine: Engine) -> Opened:
         decode = make_decode(manifest, engine.gives, labels)
     except Refused as trouble:
         raise Refused(f"{located.file}: {trouble}") from None
-    model = Model(
+    return Model(
         manifest,
         located.digest,
+        labels,
+        guesses,
         engine,
         located.engine_kind,
         make_prepare(manifest.input),
         decode,
         aim_of(manifest.input),
     )
-    return Opened(model, labels, guesses)
 
 
 def read_labels(manifest: Manifest, folder: Path) -> tuple[str, ...]:

@@ -56,7 +56,7 @@ def check(path: str, engine_kind: str | None, options: EngineOptions) -> Report:
     """Open the model and try it. Raises Refused with what is wrong."""
     started = time.monotonic_ns()
     with locate(resolve(path), engine_kind) as located:
-        model = open_model(located, options).model
+        model = open_model(located, options)
         loaded = time.monotonic_ns()
         golden = check_golden(model, located.folder)
         runs = []

@@ -1,0 +1,171 @@
+"""`vedette run`: take frames from a camera, run a model on them, show what it finds."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import TextIO
+
+import msgspec
+
+from runtime.cameras import Ended, open_camera
+from runtime.child import try_in_child
+from runtime.commands.flags import (
+    add_camera_option,
+    add_model_options,
+    engine_options,
+    port,
+    positive,
+)
+from runtime.loader import Loader
+from runtime.locating import locate, resolve
+from runtime.loop import Loop, Model, Result, look_away
+from runtime.memory import peak_rss_bytes, process_started_ns
+from runtime.opening import open_model
+from runtime.panel import Panel
+from runtime.tally import Tally
+from wire.troubles import Refused
+
+PATIENCE_S = 0.5  # how long one step waits for a frame before the stop flag is looked at
+
+
+def main(argv: Sequence[str]) -> int:
+    words = parser().parse_args(argv)
+    with ExitStack() as stack:
+        model = _open(words)
+        camera = stack.enter_context(open_camera(words.camera, model.aim))
+        tally = Tally(camera, words.camera)
+        watchers: list[Callable[[Result], None]] = []
+
+        def emit(result: Result) -> None:
+            tally.add(result, loop.model)
+            for watch in watchers:
+                watch(result)
+
+        def look() -> Panel:
+            return tally.panel(loop.model)
+
+        if words.results:
+            watchers.append(_lines_to(stack.enter_context(_results_file(words.results))))
+        preview = None
+        if words.preview is not None:
+            from runtime.preview import Preview  # costs what only a viewer needs
+
+            title = f"{model.manifest.name} on {words.camera}"
+            preview = stack.enter_context(Preview(words.preview, title, look))
+            watchers.append(preview.show)
+            note(f"preview: {preview.address}")
+        loop = Loop(camera, model, emit, preview.glance if preview else look_away)
+        loader = Loader(loop, words.engine, engine_options(words), note)
+        stack.callback(loader.close)
+        stop = _stop_on_signals()
+        signal.signal(signal.SIGHUP, lambda *_: loader.load(resolve(words.model)))
+        if not words.json and words.results != "-":
+            from runtime.table import Table
+
+            address = preview.address if preview else None
+            table = stack.enter_context(Table(look, sys.stdout, address))
+            watchers.append(table.show)
+        _turn(loop, tally, words, stop)
+    _report(words, tally, tally.total(loop.model))
+    return 0
+
+
+def _open(words: argparse.Namespace) -> Model:
+    options = engine_options(words)
+    with locate(resolve(words.model), words.engine) as located:
+        try_in_child(located, options.threads)
+        model = open_model(located, options)
+    for guess in model.guesses:
+        note(f"no manifest: {guess}")
+    return model
+
+
+def _turn(loop: Loop, tally: Tally, words: argparse.Namespace, stop: threading.Event) -> None:
+    """Step until the wished number of results, the wished time, the end, or a signal."""
+    most = words.frames or float("inf")
+    end_s = time.monotonic() + (words.seconds or float("inf"))
+    try:
+        while tally.frames < most and time.monotonic() < end_s and not stop.is_set():
+            loop.step(PATIENCE_S)
+    except Ended:
+        return
+
+
+def _stop_on_signals() -> threading.Event:
+    """SIGTERM and SIGINT ask for an end; a second one leaves at once."""
+    stop = threading.Event()
+
+    def ask(number: int, _: object) -> None:
+        stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, ask)
+    return stop
+
+
+def _results_file(target: str) -> TextIO:
+    """Where result lines go; each line is flushed, so that a reader at a pipe sees it at once."""
+    if target == "-":
+        return open(sys.stdout.fileno(), "w", buffering=1, encoding="utf-8", closefd=False)
+    try:
+        return open(target, "w", buffering=1, encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"{target}: cannot be written: {error.strerror}") from None
+
+
+def _lines_to(file: TextIO) -> Callable[[Result], None]:
+    """Writes each result as a line of JSON: seq, digest, found, the five stamps in ns."""
+
+    def write(result: Result) -> None:
+        file.write(msgspec.json.encode(result).decode() + "\n")
+
+    return write
+
+
+def _report(words: argparse.Namespace, tally: Tally, total: Panel) -> None:
+    if words.json:
+        first_s = None
+        if tally.first_ns is not None:
+            first_s = (tally.first_ns - process_started_ns()) / 1e9
+        summary = msgspec.to_builtins(total) | {
+            "peak_rss_mib": peak_rss_bytes() / 2**20,
+            "first_result_s": first_s,
+        }
+        print(msgspec.json.encode(summary).decode())
+        return
+    from runtime.table import summary as in_words
+
+    print(in_words(total), file=sys.stderr if words.results == "-" else sys.stdout)
+
+
+def note(line: str) -> None:
+    """Something worth knowing that is not a result."""
+    print(f"vedette: {line}", file=sys.stderr, flush=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vedette run",
+        description="Take frames from a camera, run a model on them, show what it finds and how "
+        "long each stage took. SIGHUP loads the model again, without losing a frame.",
+    )
+    add_camera_option(parser)
+    add_model_options(parser)
+    parser.add_argument("--frames", type=positive, metavar="N", help="stop after N results")
+    parser.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
+    parser.add_argument(
+        "--results", metavar="FILE", help="write each result as a line of JSON; - is stdout"
+    )
+    parser.add_argument(
+        "--preview", type=port, metavar="PORT",
+        help="serve a page with the live picture on 127.0.0.1; 0 takes a free port",
+    )  # fmt: skip
+    return parser

@@ -1,0 +1,75 @@
+"""Loads models beside the loop: opens, warms up, offers, and closes what was swapped out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from runtime.child import try_in_child
+from runtime.engines import EngineOptions
+from runtime.locating import locate
+from runtime.loop import Loop
+from runtime.opening import open_model
+from wire.troubles import Trouble
+
+SWEEP_S = 0.2  # how often retired models are looked for
+
+
+class Loader:
+    """A thread that turns a path into a running model without costing the loop a frame.
+
+    said: told in one line what became of each load; called on the loader's thread.
+    """
+
+    def __init__(
+        self, loop: Loop, engine_kind: str | None, options: EngineOptions,
+        said: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self._loop = loop
+        self._engine_kind = engine_kind
+        self._options = options
+        self._said = said
+        self._wishes: SimpleQueue[Path | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
+        self._thread.start()
+
+    def load(self, path: Path) -> None:
+        """Ask for a model to take over. Returns at once."""
+        self._wishes.put(path)
+
+    def close(self) -> None:
+        """Let a load that is under way finish, close retired models, end the thread."""
+        self._wishes.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                wish = self._wishes.get(timeout=SWEEP_S)
+            except Empty:
+                self._sweep()
+                continue
+            if wish is None:
+                self._sweep()
+                return
+            self._take(wish)
+
+    def _take(self, path: Path) -> None:
+        try:
+            with locate(path, self._engine_kind) as located:
+                try_in_child(located, self._options.threads)
+                model = open_model(located, self._options)
+        except Trouble as trouble:
+            self._said(f"{path} was not loaded, the model before it runs on: {trouble}")
+            return
+        self._loop.swap(model)
+        self._said(f"loaded {model.manifest.name} {model.manifest.version} ({model.digest[:12]})")
+
+    def _sweep(self) -> None:
+        while True:
+            try:
+                self._loop.retired.get_nowait().engine.close()
+            except Empty:
+                return
