@@ -152,8 +152,11 @@ def _with_rate(device: str, offers: list[Offer], wish: Wish) -> list[Offer]:
         return offers
     left = [offer for offer in offers if not offer.rates or offer.rate(wish.fps)]
     if not left:
-        lists = "; ".join(dict.fromkeys(f"{offer.size} at {rates(offer)}" for offer in offers))
-        raise Refused(f"{device} does not reach fps={wish.fps:g}: it offers {lists}")
+        alike: dict[str, list[Offer]] = {}
+        for offer in offers:
+            alike.setdefault(f"{offer.size} at {rates(offer)}", []).append(offer)
+        lists = "; ".join(f"{formats(group)} {what}" for what, group in alike.items())
+        raise Refused(f"{device} does not do fps={wish.fps:g}: it offers {lists}")
     return left
 
 
