@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import os
 import shutil
-import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from msgspec import Struct
 from models import flatzip, manifest
 from models.flatzip import Entry, Piece
 from models.manifest import FILE_NAME, Manifest
+from models.plain import open_plain
 from wire.durable import sync_file, sync_folder, writing_durably
 from wire.troubles import Refused, Trouble, Unavailable
 
@@ -186,14 +186,11 @@ def _content(path: Path) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    """A plain file to read. Anything else (a pipe, a device, a folder) could hold us forever."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_plain(path)
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}") from None
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Refused(f"{path}: not a file")
+    with file:
         try:
             yield file
         except OSError as error:

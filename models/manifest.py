@@ -20,6 +20,7 @@ from models.complaints import (
     syntax_refusal,
 )
 from models.consistency import contradictions
+from models.plain import open_plain
 from wire.durable import write_durably
 from wire.troubles import Refused
 
@@ -163,7 +164,7 @@ def load(folder: Path) -> Manifest:
     """The manifest of a model folder. Raises Refused."""
     path = folder / FILE_NAME
     try:
-        with open(path, "rb") as file:
+        with open_plain(path) as file:
             content = file.read(LARGEST + 1)
     except OSError as error:
         raise Refused(f"{path}: {error.strerror}: a model folder needs a {FILE_NAME}") from None

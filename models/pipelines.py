@@ -6,9 +6,9 @@ while another process changes them, or after it died between two of them.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-import stat
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from models.complaints import NAME_PATTERN, shortened
+from models.plain import open_plain
 from wire.troubles import Refused
 
 DIGEST_PATTERN = r"^[0-9a-f]{64}\Z"
@@ -186,21 +187,15 @@ def read_link(layout: Layout, path: Path, problems: list[str]) -> str | None:
 def read_file(path: Path, kind: type[Record], problems: list[str]) -> Record | None:
     """A state file, or None if there is none or it cannot be what it should be."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open_plain(path) as file:
+            content = file.read(LARGEST_STATE + 1)
+        if len(content) > LARGEST_STATE:
+            raise OSError(errno.EFBIG, "far too large")
+        return msgspec.json.decode(content, type=kind)
     except FileNotFoundError:
         return None
     except OSError as error:
-        problems.append(f"{path}: cannot be opened: {error.strerror}")
-        return None
-    with open(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST_STATE:
-            problems.append(f"{path}: not a state file")
-            return None
-        try:
-            return msgspec.json.decode(file.read(LARGEST_STATE), type=kind)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            problems.append(f"{path}: damaged: {shortened(str(error))}")
-        except OSError as error:
-            problems.append(f"{path}: cannot be read: {error.strerror}")
+        problems.append(f"{path}: cannot be read: {error.strerror}")
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        problems.append(f"{path}: damaged: {shortened(str(error))}")
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import string
 import time
 from pathlib import Path
@@ -198,7 +199,8 @@ def test_every_key_has_a_line(tables: dict[str, object], multiline: bool) -> Non
 
 def test_lines_are_those_that_a_reader_would_count() -> None:
     text = (
-        'a.b = 1 # x = 2\r\n"c.d" = """\ne = 5\n[f]\n"""\n\n[g . h]\ni = [ # one\n  1,\n  { j = 2 },\n]\n'
+        'a.b = 1 # x = 2\r\n"c.d" = """\ne = 5\n[f]\n"""\n\n'
+        "[g . h]\ni = [ # one\n  1,\n  { j = 2 },\n]\n"
         "[[k]]\nl = 1\n[[k]]\nm = 2\n[k.n]\no = ['[p]', 1.5]"
     )
     lines = lines_of(text)
@@ -213,10 +215,8 @@ def test_lines_are_those_that_a_reader_would_count() -> None:
 
 @given(st.text(alphabet=PIECES, max_size=200))
 def test_lines_of_garbage_come_to_an_end(text: str) -> None:
-    try:
+    with contextlib.suppress(ValueError):  # a key that no parser would have accepted
         lines_of(text)
-    except ValueError:  # a key that no parser would have accepted
-        pass
 
 
 def paths_of(value: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
