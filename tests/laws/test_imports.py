@@ -44,7 +44,7 @@ VENDOR_HOMES = {
 # Always installed, so imported at the top; but known to these files alone.
 PACKAGE_HOMES = {
     "simplejpeg": ("runtime/jpeg.py",),
-    "rich": ("runtime/table.py", "runtime/commands/*.py"),
+    "rich": ("runtime/table*.py", "runtime/commands/*.py"),
 }
 # Who is left out of which part of the runtime: these know the seam, never what is behind it.
 BLIND = {
