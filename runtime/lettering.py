@@ -12,6 +12,7 @@ import unicodedata
 import cv2
 
 from runtime.frames import Pixels
+from runtime.panel import printable
 
 Colour = tuple[int, int, int]  # blue, green, red
 
@@ -24,13 +25,9 @@ _one_at_a_time = threading.Lock()  # OpenCV caches glyphs; nothing says that it 
 
 
 def clean(text: str) -> str:
-    """One line of printable text of at most MOST_LETTERS characters."""
-    whole = text[: MOST_LETTERS * 2].encode("utf-8", "replace").decode("utf-8")
-    line = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in whole)
-    line = " ".join(line.split())
-    if not UNICODE:
-        line = plain_letters(line)
-    return line if len(line) <= MOST_LETTERS else line[: MOST_LETTERS - 1] + ELLIPSIS
+    """One line of at most MOST_LETTERS characters, all of which the font can draw or replace."""
+    line = printable(text, MOST_LETTERS)
+    return line if UNICODE else plain_letters(line)
 
 
 def plain_letters(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 
 from runtime.frames import Losses
@@ -51,3 +52,14 @@ class Panel:
     losses: Losses
     accuracy: float | None = None
     seconds: float = 0.0
+
+
+def printable(text: str, most: int = 64) -> str:
+    """One line of at most `most` characters that can neither crash nor command what shows it.
+
+    Labels and reasons come from files and drivers: control, formatting and surrogate characters
+    become blanks.
+    """
+    kept = (c if unicodedata.category(c)[0] != "C" else " " for c in text[: 4 * most])
+    line = " ".join("".join(kept).split())
+    return line if len(line) <= most else line[: most - 3] + "..."
