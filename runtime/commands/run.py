@@ -37,7 +37,7 @@ PATIENCE_S = 0.5  # how long one step waits for a frame before the stop flag is 
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
     with ExitStack() as stack:
-        model = _open(words)
+        model = open_tried(words)
         camera = stack.enter_context(open_camera(words.camera, model.aim))
         tally = Tally(camera, words.camera)
         watchers: list[Callable[[Result], None]] = []
@@ -76,7 +76,8 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _open(words: argparse.Namespace) -> Model:
+def open_tried(words: argparse.Namespace) -> Model:
+    """The model that the user names, tried in a child process first if it is not known."""
     options = engine_options(words)
     with locate(resolve(words.model), words.engine) as located:
         try_in_child(located, options.threads)

@@ -14,6 +14,7 @@ import numpy as np
 
 from runtime.engines import EngineOptions, Tensor, TensorSpec
 from runtime.memory import at_address
+from runtime.quiet import without_chatter
 from wire.troubles import Refused, Unavailable
 
 PACKAGES = ("ai_edge_litert", "tflite_runtime")
@@ -76,14 +77,15 @@ def open_model_file(model_file: Path, options: EngineOptions) -> LiteRTEngine:
     module = import_package()
     delegates = [_load_delegate(module, name) for name in options.accelerators]
     try:
-        interpreter = module.Interpreter(
-            model_path=str(model_file),
-            num_threads=options.thread_count,
-            experimental_delegates=delegates or None,
-        )
-        _fix_shape(interpreter, options.takes)
-        interpreter.allocate_tensors()
-        return LiteRTEngine(interpreter, model_file)
+        with without_chatter():
+            interpreter = module.Interpreter(
+                model_path=str(model_file),
+                num_threads=options.thread_count,
+                experimental_delegates=delegates or None,
+            )
+            _fix_shape(interpreter, options.takes)
+            interpreter.allocate_tensors()
+            return LiteRTEngine(interpreter, model_file)
     except SystemError:
         raise Unavailable(
             f"{module.__name__.split('.')[0]} does not work with numpy {np.__version__}: "

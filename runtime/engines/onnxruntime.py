@@ -147,7 +147,7 @@ def _input_spec(inputs: list[Any], model_file: Path, declared: TensorSpec | None
             raise Refused(
                 f"{model_file}: input {only.name!r} leaves its size open {tuple(only.shape)}: "
                 "write a manifest.toml that gives width and height "
-                "(vedette model show --write-manifest --size WxH)"
+                "or export it with a fixed size"
             )
     return TensorSpec(only.name, tuple(int(side) for side in shape), np.dtype(dtype).name)
 

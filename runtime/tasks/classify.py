@@ -13,7 +13,7 @@ from runtime.tasks.scores import dequantise, label_of
 def make_decode(
     manifest: Manifest, gives: tuple[TensorSpec, ...], labels: tuple[str, ...]
 ) -> Decode:
-    """Takes one output of n scores, any shape. Head "logits" applies a softmax, "probabilities" none."""
+    """Takes one output of n scores, any shape. The head "logits" applies a softmax."""
     spec = gives[0]
     count = int(np.prod(spec.shape))
     top_k = min(manifest.decoding.top_k, count)
