@@ -8,6 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
+
+from runtime.checking import Report
 from runtime.locating import Located
 from wire.durable import write_durably
 from wire.troubles import Refused, Unavailable
@@ -25,8 +28,15 @@ def try_in_child(located: Located, threads: int | None) -> None:
     if remembered.exists():
         return
     path = located.file if located.manifest is None else located.folder
+    run_check(path, located.engine_kind, threads)
+    _remember(remembered)
+
+
+def run_check(path: Path, engine_kind: str, threads: int | None = None) -> Report:
+    """`python -m runtime check` on a folder or file. Raises Refused or Unavailable as it said, and
+    Refused if it crashed, hung or ran out of its memory."""
     command = [sys.executable, "-m", "runtime", "check", str(path), "--json"]
-    command += ["--engine", located.engine_kind]
+    command += ["--engine", engine_kind]
     command += ["--seconds", str(SECONDS), "--memory-mb", str(MEMORY_MB)]
     command += ["--threads", str(threads)] if threads else []
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -38,7 +48,7 @@ def try_in_child(located: Located, threads: int | None) -> None:
     except subprocess.TimeoutExpired:
         raise Refused(f"{path}: does not finish loading within {SECONDS} s") from None
     _judge(path, child.returncode, child.stderr)
-    _remember(remembered)
+    return msgspec.json.decode(child.stdout, type=Report)
 
 
 def _judge(path: Path, code: int, said: str) -> None:

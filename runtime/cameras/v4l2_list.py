@@ -9,6 +9,7 @@ from urllib.parse import quote
 from runtime.cameras.v4l2 import make
 from runtime.cameras.v4l2_choice import FORMATS, Offer, unusable
 from runtime.cameras.v4l2_device import identify, links, nodes, open_node, read_offers
+from runtime.probe import Probe
 from wire.troubles import Refused, Trouble
 
 FIRST_FRAME_S = 3.0  # a webcam that wakes up takes one second
@@ -39,15 +40,6 @@ class Listed:
         """The offers that can be used, cheapest format first."""
         able = [offer for offer in self.offers if offer.format in FORMATS]
         return tuple(sorted(able, key=lambda offer: FORMATS.index(offer.format)))
-
-
-@dataclass(frozen=True)
-class Probe:
-    """Whether one thing works on this machine. reason: what it is, or why not and what to do."""
-
-    name: str
-    works: bool
-    reason: str
 
 
 def survey() -> list[Listed]:

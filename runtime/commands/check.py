@@ -9,32 +9,13 @@ import argparse
 import os
 import resource
 import signal
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from runtime.checking import check
 from runtime.engines import EngineOptions
-from runtime.golden import check_golden
-from runtime.locating import locate, resolve
-from runtime.memory import peak_rss_bytes
-from runtime.opening import open_model
-from wire.troubles import Refused
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What a check found out. inference_us is the median of five runs on zeroed input."""
-
-    ok: bool
-    name: str
-    version: str
-    digest: str
-    engine: str
-    golden: int
-    load_ms: float
-    inference_us: float
-    peak_rss_mb: float
 
 
 def main(argv: Sequence[str]) -> int:
@@ -50,36 +31,6 @@ def main(argv: Sequence[str]) -> int:
             f"{report.inference_us:.0f} us a run, {report.peak_rss_mb:.0f} MB at most"
         )
     return 0
-
-
-def check(path: str, engine_kind: str | None, options: EngineOptions) -> Report:
-    """Open the model and try it. Raises Refused with what is wrong."""
-    started = time.monotonic_ns()
-    with locate(resolve(path), engine_kind) as located:
-        model = open_model(located, options)
-        loaded = time.monotonic_ns()
-        golden = check_golden(model, located.folder)
-        runs = []
-        for _ in range(5):
-            before = time.monotonic_ns()
-            model.engine.run()
-            runs.append(time.monotonic_ns() - before)
-        model.engine.close()
-    peak_mb = peak_rss_bytes() / 1e6
-    allowed = model.manifest.limits.memory_mb
-    if allowed is not None and peak_mb > allowed:
-        raise Refused(f"{path}: used {peak_mb:.0f} MB of memory, its manifest allows {allowed:g}")
-    return Report(
-        True,
-        model.manifest.name,
-        model.manifest.version,
-        model.digest,
-        located.engine_kind,
-        golden,
-        (loaded - started) / 1e6,
-        sorted(runs)[2] / 1e3,
-        peak_mb,
-    )
 
 
 def _limit(memory_mb: int, seconds: int) -> None:

@@ -1,0 +1,58 @@
+"""May this model be run here? Contract, golden answers, time and memory, all in this process."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from runtime.engines import EngineOptions
+from runtime.golden import check_golden
+from runtime.locating import locate, resolve
+from runtime.memory import peak_rss_bytes
+from runtime.opening import open_model
+from wire.troubles import Refused
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a check found out. inference_us is the median of five runs on zeroed input."""
+
+    ok: bool
+    name: str
+    version: str
+    digest: str
+    engine: str
+    golden: int
+    load_ms: float
+    inference_us: float
+    peak_rss_mb: float
+
+
+def check(path: str, engine_kind: str | None, options: EngineOptions) -> Report:
+    """Open the model and try it. Raises Refused with what is wrong."""
+    started = time.monotonic_ns()
+    with locate(resolve(path), engine_kind) as located:
+        model = open_model(located, options)
+        loaded = time.monotonic_ns()
+        golden = check_golden(model, located.folder)
+        runs = []
+        for _ in range(5):
+            before = time.monotonic_ns()
+            model.engine.run()
+            runs.append(time.monotonic_ns() - before)
+        model.engine.close()
+    peak_mb = peak_rss_bytes() / 1e6
+    allowed = model.manifest.limits.memory_mb
+    if allowed is not None and peak_mb > allowed:
+        raise Refused(f"{path}: used {peak_mb:.0f} MB of memory, its manifest allows {allowed:g}")
+    return Report(
+        True,
+        model.manifest.name,
+        model.manifest.version,
+        model.digest,
+        located.engine_kind,
+        golden,
+        (loaded - started) / 1e6,
+        sorted(runs)[2] / 1e3,
+        peak_mb,
+    )
