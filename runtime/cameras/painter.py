@@ -37,7 +37,7 @@ class Painter:
         rng = np.random.default_rng((seed, 1))
         self._blue, self._red = (float(v) for v in rng.uniform(-14, 14, 2))
         gains, offsets = np.array(self._channels(), np.float32).T
-        self._gains, self._offsets = gains, offsets
+        self._gains = gains
         luma = _background(layout.width, layout.height, rng)
         self._still = _stored(luma[:, :, None] * gains + offsets)
         if layout.format == "YUYV":  # U and V take turns; a digit adds nothing to them
@@ -46,7 +46,9 @@ class Painter:
             self._still = self._still[:, :, 0]
         side = min(layout.width, layout.height)
         self._patch = np.empty(side * side * len(gains), np.uint8)
-        self._levels = np.arange(FULL_INK + 1, dtype=np.float32)[:, None] / FULL_INK
+        # what ink 0 to 16 adds to each channel, for every contrast: (256, 17, channels)
+        levels = np.arange(FULL_INK + 1, dtype=np.float32) / FULL_INK
+        self._added = _stored(np.arange(256)[:, None, None] * levels[:, None] * gains)
 
     def canvas(self, memory: Pixels) -> Canvas:
         """Fill camera memory, (layout.nbytes,) uint8, with the background."""
@@ -79,8 +81,7 @@ class Painter:
 
     def _tile(self, digit: Placed) -> Pixels:
         """The glyph at its own size, (10, 10, channels), what it adds to each channel."""
-        table = _stored(self._levels * digit.ink * self._gains)
-        tile: Pixels = table[self._glyphs[digit.sample]]
+        tile: Pixels = self._added[digit.ink][self._glyphs[digit.sample]]
         return tile if len(self._gains) > 1 else tile.reshape(CELLS, CELLS)
 
     def _channels(self) -> list[tuple[float, float]]:

@@ -12,29 +12,23 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
+from runtime.cameras import options
 from runtime.cameras.painter import Canvas, Painter
 from runtime.cameras.scene import Scene, held_out
 from runtime.frames import BYTES_PER_PIXEL, Aim, Frame, Layout, Losses
 from runtime.tasks import Box
-from wire.troubles import Refused
 
 BUFFERS = 4
 SIZE = re.compile(r"(\d{1,5})x(\d{1,5})(?:@(\d+(?:\.\d+)?))?")
 SIDES = range(32, 8193)
-NUMBERS = {
-    "digits": range(1, 13),
-    "seed": range(2**31),
-    "hold": range(1, 10_001),
-    "padding": range(4097),
-}
+NUMBERS = {"digits": (1, 12), "seed": (0, 999_999_999), "hold": (1, 10_000), "padding": (0, 4096)}
 
 
 @dataclass(frozen=True)
-class Options:
+class Wish:
     """What the URI asks for. fps: None means as fast as it is read."""
 
     layout: Layout
@@ -57,19 +51,19 @@ class SyntheticCamera:
     """Lends drawn frames. clock: nanoseconds, monotonic. sleep: seconds."""
 
     def __init__(
-        self, options: Options, clock: Callable[[], int], sleep: Callable[[float], None]
+        self, wish: Wish, clock: Callable[[], int], sleep: Callable[[float], None]
     ) -> None:
-        self.layout = options.layout
+        self.layout = wish.layout
         self.losses = Losses()
         self.absent: str | None = None
         self.aim: Aim | None = None
-        self._fps = options.fps
+        self._fps = wish.fps
         self._clock = clock
         self._sleep = sleep
         samples = held_out()
-        size = (options.layout.width, options.layout.height)
-        self._scene = Scene(samples, size, options.digits, options.seed, options.hold)
-        self._painter = Painter(options.layout, samples, options.seed)
+        size = (wish.layout.width, wish.layout.height)
+        self._scene = Scene(samples, size, wish.digits, wish.seed, wish.hold)
+        self._painter = Painter(wish.layout, samples, wish.seed)
         self._free: deque[Buffer] = deque()
         self._next = 0
         self._start_ns = 0
@@ -138,40 +132,34 @@ def make(uri: str) -> SyntheticCamera:
     return SyntheticCamera(parse(uri), time.monotonic_ns, time.sleep)
 
 
-def parse(uri: str) -> Options:
+def parse(uri: str) -> Wish:
     """Read the URI. Raises Refused with what is allowed."""
-    parts = urlsplit(uri)
-    size = SIZE.fullmatch(parts.netloc)
-    if size is None or parts.path not in ("", "/"):
-        raise Refused(f"{uri!r}: write synthetic://WIDTHxHEIGHT or synthetic://WIDTHxHEIGHT@FPS")
+    address = options.parse(uri, ("format", *NUMBERS))
+    size = SIZE.fullmatch(address.place.rstrip("/"))
+    if size is None:
+        raise address.refused("write synthetic://WIDTHxHEIGHT or synthetic://WIDTHxHEIGHT@FPS")
     width, height, fps = int(size[1]), int(size[2]), float(size[3]) if size[3] else None
     if width not in SIDES or height not in SIDES:
-        raise Refused(f"{uri!r}: width and height must lie in {SIDES[0]} to {SIDES[-1]}")
+        raise address.refused(f"width and height must be from {SIDES[0]} to {SIDES[-1]}")
     if fps is not None and not 0.1 <= fps <= 1000:
-        raise Refused(f"{uri!r}: frames per second must lie in 0.1 to 1000")
-    given = dict(parse_qsl(parts.query, keep_blank_values=True))
-    format = given.pop("format", "RGB3")
-    if format not in BYTES_PER_PIXEL:
-        raise Refused(f"{uri!r}: there is no format {format!r}: use {', '.join(BYTES_PER_PIXEL)}")
+        raise address.refused("frames per second must be from 0.1 to 1000")
+    format = address.choice("format", tuple(BYTES_PER_PIXEL), "RGB3")
     if format in ("YUYV", "NV12") and (width % 2 or height % 2):
-        raise Refused(f"{uri!r}: {format} needs an even width and height")
-    numbers = {"digits": 1, "seed": 0, "hold": 1, "padding": 0}
-    for name, text in given.items():
-        numbers[name] = _number(uri, name, text)
-    stride = width * BYTES_PER_PIXEL[format] + numbers["padding"]
-    return Options(
+        raise address.refused(f"{format} needs an even width and height")
+    stride = width * BYTES_PER_PIXEL[format] + _whole(address, "padding", 0)
+    return Wish(
         Layout(format, width, height, stride),
         fps,
-        numbers["digits"],
-        numbers["seed"],
-        numbers["hold"],
+        _whole(address, "digits", 1),
+        _whole(address, "seed", 0),
+        _whole(address, "hold", 1),
     )
 
 
-def _number(uri: str, name: str, text: str) -> int:
-    if name not in NUMBERS:
-        raise Refused(f"{uri!r}: there is no option {name!r}: use format, {', '.join(NUMBERS)}")
-    allowed = NUMBERS[name]
-    if not text.isdecimal() or int(text) not in allowed:
-        raise Refused(f"{uri!r}: {name} must be a number from {allowed[0]} to {allowed[-1]}")
-    return int(text)
+def _whole(address: options.Address, name: str, default: int) -> int:
+    found = address.number(name, *NUMBERS[name])
+    if found is None:
+        return default
+    if not found.is_integer():
+        raise address.refused(f"{name}={address.given[name]!r} must be a whole number")
+    return int(found)
