@@ -79,7 +79,7 @@ def sample_grid(rgb: Floats, view: View, wanted: Input) -> Floats:
     colours = _in_model_colour(rgb, wanted)
     scaled_y = _weights(rgb.shape[0], wanted.height, view.y0, view.step_y, wanted)
     scaled_x = _weights(rgb.shape[1], wanted.width, view.x0, view.step_x, wanted)
-    sampled: Any = np.einsum("yi,xj,ijc->yxc", scaled_y, scaled_x, colours)
+    sampled: Any = np.einsum("yi,xj,ijc->yxc", scaled_y, scaled_x, colours, optimize=True)
     outside_y = scaled_y.sum(axis=1) == 0
     outside_x = scaled_x.sum(axis=1) == 0
     sampled[outside_y] = wanted.padding
