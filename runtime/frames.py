@@ -108,7 +108,8 @@ class Frame:
         memory: mmap.mmap | memoryview | bytearray | Pixels,
         give_back: Callable[[], None],
     ) -> None:
-        flat = np.frombuffer(memory, np.uint8)
+        # by way of a memoryview: views of an array would otherwise name that array, not `flat`
+        flat = np.frombuffer(memoryview(memory), np.uint8)  # type: ignore[arg-type]
         self.seq = seq
         self.captured_ns = captured_ns
         self.layout = layout

@@ -54,8 +54,12 @@ class Pictures:
             self.layout = packed("BGR3", got.shape[1], got.shape[0])
             self.layout.shape(slot.room(self.layout))[...] = got
 
+    def rewind(self) -> None:
+        """Start over."""
+        self._at = -1
+
     def close(self) -> None:
-        self._file = bytearray(1)
+        """Nothing is open between two pictures."""
 
     def _read(self, path: Path) -> memoryview:
         """The whole file, in memory that is used again."""

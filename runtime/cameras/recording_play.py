@@ -93,9 +93,13 @@ def once(path: Path, aim: Aim | None) -> Iterator[Source]:
 
 
 def again_and_again(path: Path, aim: Aim | None) -> Iterator[Source]:
-    """The recording, opened anew for every round."""
+    """The recording without end. A video is opened anew for every round."""
     while True:
-        yield open_source(path, aim)
+        source = open_source(path, aim)
+        yield source
+        while isinstance(source, Pictures):  # keeps its memory
+            source.rewind()
+            yield source
 
 
 def first_layout(path: Path, aim: Aim | None) -> Layout:
