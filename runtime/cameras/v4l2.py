@@ -10,23 +10,21 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable
-from typing import Any
+
+import numpy as np
 
 from runtime import jpeg
 from runtime.ahead import Ahead, Slot, newest_wins
 from runtime.cameras.v4l2_choice import check_rate, choose
 from runtime.cameras.v4l2_device import Card, Setting, configure, identify, open_node, read_offers
 from runtime.cameras.v4l2_memory import SLOW, Copies, slowness
-from runtime.cameras.v4l2_stream import Sequence, Stream, Taken
+from runtime.cameras.v4l2_stream import Sequence, Stream
 from runtime.cameras.v4l2_uri import Request, find, parse
 from runtime.frames import Aim, Frame, Layout, Losses
 from wire.troubles import Trouble, Unavailable
 
 RETRY_S = 0.5  # between two attempts to reopen
 FILL_S = 0.2  # how long the decoding thread waits before it looks whether it should stop
-
-Lend = Callable[[Taken], tuple[Any, Callable[[], None]]]
 
 log = logging.getLogger("vedette.cameras")
 
@@ -55,7 +53,7 @@ class V4l2Camera:
         self._sequence = Sequence()
         self._stream: Stream | None = None
         self._ahead: Ahead | None = None
-        self._lend: Lend | None = None
+        self._lender: Stream | Copies | None = None
         self._retry_at = 0.0
         self._started = False
 
@@ -102,7 +100,7 @@ class V4l2Camera:
     def _close(self) -> None:
         ahead, self._ahead = self._ahead, None
         stream, self._stream = self._stream, None
-        self._lend = None
+        self._lender = None
         try:
             if ahead is not None:
                 ahead.stop()
@@ -111,12 +109,15 @@ class V4l2Camera:
                 stream.end()
 
     def _newest(self, timeout: float) -> Frame | None:
-        if self._stream is None or self._lend is None:
+        if self._stream is None or self._lender is None:
+            return None
+        if not self._lender.room():
+            time.sleep(timeout)  # all is on loan: only the caller can change that
             return None
         taken = self._stream.newest(timeout, self.losses)
         if taken is None:
             return None
-        memory, give_back = self._lend(taken)
+        memory, give_back = self._lender.lend(taken)
         return Frame(taken.seq, taken.captured_ns, self.layout, memory, give_back)
 
     def _open(self) -> None:
@@ -134,7 +135,7 @@ class V4l2Camera:
             raise
         try:
             stream.map(self._request.buffers)
-            self._lend = self._choose_memory(stream, setting)
+            self._lender = self._choose_memory(stream, setting)
             stream.begin()
         except OSError as error:
             stream.end()
@@ -151,15 +152,15 @@ class V4l2Camera:
         check_rate(card.node, wish, setting.choice)
         return setting
 
-    def _choose_memory(self, stream: Stream, setting: Setting) -> Lend:
+    def _choose_memory(self, stream: Stream, setting: Setting) -> Stream | Copies:
         first = stream.memory[0]
         ratio = slowness(first) if self._request.copy == "auto" and first is not None else 0.0
         if self._request.copy == "never" or (self._request.copy == "auto" and ratio < SLOW):
             self.memory = f"{len(stream.memory)} buffers in place"
-            return stream.lend
+            return stream
         why = f"it reads {ratio:.1f} times slower" if ratio else "as asked"
         self.memory = f"copied once out of the driver's memory ({why})"
-        return Copies(stream, setting.sizeimage).lend
+        return Copies(stream, setting.sizeimage)
 
     def _use(self, stream: Stream, card: Card, setting: Setting) -> None:
         self._stream, self.card, self.fps = stream, card, setting.choice.fps
@@ -174,14 +175,14 @@ class V4l2Camera:
 
     def _decode(self, slot: Slot) -> bool:
         """On the decoding thread: the newest picture, out of the driver's memory into ours."""
-        if self._stream is None or self._lend is None:
+        if self._stream is None or self._lender is None:
             return False
         taken = self._stream.newest(FILL_S, self.losses)
         if taken is None:
             return False
-        memory, give_back = self._lend(taken)
+        memory, give_back = self._lender.lend(taken)
         try:
-            picture = memoryview(memory)[: taken.size]
+            picture = np.frombuffer(memory, np.uint8)[: taken.size]
             layout = jpeg.plan(picture, self.aim)
             jpeg.decode(picture, layout, slot.room(layout))
         except jpeg.BrokenPicture:

@@ -50,10 +50,12 @@ class Copies:
         # touched now: the first frames must not wait for the kernel to find pages
         self._free = [np.ones(size, np.uint8) for _ in range(max(1, len(self._views) - KEPT))]
 
+    def room(self) -> bool:
+        """May one more frame be lent?"""
+        return bool(self._free)
+
     def lend(self, taken: Taken) -> tuple[Memory, Home]:
         """The picture in cached memory, and how to give it back (once)."""
-        if not self._free:
-            raise RuntimeError("too many frames are on loan: give one back before the next read()")
         memory = self._free.pop()
         size = min(taken.size, memory.size)
         np.copyto(memory[:size], self._views[taken.index][:size])

@@ -24,6 +24,7 @@ from runtime.frames import Losses
 from wire.troubles import Unavailable
 
 KEPT = 2  # buffers that stay with the driver: one being filled, one to go on with
+STALE_PERIODS = 3.0  # a webcam's own frames are one to two periods old when they come
 
 
 class Sequence:
@@ -77,6 +78,8 @@ class Stream:
         self._got = self._record(0)
         self._puts: list[v4l2.Buffer] = []
         self._homes: list[Callable[[], None]] = []
+        self._drained = 0  # by the last look into the driver's queue
+        self._oldest = Taken(0, 0, 0, 0)  # the first good one of them
         self._broken: OSError | None = None
         self._ended = False
         self._poll = select.poll()
@@ -110,24 +113,38 @@ class Stream:
             v4l2.ask(self._fd, v4l2.QBUF, self._fresh(self._puts[index]))
         self._ask_for_use(v4l2.STREAMON, self._kind)
 
+    def room(self) -> bool:
+        """May one more frame be lent, so that the driver still has enough?"""
+        return self.lent < len(self.memory) - KEPT
+
     def newest(self, timeout: float, losses: Losses) -> Taken | None:
         """The newest full buffer; older ones go back and are counted. None if nothing good came
         within `timeout` seconds. Raises OSError when the device has failed or is gone."""
-        if self.lent >= len(self.memory) - KEPT:
-            raise RuntimeError(
-                f"{self.lent} frames are on loan: give one back before the next read()"
-            )
         deadline = time.monotonic() + timeout
         while True:
             left = max(0.0, deadline - time.monotonic())
             events = self._poll.poll(math.ceil(left * 1000))
             taken = self._drain(losses) if events else None
-            if taken is not None:
+            if taken is not None and self._may_be_fresher(taken, deadline):
+                losses.skipped += 1
+                self.put(taken.index)
+            elif taken is not None:
                 return taken
-            if events and events[0][1] & (select.POLLERR | select.POLLHUP):
+            elif events and events[0][1] & (select.POLLERR | select.POLLHUP):
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
-            if left <= 0:
+            elif left <= 0:
                 return None
+
+    def _may_be_fresher(self, taken: Taken, deadline: float) -> bool:
+        """When every buffer was full the driver had none to go on with, and what was newest then
+        is old by now. The next picture is worth its wait if it saves more than it costs."""
+        steps = taken.seq - self._oldest.seq
+        if not steps or self._drained < len(self.memory) - self.lent:
+            return False
+        period_ns = (taken.captured_ns - self._oldest.captured_ns) // steps
+        now_ns = time.monotonic_ns()
+        in_time = now_ns + 2 * period_ns < deadline * 1e9
+        return in_time and now_ns - taken.captured_ns > STALE_PERIODS * period_ns
 
     def put(self, index: int) -> None:
         """Give a buffer back to the driver. What goes wrong is raised by the next `newest`."""
@@ -154,24 +171,30 @@ class Stream:
             v4l2.ask(self._fd, v4l2.STREAMOFF, self._kind)
         if not self.lent:
             self._unmap()
-            with contextlib.suppress(OSError):
-                none = v4l2.RequestBuffers(count=0, type=self._card.kind, memory=v4l2.MMAP)
-                v4l2.ask(self._fd, v4l2.REQBUFS, none)
+        # with loans still out this leaves them their memory, and the device is free for others
+        with contextlib.suppress(OSError):
+            none = v4l2.RequestBuffers(count=0, type=self._card.kind, memory=v4l2.MMAP)
+            v4l2.ask(self._fd, v4l2.REQBUFS, none)
         os.close(self._fd)
 
     def _drain(self, losses: Losses) -> Taken | None:
         taken: Taken | None = None
+        self._drained = 0
         while self._dequeue(taken):
+            self._drained += 1
             got, size = self._got, self._size()
             losses.driver += self._sequence.advance(got.sequence)
             if got.flags & v4l2.BUF_FLAG_ERROR or size < self._setting.least_bytes:
                 losses.refused += 1
                 self.put(got.index)
                 continue
-            if taken is not None:
-                losses.skipped += 1
-                self.put(taken.index)
+            before = taken
             taken = Taken(got.index, size, self._sequence.seq, _captured_ns(got))
+            if before is None:
+                self._oldest = taken
+            else:
+                losses.skipped += 1
+                self.put(before.index)
         return taken
 
     def _dequeue(self, taken: Taken | None) -> bool:
