@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Any, Literal, Protocol
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from runtime.canvas import Canvas
 from runtime.frames import Frame
-from runtime.panel import Panel
+from runtime.panel import Panel, printable
 from runtime.tasks import Box, Class, Found
 from runtime.web import Server, serve
 
@@ -65,6 +65,12 @@ def kind_of(found: Found) -> Literal["nothing", "classes", "boxes", "stats"]:
     return "classes" if isinstance(found[0], Class) else "stats"
 
 
+def sayable(panel: Panel) -> Panel:
+    """Paths and drivers' words may hold bytes that are no text: JSON has no room for them."""
+    absent = None if panel.absent is None else printable(panel.absent, 300)
+    return replace(panel, camera=printable(panel.camera, 300), absent=absent)
+
+
 class Preview:
     """A page on 127.0.0.1. `glance` and `show` are for the loop's thread alone."""
 
@@ -74,7 +80,7 @@ class Preview:
         look: gives the numbers; called from the preview's threads, at most every REPORT_S.
         Raises Unavailable if the port is taken, Refused if it cannot be one.
         """
-        self._title = title
+        self._title = printable(title, 200)
         self._look = look
         self._canvas: Canvas | None = None  # the loop's; the encoder's while _encoding
         self._encoding = False
@@ -162,7 +168,8 @@ class Preview:
                 newest = self._newest
                 found = newest.found if newest else ()
                 seq = newest.seq if newest else None
-                self._report = Report(self._title, self._look(), kind_of(found), found, seq)
+                panel = sayable(self._look())
+                self._report = Report(self._title, panel, kind_of(found), found, seq)
                 self._report_s = now
             return self._report
 

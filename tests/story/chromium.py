@@ -88,6 +88,7 @@ class Tab:
 
     def open(self, url: str) -> None:
         self.call("Page.navigate", url=url)
+        self.wait_for(f"document.readyState === 'complete' && location.href === {url!r}")
 
     def look(self, scheme: str, width: int, height: int) -> None:
         """Become a window of this size, with a light or dark `scheme`."""
@@ -117,8 +118,12 @@ class Tab:
             time.sleep(0.1)
 
     def press(self, key: str) -> None:
+        """A letter, or "Tab"."""
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, text=key)
+            if key == "Tab":
+                self.call("Input.dispatchKeyEvent", type=kind, key=key, windowsVirtualKeyCode=9)
+            else:
+                self.call("Input.dispatchKeyEvent", type=kind, key=key, text=key)
 
     def picture(self) -> bytes:
         """A screenshot as PNG."""
