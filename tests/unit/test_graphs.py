@@ -8,12 +8,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
+from onnx import TensorProto
 
-from tests.graphs import cached, mobilenet, numbers, onnx, tflite
+from tests.graphs import cached, mobilenet, numbers, onnx, onnx_network, tflite, tflite_network
 from tests.graphs.bare import run_onnx, run_tflite
+from tests.graphs.network import Network, Node
 from tests.graphs.numbers import Array
+from tests.graphs.onnx_file import OnnxFile
+from tests.graphs.tflite_file import File
 
+NAMES: dict[tuple[str, ...], tuple[str, ...]] = {
+    tflite.TF1_ORDER: (
+        "TFLite_Detection_PostProcess",
+        "TFLite_Detection_PostProcess:1",
+        "TFLite_Detection_PostProcess:2",
+        "TFLite_Detection_PostProcess:3",
+    ),
+    tflite.TF2_ORDER: tuple(f"StatefulPartitionedCall:{n}" for n in range(4)),
+}
 PURE = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
 
@@ -55,6 +69,51 @@ def test_mobilenet_onnx_agrees_with_its_float_network(tmp_path: Path) -> None:
     assert logits.shape == (1, 1000)
     assert np.corrcoef(logits.ravel(), known.logits.ravel())[0, 1] > 0.98
     assert logits.argmax() == known.logits.argmax()
+
+
+@pytest.mark.parametrize("size", [12, 13])
+@pytest.mark.parametrize("layer", ["conv-1", "conv-2", "depthwise-1", "depthwise-2"])
+def test_single_layers_are_the_same_in_float_and_in_both_files(
+    tmp_path: Path, layer: str, size: int
+) -> None:
+    kind, stride = layer.split("-")
+
+    def built(net: Network, x: Node) -> Node:
+        if kind == "conv":
+            return net.conv(x, 5, size=3, stride=int(stride))
+        return net.depthwise(x, int(stride))
+
+    sample = mobilenet.picture(size, 0)
+    file = File()
+    graph = file.graph()
+    start = graph.input("input", sample.shape, "int8", mobilenet.INPUT)
+    end = built(Network(tflite_network.Layers(graph), 1), Node(start, sample, mobilenet.INPUT))
+    path = file.save(tmp_path / "l.tflite", [end.handle])
+    (answer,) = run_tflite(path, mobilenet.INPUT.store(sample))
+    assert np.abs(answer - end.sample).max() < 3 * end.scaling.scale
+
+    other = OnnxFile()
+    layers = onnx_network.Layers(other)
+    turned = sample.transpose(0, 3, 1, 2)
+    other.input("input", turned.shape, TensorProto.FLOAT)
+    start_name = layers.stored("input", mobilenet.INPUT)
+    last = built(Network(layers, 1), Node(start_name, sample, mobilenet.INPUT))
+    other.output(last.handle, last.sample.transpose(0, 3, 1, 2).shape, TensorProto.FLOAT)
+    (answer,) = run_onnx(other.save(tmp_path / "l.onnx"), np.ascontiguousarray(turned))
+    assert np.abs(answer.transpose(0, 2, 3, 1) - end.sample).max() < 3 * end.scaling.scale
+
+
+def test_constants_lie_where_the_schema_wants_them(tmp_path: Path) -> None:
+    tflite.mobilenet_v2(tmp_path / "m.tflite", size=32, classes=3)
+    content = np.frombuffer((tmp_path / "m.tflite").read_bytes(), np.uint8)
+    model = schema.Model.GetRootAsModel(content, 0)
+    constants = [model.Buffers(n) for n in range(model.BuffersLength())]
+    offsets = {
+        (constant.DataAsNumpy().ctypes.data - content.ctypes.data) % 16
+        for constant in constants
+        if not constant.DataIsNone()
+    }
+    assert offsets == {0}
 
 
 @pytest.mark.parametrize(
@@ -101,6 +160,8 @@ def test_ssd_known_finds_the_painted_cells(
         zip(order, run_tflite(tmp_path / "s.tflite", stored_as(dtype, pixels)), strict=True)
     )
     assert found["count"] == [3.0]
+    outputs = Interpreter(str(tmp_path / "s.tflite")).get_output_details()
+    assert tuple(detail["name"] for detail in outputs) == NAMES[order]
     assert found["classes"][0, :3].tolist() == [0, 2, 1]
     assert found["scores"][0, :3] == pytest.approx([1.0, 0.8, 0.5], abs=0.01)
     expected = np.array([(0.25, 0, 0.5, 0.25), (0.75, 0.5, 1, 0.75), (0, 0.75, 0.25, 1)])
