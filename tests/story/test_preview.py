@@ -108,10 +108,10 @@ def test_boxes_are_never_drawn_on_another_frame(
 def test_an_old_picture_is_not_shown_as_live(
     preview: Preview, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web, "PICTURE_S", 0.2)
-    monkeypatch.setattr(preview_module, "FRESH_S", 0.1)
     with feeding(preview, pipeline):
         assert ask(preview, "/frame.jpg").status == 200
+    monkeypatch.setattr(web, "PICTURE_S", 0.2)
+    monkeypatch.setattr(preview_module, "FRESH_S", 0.1)
     time.sleep(0.2)
     reply = ask(preview, "/frame.jpg")
     assert reply.status == 204 and reply.body == b""
@@ -319,7 +319,9 @@ def test_too_many_viewers_are_turned_away_and_the_others_stay(
     assert ask(preview, "/healthz").status == 200
 
 
-def test_a_reader_that_never_reads_holds_up_nobody(preview: Preview, pipeline: Pipeline) -> None:
+def test_a_reader_that_never_reads_holds_up_nobody(
+    preview: Preview, pipeline: Pipeline, capfd: pytest.CaptureFixture[str]
+) -> None:
     pipeline.layout = Layout("RGB3", 1280, 720, 1280 * 3)
     with feeding(preview, pipeline), socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
@@ -329,6 +331,8 @@ def test_a_reader_that_never_reads_holds_up_nobody(preview: Preview, pipeline: P
         for _ in range(5):
             assert ask(preview, "/frame.jpg").status == 200
         wait_until(lambda: pipeline.frames > before + 20)
+    wait_until(lambda: not preview._server._open)  # it went away in the middle of a picture
+    assert capfd.readouterr().err == ""
 
 
 def test_closing_lets_every_viewer_go_at_once(
@@ -344,8 +348,10 @@ def test_closing_lets_every_viewer_go_at_once(
     for viewer in viewers:
         viewer.start()
     wait_until(lambda: preview._waiting == 4)
-    with socket.create_connection(("127.0.0.1", port)):  # and one that says nothing
+    with socket.create_connection(("127.0.0.1", port), timeout=3) as silent:
+        wait_until(lambda: len(preview._server._open) == 5)
         preview.close()
+        assert silent.recv(1) == b""
         for viewer in viewers:
             viewer.join(web.PICTURE_S / 2)
             assert not viewer.is_alive()

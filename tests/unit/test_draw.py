@@ -49,13 +49,33 @@ def test_colours_are_stable_distinct_and_their_labels_can_be_read() -> None:
         assert (high + 0.05) / (low + 0.05) >= 4.5  # WCAG 2 AA for text
 
 
-@pytest.mark.parametrize("value", [0, 128, 255])
+@pytest.mark.parametrize("behind", [(0, 0, 0), (128, 128, 128), (255, 255, 255), None])
 @pytest.mark.parametrize("index", range(len(COLOURS)))
-def test_an_outline_is_seen_on_any_ground(value: int, index: int) -> None:
-    picture = ground(640, 480, value)
+def test_an_outline_is_seen_on_any_ground(behind: tuple[int, int, int] | None, index: int) -> None:
+    picture = ground(640, 480)
+    picture[:] = behind or colour_of(index)  # even on its own colour
+    before = picture[300, 90:110].astype(int)  # through the left edge of the box
     draw(picture, (Box(index, "x", 0.9, 100, 200, 200, 200),), (640, 480))
-    across = picture[300, 90:110].astype(int)  # through the left edge of the box
-    assert np.abs(across - value).max() >= 60
+    assert np.abs(picture[300, 90:110] - before).max() >= 60
+
+
+@pytest.mark.parametrize(("y", "height"), [(0, 200), (0, 480), (300, 180), (5, 100)])
+def test_a_label_is_whole_wherever_its_box_is(y: float, height: float) -> None:
+    picture = ground(640, 480)
+    draw(picture, (Box(0, "x", 0.9, 100, y, 200, height),), (640, 480))
+    plate = (picture == colour_of(0)).all(axis=2).sum(axis=1)
+    assert (plate[plate > 20] < 400).all() and (plate > 20).sum() >= 18
+
+
+def test_a_box_that_lies_nowhere_is_not_drawn() -> None:
+    picture = ground(640, 480)
+    nan, far = float("nan"), float("inf")
+    boxes = tuple(
+        Box(0, "x", 0.9, *place)
+        for place in ((nan, 9, 9, 9), (9, 9, nan, 9), (far, 9, 9, 9), (700, 9, 9, 9), (9, 9, 0, 9))
+    )
+    draw(picture, boxes, (640, 480))
+    assert (picture == 128).all()
 
 
 def test_the_better_box_keeps_its_plate_when_two_are_in_one_place() -> None:
