@@ -6,7 +6,6 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
-from urllib.parse import urlsplit
 
 from runtime.frames import Aim, Frame, Layout, Losses
 from runtime.tasks import Box
@@ -70,7 +69,7 @@ def open_camera(uri: str, aim: Aim | None = None) -> Iterator[Camera]:
 
 def make_camera(uri: str) -> Camera:
     """The camera that a URI names, not yet started."""
-    kind = urlsplit(uri).scheme
+    kind, _, _ = uri.partition(":")  # urlsplit refuses file names with brackets
     if kind not in KINDS:
         raise Refused(
             f"{uri!r} names no camera: use one of "
