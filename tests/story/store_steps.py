@@ -10,7 +10,7 @@ only what was fsynced, contents by fsync of the file and names by fsync of the f
     PLACE/k/lost     nothing that was not fsynced is there
     PLACE/k/hollow   all names are there, and no content that was not fsynced (what ext4 may do)
 
-Ends when a child came to its end, which is left in PLACE/end.
+Ends when a child came to its end, which is left in PLACE/end, with a power cut right after it.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ class Disk:
             return
 
     def cut(self, target: Path) -> None:
+        for name, real in REAL.items():  # from here on nothing counts
+            setattr(os, name, real)
         self._restore(os.stat(self.root).st_ino, target / "lost")
         self._hollow(self.root, target / "hollow")
 
@@ -84,6 +86,7 @@ class Disk:
                 (target / name).write_bytes(self.contents.get(child, b""))
 
 
+REAL = {name: getattr(os, name) for name in TOUCHING}
 FOLDERS: set[int] = set()  # made in this process, perhaps never synced
 
 
@@ -126,8 +129,8 @@ def die_at(last: int, disk: Disk, cuts: Path) -> None:
         disk.cut(cuts)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    for name in TOUCHING:
-        setattr(os, name, wrapped(name, getattr(os, name)))
+    for name, real in REAL.items():
+        setattr(os, name, wrapped(name, real))
 
 
 def operate(store: Store, operation: str, *words: str) -> None:
@@ -154,8 +157,10 @@ def operate(store: Store, operation: str, *words: str) -> None:
 
 
 def child(root: Path, step: int, words: list[str]) -> None:
-    die_at(step, Disk(root), root.parent)
+    disk = Disk(root)
+    die_at(step, disk, root.parent)
     operate(Store(root), *words)
+    disk.cut(root.parent)
 
 
 def main(start: Path, place: Path, words: list[str]) -> int:

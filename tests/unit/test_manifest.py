@@ -90,6 +90,12 @@ TROUBLES = {
         "m.toml:28: outputs\\[0\\].zero_point: .*0 to 255",
     ),
     "an escape in a key": ("mean =", '"\\u001b[2J" = 1\nmean =', "m.toml:19: input"),
+    "an escape in a value": (
+        '"rgb"',
+        '"\\u001b[2J"',
+        "m.toml:16: input.colour: .* is not possible",
+    ),
+    "a line break in a value": ('"rgb"', '"rgb\\n"', "m.toml:16: input.colour: .*did you mean rgb"),
     "a message in a key": ("mean =", '"x` - at `$.name`" = 1\nmean =', "m.toml:.*no such key"),
     "a nest of arrays": ("mean =", "mean = " + "[" * 900 + "\nx =", "m.toml.*not a sensible|not v"),
     "a number of 900 digits": ("width = 28", "width = " + "1" * 900, "m.toml:14: input.width"),
