@@ -23,6 +23,8 @@ from runtime.tasks import View
 Prepare = Callable[[Frame, Tensor], View]
 Store = Callable[[], object]
 
+HALF_STEP = 0.501  # of a quantised code, and room for the rounding of scales
+
 
 def make_prepare(wanted: Input) -> Prepare:
     """A function that writes a frame into an input tensor and says which part of it is shown.
@@ -92,15 +94,26 @@ def _codes(limited: bool) -> npt.NDArray[np.float64]:
 
 def stored_values(wanted: Input, pixels: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
     """What the tensor holds for pixel values, per channel: shape (n, channels)."""
-    mean = np.broadcast_to(np.asarray(wanted.mean, np.float64), wanted.channels)
-    std = np.broadcast_to(np.asarray(wanted.std, np.float64), wanted.channels)
-    real = (pixels[:, None] - mean) / std
+    real = _unrounded(wanted, pixels)
     if wanted.dtype == "float32":
         return real.astype(np.float32)
-    if wanted.scale is not None:
-        real = real / wanted.scale + (wanted.zero_point or 0)
     limits = np.iinfo(wanted.dtype)
+    # Training frameworks often put pixel values half way between two codes (zero point -1, scale
+    # 1 / 127.5). The code that is the pixel itself, or the pixel - 128, is then as near as any,
+    # and it is what costs least.
+    for shift in (0, 128):
+        plain = np.broadcast_to(pixels[:, None] - shift, real.shape)
+        fits = limits.min <= plain.min() and plain.max() <= limits.max
+        if fits and (plain == np.rint(plain)).all() and np.abs(plain - real).max() < HALF_STEP:
+            return plain.astype(wanted.dtype)
     return np.clip(np.rint(real), limits.min, limits.max).astype(wanted.dtype)
+
+
+def _unrounded(wanted: Input, pixels: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    mean = np.broadcast_to(np.asarray(wanted.mean, np.float64), wanted.channels)
+    std = np.broadcast_to(np.asarray(wanted.std, np.float64), wanted.channels)
+    real: npt.NDArray[np.float64] = (pixels[:, None] - mean) / std
+    return real if wanted.scale is None else real / wanted.scale + (wanted.zero_point or 0)
 
 
 def _padding(wanted: Input) -> npt.NDArray[Any]:

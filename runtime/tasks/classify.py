@@ -13,29 +13,41 @@ from runtime.tasks.scores import dequantise, label_of
 def make_decode(
     manifest: Manifest, gives: tuple[TensorSpec, ...], labels: tuple[str, ...]
 ) -> Decode:
-    """Takes one output of n scores, any shape. The head "logits" applies a softmax."""
+    """Takes one output of n scores, any shape. The head "logits" applies a softmax.
+
+    Scores that are no number (NaN) are left out.
+    """
     spec = gives[0]
     count = int(np.prod(spec.shape))
     top_k = min(manifest.decoding.top_k, count)
     least = manifest.decoding.min_score
     logits = manifest.decoding.head == "logits"
+    names = tuple(label_of(labels, index) for index in range(count))
+    left = np.empty(count, spec.dtype)
     scores = np.empty(count, np.float32)
+    lowest = np.iinfo(left.dtype).min if left.dtype.kind in "iu" else -np.inf
+    scale, zero_point = spec.scale or 1.0, spec.zero_point or 0
 
     def decode(outputs: tuple[Tensor, ...], view: View) -> Found:
-        dequantise(spec, outputs[0].reshape(-1), scores)
+        stored = outputs[0].reshape(-1)
+        # Quantised scores are in the order of the real ones: only the best are worked out.
         if logits:
-            np.subtract(scores, scores.max(), out=scores)
-            np.exp(scores, out=scores)
-            np.divide(scores, scores.sum(), out=scores)
-        if top_k == 1:
-            best = [int(scores.argmax())]
-        else:
-            rough = np.argpartition(scores, -top_k)[-top_k:]
-            best = rough[np.argsort(-scores[rough], kind="stable")].tolist()
-        return tuple(
-            Class(index, label_of(labels, index), score)
-            for index, score in zip(best, scores[best].tolist(), strict=True)
-            if score >= least
-        )
+            _softmax(spec, stored, scores)
+        np.copyto(left, stored)
+        found = []
+        for _ in range(top_k):
+            index = int(left.argmax())
+            left[index] = lowest
+            score = float(scores[index]) if logits else (float(stored[index]) - zero_point) * scale
+            if score >= least:
+                found.append(Class(index, names[index], score))
+        return tuple(found)
 
     return decode
+
+
+def _softmax(spec: TensorSpec, stored: Tensor, scores: Tensor) -> None:
+    dequantise(spec, stored, scores)
+    np.subtract(scores, scores.max(), out=scores)
+    np.exp(scores, out=scores)
+    np.divide(scores, scores.sum(), out=scores)

@@ -1,0 +1,51 @@
+"""What a budget needs: the bill of `vedette bench` from a process of its own, and a second try.
+
+Other work on the machine can only make a figure worse, so the best of a few tries is the figure.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.graphs import cached, tflite_network, tflite_ssd
+
+TRIES = 4
+
+
+def bill(model: Path, camera: str, frames: int = 300) -> Any:
+    """What `vedette bench --json` says."""
+    words = ["bench", "--model", str(model), "--camera", camera, "--frames", str(frames), "--json"]
+    return command(*words)
+
+
+def command(*words: str) -> Any:
+    """The JSON that a `vedette` command prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "vedette", *words], stdout=subprocess.PIPE, timeout=300, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def at_most(limit: float, measure: Callable[[], float]) -> None:
+    """Measure until the figure is within its limit; fail if it never is."""
+    figures = []
+    for _ in range(TRIES):
+        figures.append(measure())
+        if figures[-1] <= limit:
+            return
+    raise AssertionError(f"{min(figures):.4g} is more than {limit:g}; tries: {figures}")
+
+
+def mobilenet() -> Path:
+    """MobileNetV2-224, int8, random weights."""
+    return cached("mobilenet_v2.tflite", tflite_network.mobilenet_v2)
+
+
+def ssd() -> Path:
+    """SSD-320, int8, random weights."""
+    return cached("ssd.tflite", tflite_ssd.ssd)

@@ -1,0 +1,52 @@
+"""Nothing image-sized is allocated per frame, and nothing grows."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+from contextlib import ExitStack
+
+import pytest
+
+from runtime.cameras import open_camera
+from runtime.engines import EngineOptions
+from runtime.locating import locate
+from runtime.loop import Loop
+from runtime.measuring import Bench
+from runtime.opening import open_model
+from tests.budget.bill import mobilenet, ssd
+
+pytestmark = pytest.mark.budget
+
+CAMERAS = ["synthetic://640x480", "synthetic://640x480?format=YUYV", "synthetic://224x224"]
+
+
+@pytest.mark.parametrize("camera_uri", CAMERAS)
+@pytest.mark.parametrize("path", [mobilenet, ssd], ids=["mobilenet", "ssd"])
+def test_a_thousand_frames_allocate_no_picture_and_leave_nothing(
+    camera_uri: str, path: object
+) -> None:
+    assert callable(path)
+    with ExitStack() as stack:
+        located = stack.enter_context(locate(path()))
+        model = open_model(located, EngineOptions(threads=1))
+        camera = stack.enter_context(open_camera(camera_uri, model.aim))
+        bench = Bench()
+        loop = Loop(camera, model, bench.emit)
+        tracemalloc.start()
+        stack.callback(tracemalloc.stop)
+        for _ in range(100):
+            bench.step(loop)
+        gc.collect()  # empties the interpreter's lists of free tuples and floats too
+        before = tracemalloc.get_traced_memory()[0]
+        most = 0
+        for _ in range(1000):
+            tracemalloc.reset_peak()
+            start = tracemalloc.get_traced_memory()[0]
+            bench.step(loop)
+            most = max(most, tracemalloc.get_traced_memory()[1] - start)
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - before
+        model.engine.close()
+    assert most < 16_384  # of all blocks together, so no block can be larger
+    assert grown < 1024

@@ -1,0 +1,37 @@
+"""What the loop may cost beside the bare engine call: ratios of neighbours in one run."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.budget.bill import at_most, bill, mobilenet, ssd
+
+pytestmark = pytest.mark.budget
+
+LIMITS = {
+    "synthetic://224x224": 1.03,
+    "synthetic://640x480": 1.07,
+    "synthetic://640x480?format=YUYV": 1.05,
+}
+
+
+@pytest.mark.parametrize("camera", LIMITS)
+def test_mobilenet(camera: str) -> None:
+    at_most(LIMITS[camera], lambda: bill(mobilenet(), camera)["overhead_ratio"])
+
+
+def test_ssd() -> None:
+    at_most(1.045, lambda: bill(ssd(), "synthetic://640x480", 150)["overhead_ratio"])
+
+
+def test_the_loops_own_share_is_small() -> None:
+    """25 us on a quiet machine (docs/performance.md); a shared one gets room."""
+    at_most(75, lambda: bill(mobilenet(), "synthetic://224x224")["own_us"]["p50"])
+
+
+def test_memory_and_system_calls() -> None:
+    figures = bill(mobilenet(), "synthetic://640x480")
+    assert figures["allocated_bytes_per_frame"] < 16_384
+    assert figures["peak_rss_mib"] <= 100
+    if figures["system_calls_per_frame"] is not None:
+        assert figures["system_calls_per_frame"] < 5
