@@ -88,3 +88,9 @@ def test_contents_are_synced_before_their_name_and_the_name_before_the_end(
     monkeypatch.setattr(os, "rename", noted_rename)
     durable.write_durably(tmp_path / "state", b"one")
     assert seen == [("fsync", ".state.new"), ("rename", "state"), ("fsync", tmp_path.name)]
+    seen.clear()
+    durable.remove_durably(tmp_path / "state")
+    assert seen == [("fsync", tmp_path.name)]
+    seen.clear()
+    durable.make_folder_durably(tmp_path / "new")
+    assert seen == [("fsync", tmp_path.name)]
