@@ -43,6 +43,8 @@ def locate(path: Path, engine_kind: str | None = None) -> Iterator[Located]:
     """
     if path.is_dir():
         yield _in_folder(_pick_variant(path, engine_kind), engine_kind)
+    elif path.suffix in BARE_ENDINGS and path.is_file() and _described_beside(path):
+        yield _in_folder(path.parent, engine_kind)
     elif path.suffix in BARE_ENDINGS and path.is_file():
         kind = _engine_for(BARE_ENDINGS[path.suffix], engine_kind, path)
         yield Located(path, kind, None, file_digest(path), known=False)
@@ -78,6 +80,15 @@ def file_digest(path: Path) -> str:
     except OSError as error:
         raise Refused(f"{path}: cannot be read: {error.strerror}") from None
     return digest.hexdigest()
+
+
+def _described_beside(path: Path) -> bool:
+    """Whether the manifest in a model file's own folder is about this very file."""
+    try:
+        text = (path.parent / manifest.FILE_NAME).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return f'"{path.name}"' in text
 
 
 def _in_folder(folder: Path, engine_kind: str | None) -> Located:

@@ -13,7 +13,7 @@ from typing import TextIO
 
 import msgspec
 
-from runtime.cameras import Ended, open_camera
+from runtime.cameras import Ended, make_camera
 from runtime.child import try_in_child
 from runtime.commands.flags import (
     add_camera_option,
@@ -38,7 +38,8 @@ def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
     with ExitStack() as stack:
         model = open_tried(words)
-        camera = stack.enter_context(open_camera(words.camera, model.aim))
+        camera = make_camera(words.camera)
+        camera.aim = model.aim
         tally = Tally(camera, words.camera)
         watchers: list[Callable[[Result], None]] = []
 
@@ -71,6 +72,8 @@ def main(argv: Sequence[str]) -> int:
             address = preview.address if preview else None
             table = stack.enter_context(Table(look, sys.stdout, address))
             watchers.append(table.show)
+        stack.callback(camera.stop)
+        camera.start()  # last of all, or it would see its first frames overtaken
         _turn(loop, tally, words, stop)
     _report(words, tally, tally.total(loop.model))
     return 0
