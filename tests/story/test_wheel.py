@@ -59,7 +59,8 @@ def test_holds_the_types_and_the_page(names: set[str]) -> None:
 def test_holds_the_models_that_the_demo_needs(names: set[str]) -> None:
     zoo = [name_of(path) for path in (ROOT / "models" / "zoo").rglob("*") if path.is_file()]
     zoo = [name for name in zoo if "__pycache__" not in name]
-    assert "models/zoo/digits/manifest.toml" in zoo
+    for variant in ("digits/tflite", "digits/onnx", "digits-detect/tflite", "digits-detect/onnx"):
+        assert f"models/zoo/{variant}/manifest.toml" in zoo
     assert set(zoo) - names == set()
 
 

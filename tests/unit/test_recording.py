@@ -200,7 +200,7 @@ def test_a_hole_in_a_film_is_counted_and_the_rest_goes_on(tmp_path: Path) -> Non
     assert losses.decode > 0 and losses.skipped == 0
     # FFmpeg's threads may swallow a picture at the edge of the hole without a word
     assert 58 <= len(found) + losses.decode <= 60
-    assert found[-1][1] == 59
+    assert found[-1] == (len(found) + losses.decode - 1, 59), "broken ones have numbers too"
 
 
 PLAYS = """
@@ -276,7 +276,7 @@ def test_a_reader_too_slow_for_the_pace_skips_and_counts(tmp_path: Path) -> None
                 time.sleep(0.05)
         except Ended:
             pass
-        assert found[-1] == 99
+        assert found == sorted(set(found))
         assert len(found) < 60
         assert len(found) + camera.losses.skipped == 100
 
