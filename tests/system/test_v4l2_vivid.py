@@ -228,18 +228,18 @@ def test_a_frame_with_the_error_flag_is_refused() -> None:
         assert_all_accounted(camera, seen, first)
 
 
-def test_stamps_are_the_drivers_and_monotonic() -> None:
-    with vivid.controlled("timestamp_source", 1), streaming(SMALL + "&fps=25") as camera:
-        stamps = {}
-        for _ in range(12):
+def test_stamps_are_the_drivers_not_the_readers() -> None:
+    with vivid.controlled("timestamp_source", 1), streaming(SMALL + "&fps=5") as camera:
+        stamps = []
+        for _ in range(8):
+            time.sleep(1.5 * PERIOD_S)  # one frame at least lies ready
+            before = time.monotonic_ns()
             with frame_of(camera) as frame:
-                stamps[frame.seq] = frame.captured_ns
-                age = time.monotonic_ns() - frame.captured_ns
-                assert 0 <= age < 5_000_000_000
-    first = min(stamps)
-    for seq, stamp in stamps.items():
-        # a clock that we read ourselves would show when this machine had time for us
-        assert abs(stamp - stamps[first] - (seq - first) * 40_000_000) < 20_000
+                assert frame.captured_ns < before
+                stamps.append((frame.seq, frame.captured_ns))
+    (first_seq, first), (last_seq, last) = stamps[1], stamps[-1]
+    periods = (last - first) / (PERIOD_S * 1e9)
+    assert abs(periods - (last_seq - first_seq)) < 0.5
 
 
 def test_a_stamp_is_never_later_than_now() -> None:
@@ -260,17 +260,19 @@ def test_a_stamp_is_never_later_than_now() -> None:
 )
 def test_a_failing_camera_is_absent_and_comes_back(fault: str, reason: str) -> None:
     with streaming(SMALL) as camera:
+        held = (len(vivid.mapped()), vivid.open_nodes())
         seen = numbers(camera, 3)
         vivid.control(fault)
         assert reason in absence(camera)
         seen += numbers(camera, 5)
         assert camera.absent is None
         assert sorted(set(seen)) == seen
-        assert len(vivid.mapped()) == 4 and vivid.open_nodes() == 1
+        assert (len(vivid.mapped()), vivid.open_nodes()) == held
 
 
 def test_unplugged_and_plugged_in_again() -> None:
     with streaming(SMALL) as camera:
+        held = (len(vivid.mapped()), vivid.open_nodes())
         seen = numbers(camera, 3)
         vivid.unplug()
         assert "unplugged" in absence(camera)
@@ -283,7 +285,7 @@ def test_unplugged_and_plugged_in_again() -> None:
         seen += numbers(camera, 5)
         assert camera.absent is None
         assert sorted(set(seen)) == seen
-        assert len(vivid.mapped()) == 4 and vivid.open_nodes() == 1
+        assert (len(vivid.mapped()), vivid.open_nodes()) == held
 
 
 def test_a_frame_on_loan_survives_the_unplugging() -> None:
