@@ -23,9 +23,10 @@ def make_decode(
     least = manifest.decoding.min_score
     logits = manifest.decoding.head == "logits"
     names = tuple(label_of(labels, index) for index in range(count))
-    left = np.empty(count, spec.dtype)
+    # Wider than what is stored, so that a class that was taken is lower than any that was not.
+    left = np.empty(count, np.int16 if spec.dtype in ("int8", "uint8") else np.float64)
     scores = np.empty(count, np.float32)
-    lowest = np.iinfo(left.dtype).min if left.dtype.kind in "iu" else -np.inf
+    lowest = np.iinfo(np.int16).min if left.dtype == np.int16 else -np.inf
     scale, zero_point = spec.scale or 1.0, spec.zero_point or 0
 
     def decode(outputs: tuple[Tensor, ...], view: View) -> Found:
