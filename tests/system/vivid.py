@@ -15,7 +15,6 @@ DEVICE = "vivid.0"
 BY_PATH = f"v4l2:///dev/v4l/by-path/platform-{DEVICE}-video-index0"
 BY_BUS = "v4l2://?bus=platform:vivid-000"
 
-# what a person sees at their camera's name
 NAMES = Path("/sys/class/video4linux")
 
 
@@ -24,6 +23,12 @@ def there() -> bool:
     name = NAMES / "video0" / "name"
     writable = os.access(DRIVER / "unbind", os.W_OK)
     return writable and name.exists() and name.read_text().startswith("vivid")
+
+
+def cards() -> list[str]:
+    """Every node of the driver that is there now, whatever it is for."""
+    nodes = [f"/dev/{entry.name}" for entry in NAMES.iterdir()]
+    return sorted(node for node in nodes if node.startswith("/dev/video"))
 
 
 def control(name: str, value: int = 1, node: str = NODE) -> None:
