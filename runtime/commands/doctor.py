@@ -1,4 +1,4 @@
-"""`vedette doctor`: every camera and engine here: works, or the exact reason and what to install."""
+"""`vedette doctor`: each camera and engine here works, or the exact reason and what to install."""
 
 from __future__ import annotations
 

@@ -28,11 +28,13 @@ FORMATS = sorted(BYTES_PER_PIXEL)
 SIZES = {"smaller": (160, 120), "same": (64, 48), "larger": (40, 30), "wide": (192, 48)}
 Colour = Literal["rgb", "bgr", "grey"]
 Order = Literal["NHWC", "NCHW"]
+HALVES: dict[str, Any] = {"mean": (127.5,), "std": (127.5,)}
 DTYPES: dict[str, dict[str, Any]] = {
     "uint8": {"dtype": "uint8"},
-    "int8": {"dtype": "int8", "mean": (0.0,), "std": (255.0,), "scale": 1 / 255, "zero_point": -128},
-    "int8-odd": {"dtype": "int8", "mean": (127.5,), "std": (127.5,), "scale": 0.011, "zero_point": 3},
-    "float": {"dtype": "float32", "mean": (127.5,), "std": (127.5,)},
+    "int8": {"dtype": "int8", "std": (255.0,), "scale": 1 / 255, "zero_point": -128},
+    "int8-halves": {"dtype": "int8", "scale": 1 / 127.5, "zero_point": -1, **HALVES},
+    "int8-odd": {"dtype": "int8", "scale": 0.011, "zero_point": 3, **HALVES},
+    "float": {"dtype": "float32", **HALVES},
     "float-01": {"dtype": "float32", "mean": (0.0,), "std": (255.0,)},
 }  # fmt: skip
 
@@ -45,7 +47,9 @@ def make_frame(format: str, width: int, height: int, padding: int = 0) -> Frame:
 def run(wanted: Input, frame: Frame) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """What prepare wrote, and what the reference says: both in pixel values, (h, w, channels)."""
     sides = (wanted.height, wanted.width)
-    shape = (1, *sides, wanted.channels) if wanted.layout == "NHWC" else (1, wanted.channels, *sides)
+    shape = (
+        (1, *sides, wanted.channels) if wanted.layout == "NHWC" else (1, wanted.channels, *sides)
+    )
     out = aligned_zeros(shape, wanted.dtype)
     view = make_prepare(wanted)(frame, out)
     written = out[0] if wanted.layout == "NHWC" else out[0].transpose(1, 2, 0)
@@ -81,9 +85,7 @@ def test_a_camera_picture_comes_out_as_the_reference_says(format: str) -> None:
 @pytest.mark.parametrize("colour", ["rgb", "grey"])
 @pytest.mark.parametrize("format", ["RGB3", "YUYV"])
 @pytest.mark.parametrize("fit", ["letterbox", "stretch"])
-def test_types_and_orders(
-    kind: str, order: Order, colour: Colour, format: str, fit: Any
-) -> None:
+def test_types_and_orders(kind: str, order: Order, colour: Colour, format: str, fit: Any) -> None:
     wanted = Input(48, 64, colour, order, fit=fit, padding=7, **DTYPES[kind])
     step = (wanted.scale or 0) * wanted.std[0] / 2  # half a quantisation step, in pixel values
     with make_frame(format, 128, 96) as frame:
