@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf, isfinite
+
 import numpy as np
 
 from models.manifest import Manifest
 from runtime.engines import TensorSpec
 from runtime.tasks import Class, Decode, Found, Tensor, View
-from runtime.tasks.scores import dequantise, label_of
+from runtime.tasks.scores import check_size, dequantise, label_of
 
 
 def make_decode(
@@ -15,7 +17,8 @@ def make_decode(
 ) -> Decode:
     """Takes one output of n scores, any shape. The head "logits" applies a softmax.
 
-    Scores that are no number (NaN) are left out.
+    Best first; equal scores in the order of their classes. Scores that are no numbers (NaN, or
+    infinite) find nothing: they say nothing about any class.
     """
     spec = gives[0]
     count = int(np.prod(spec.shape))
@@ -26,15 +29,19 @@ def make_decode(
     # Wider than what is stored, so that a class that was taken is lower than any that was not.
     left = np.empty(count, np.int16 if spec.dtype in ("int8", "uint8") else np.float64)
     scores = np.empty(count, np.float32)
-    lowest = np.iinfo(np.int16).min if left.dtype == np.int16 else -np.inf
+    lowest = np.iinfo(np.int16).min if left.dtype == np.int16 else -inf
+    floats = left.dtype == np.float64
     scale, zero_point = spec.scale or 1.0, spec.zero_point or 0
 
     def decode(outputs: tuple[Tensor, ...], view: View) -> Found:
+        check_size(spec, outputs[0])
         stored = outputs[0].reshape(-1)
         # Quantised scores are in the order of the real ones: only the best are worked out.
+        np.copyto(left, stored)
+        if floats and not isfinite(left.max()):  # of anything with a NaN in it: NaN
+            return ()
         if logits:
             _softmax(spec, stored, scores)
-        np.copyto(left, stored)
         found = []
         for _ in range(top_k):
             index = int(left.argmax())

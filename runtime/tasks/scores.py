@@ -6,6 +6,7 @@ import numpy as np
 
 from runtime.engines import TensorSpec
 from runtime.tasks import Tensor
+from wire.troubles import Refused
 
 
 def dequantise(spec: TensorSpec, stored: Tensor, out: Tensor) -> None:
@@ -15,6 +16,15 @@ def dequantise(spec: TensorSpec, stored: Tensor, out: Tensor) -> None:
         return
     np.subtract(stored, np.float32(spec.zero_point or 0), out=out)
     np.multiply(out, np.float32(spec.scale), out=out)
+
+
+def check_size(spec: TensorSpec, stored: Tensor) -> None:
+    """Raises Refused if an output is not as large as when the model was opened."""
+    if stored.shape != spec.shape:
+        raise Refused(
+            f"output {spec.name!r} changes its size, {spec.shape} to {stored.shape}, with the "
+            "picture: only task raw can show it"
+        )
 
 
 def label_of(labels: tuple[str, ...], index: int) -> str:
