@@ -22,17 +22,17 @@ def converted(network: Network, body: list[Layer], heads: list[Layer]) -> tf.lit
     @tf.function(
         input_signature=[tf.TensorSpec((1, network.height, network.width, 1), name="picture")]
     )
-    def forward(picture: tf.Tensor) -> dict[str, tf.Tensor]:
+    def forward(picture: tf.Tensor) -> list[tf.Tensor]:
         x = picture
         for conv, layer in zip(network.body, body, strict=True):
             y = convolve(x, layer, conv)
             x = tf.nn.relu(x + y if conv.residual else y)
-        outputs = {}
+        outputs = []
         for head, layer in zip(network.heads, heads, strict=True):
             y = tf.reduce_mean(x, (1, 2), keepdims=True) if head.pooled else x
             y = convolve(y, layer, Conv(head.filters, 1))
             y = tf.reshape(y, (1, head.filters)) if head.pooled else y
-            outputs[head.name] = getattr(tf.nn, head.activation)(y)
+            outputs.append(getattr(tf.nn, head.activation)(y))
         return outputs
 
     module = tf.Module()
