@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from msgspec.structs import replace
 
 from models.manifest import Input, Manifest
 from runtime.engines import Engine, TensorSpec
+from runtime.tasks.detect import class_count
 from wire.troubles import Refused
 
 
@@ -15,15 +17,28 @@ def check_contract(manifest: Manifest, engine: Engine, labels: tuple[str, ...], 
     """Raises Refused that names the first contradiction, and what each side says."""
     check_input(manifest.input, engine.takes, where)
     _check_outputs(manifest, engine.gives, where)
+    if manifest.task == "classify" and len(engine.gives) != 1:
+        raise Refused(f"{where}: task classify needs one output, it has {len(engine.gives)}")
+    count = _class_count(manifest, engine.gives, where)
+    if count == 0:
+        raise Refused(f"{where}: output {engine.gives[0].name!r} is empty: there are no scores")
+    if labels and count is not None and len(labels) != count:
+        raise Refused(
+            f"{where}: {manifest.labels or 'its label file'} has {len(labels)} labels, the model "
+            f"{count} classes: one label a line, in their order"
+        )
+
+
+def _class_count(manifest: Manifest, gives: Sequence[TensorSpec], where: str) -> int | None:
+    """How many classes the outputs tell apart, where they show it."""
     if manifest.task == "classify":
-        if len(engine.gives) != 1:
-            raise Refused(f"{where}: task classify needs one output, it has {len(engine.gives)}")
-        count = int(np.prod(engine.gives[0].shape))
-        if labels and len(labels) != count:
-            raise Refused(
-                f"{where}: {manifest.labels} has {len(labels)} labels, but output "
-                f"{engine.gives[0].name!r} has {count} scores: one label a line, in their order"
-            )
+        return int(np.prod(gives[0].shape))
+    if manifest.decoding.head != "fcos":
+        return None
+    try:
+        return class_count(gives)
+    except Refused as trouble:
+        raise Refused(f"{where}: {trouble}") from None
 
 
 def declared_input(wanted: Input) -> TensorSpec:
@@ -45,9 +60,11 @@ def declared_outputs(manifest: Manifest) -> tuple[TensorSpec, ...]:
 def check_input(wanted: Input, takes: TensorSpec, where: str) -> None:
     """Raises Refused where the manifest's input is not the model's."""
     promised = declared_input(wanted)
+    other = replace(wanted, layout="NCHW" if wanted.layout == "NHWC" else "NHWC")
     if promised.shape != takes.shape:
-        flipped = tuple(np.array(takes.shape)[[0, 2, 3, 1]]) if len(takes.shape) == 4 else ()
-        hint = f": the model is {_other(wanted.layout)}" if flipped == promised.shape else ""
+        hint = (
+            f": the model is {other.layout}" if declared_input(other).shape == takes.shape else ""
+        )
         raise Refused(
             f"{where}: [input] says {promised.shape} ({wanted.layout}), the model takes "
             f"{takes.shape}{hint}"
@@ -56,8 +73,8 @@ def check_input(wanted: Input, takes: TensorSpec, where: str) -> None:
         raise Refused(f"{where}: [input] dtype is {promised.dtype}, the model's is {takes.dtype}")
     if takes.scale is not None and not _same_quantisation(promised, takes):
         raise Refused(
-            f"{where}: [input] scale {promised.scale}, zero_point {promised.zero_point}; the "
-            f"model's are {takes.scale:.9g}, {takes.zero_point}"
+            f"{where}: [input] {_quantised(promised)}, the model has {_quantised(takes)}: "
+            "write that"
         )
 
 
@@ -77,9 +94,15 @@ def _check_outputs(manifest: Manifest, gives: Sequence[TensorSpec], where: str) 
             )
         if real.scale is not None and not _same_quantisation(said, real):
             raise Refused(
-                f"{where}: output {said.name!r} says scale {said.scale}, zero_point "
-                f"{said.zero_point}; the model's are {real.scale:.9g}, {real.zero_point}"
+                f"{where}: output {said.name!r} {_quantised(said)}, the model has "
+                f"{_quantised(real)}: write that"
             )
+
+
+def _quantised(spec: TensorSpec) -> str:
+    if spec.scale is None:
+        return "gives no scale and zero_point"
+    return f"scale = {spec.scale:.9g}, zero_point = {spec.zero_point}"
 
 
 def _same_quantisation(said: TensorSpec, real: TensorSpec) -> bool:
@@ -88,7 +111,3 @@ def _same_quantisation(said: TensorSpec, real: TensorSpec) -> bool:
     return bool(np.isclose(said.scale, real.scale, rtol=1e-5)) and (said.zero_point or 0) == (
         real.zero_point or 0
     )
-
-
-def _other(layout: str) -> str:
-    return "NCHW" if layout == "NHWC" else "NHWC"

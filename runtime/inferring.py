@@ -11,11 +11,16 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from models.complaints import spelled
+from models.consistency import contradictions
 from models.manifest import Decoding, Input, Manifest, Output
 from runtime.engines import Engine, TensorSpec
 from wire.troubles import Refused
 
 Task = Literal["classify", "detect", "raw"]
+
+LARGEST_LABELS = 1_000_000  # bytes
+LARGEST_SIDE = 8192  # as in a manifest
 
 # How training pipelines scale pixels: (mean, std), most usual first.
 SCALINGS = ((0.0, 255.0), (127.5, 127.5), (0.0, 1.0), (128.0, 1.0))
@@ -25,20 +30,27 @@ def infer_manifest(model_file: Path, engine: Engine) -> tuple[Manifest, tuple[st
     """A manifest that fits an opened model, and one line for each thing that was guessed."""
     wanted, said = _input(model_file, engine.takes)
     task, decoding, why = _decoding(engine)
+    try:
+        outputs = declared_outputs(engine)
+    except msgspec.ValidationError as error:
+        raise Refused(f"{model_file}: has an output that no manifest can have: {error}") from None
     labels = sibling_labels(model_file)
-    manifest = Manifest(
+    inferred = Manifest(
         schema=1,
         name=re.sub(r"[^A-Za-z0-9_-]+", "-", model_file.stem).strip("-")[:64] or "model",
         version="0",
         task=task,
-        format="onnx" if model_file.suffix == ".onnx" else "tflite",
+        format="onnx" if model_file.suffix.lower() == ".onnx" else "tflite",
         file=model_file.name,
         input=wanted,
-        outputs=declared_outputs(engine),
+        outputs=outputs,
         decoding=decoding,
         labels=labels.name if labels else None,
     )
-    return manifest, (*said, why)
+    for path, what in contradictions(inferred):
+        raise Refused(f"{model_file}: {spelled(path)}: {what}: export the model again")
+    named = (f"labels from {labels.name}",) if labels else ()
+    return inferred, (*said, why, *named)
 
 
 def declared_outputs(engine: Engine) -> tuple[Output, ...]:
@@ -59,10 +71,11 @@ def packed_labels(model_file: Path) -> tuple[str, ...]:
     try:
         with zipfile.ZipFile(model_file) as archive:
             for entry in archive.infolist():
-                if entry.filename.endswith(".txt") and entry.file_size < 1_000_000:
-                    return tuple(archive.read(entry).decode("utf-8", "replace").splitlines())
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
-        pass
+                if entry.filename.endswith(".txt") and entry.file_size < LARGEST_LABELS:
+                    text = archive.read(entry).decode("utf-8", "replace")
+                    return tuple(text.rstrip().splitlines())
+    except Exception:  # no archive, or a damaged one: a dozen kinds of errors come out of zipfile
+        return ()
     return ()
 
 
@@ -76,6 +89,10 @@ def _input(model_file: Path, takes: TensorSpec) -> tuple[Input, tuple[str, ...]]
         raise Refused(
             f"{model_file}: input {takes.name!r} has shape {shape}; a picture is "
             "(1, height, width, 1 or 3) or (1, 1 or 3, height, width)"
+        )
+    if not (1 <= width <= LARGEST_SIDE and 1 <= height <= LARGEST_SIDE):
+        raise Refused(
+            f"{model_file}: takes pictures of {width}x{height}; 1 to {LARGEST_SIDE} can be used"
         )
     if shape[0] != 1:
         raise Refused(f"{model_file}: takes {shape[0]} pictures at once; export it with batch 1")
@@ -130,6 +147,7 @@ def _scores(engine: Engine) -> tuple[Decoding, str]:
     spec = engine.gives[0]
     stored = engine.run()[0].astype(np.float64).reshape(-1)
     real = (stored - (spec.zero_point or 0)) * (spec.scale or 1.0)
-    if real.min() >= 0 and abs(real.sum() - 1) < 0.02 + 0.002 * real.size:
+    room = 0.02 + (spec.scale or 0.0) / 2 * real.size  # each may be rounded by half a step
+    if real.min() >= 0 and real.max() <= 1.001 and abs(real.sum() - 1) < min(room, 0.9):
         return Decoding(head="probabilities"), f"{real.size} scores that sum to one: classes"
     return Decoding(head="logits"), f"{real.size} scores: classes, by softmax"

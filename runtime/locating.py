@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,18 +42,18 @@ def locate(path: Path, engine_kind: str | None = None) -> Iterator[Located]:
     run, or the one for `engine_kind`. Raises Refused for what is no model, Unavailable if no engine
     for it is installed.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # as all of these, no error where it cannot even be looked at
         yield _in_folder(_pick_variant(path, engine_kind), engine_kind)
-    elif path.suffix in BARE_ENDINGS and path.is_file() and _described_beside(path):
+    elif path.suffix.lower() in BARE_ENDINGS and os.path.isfile(path) and _described_beside(path):
         yield _in_folder(path.parent, engine_kind)
-    elif path.suffix in BARE_ENDINGS and path.is_file():
-        kind = _engine_for(BARE_ENDINGS[path.suffix], engine_kind, path)
+    elif path.suffix.lower() in BARE_ENDINGS and os.path.isfile(path):
+        kind = _engine_for(BARE_ENDINGS[path.suffix.lower()], engine_kind, path)
         yield Located(path, kind, None, file_digest(path), known=False)
-    elif path.suffix == ".zip" and path.is_file():
+    elif path.suffix.lower() == ".zip" and os.path.isfile(path):
         with tempfile.TemporaryDirectory(prefix="vedette-") as folder:
             bundle.unpack(path, Path(folder) / "model")
             yield _in_folder(Path(folder) / "model", engine_kind)
-    elif not path.exists():
+    elif not os.path.exists(path):
         zoo = ", ".join(sorted(each.name for each in ZOO.iterdir() if each.is_dir()))
         raise Refused(f"there is no model at {path} (models that come with Vedette: {zoo})")
     else:
@@ -64,8 +65,8 @@ def locate(path: Path, engine_kind: str | None = None) -> Iterator[Located]:
 
 def resolve(words: str) -> Path:
     """A path as the user typed it; the bare name of a zoo model works too, as `digits`."""
-    path = Path(words).expanduser()
-    if not path.exists() and words in (each.name for each in ZOO.iterdir()):
+    path = Path(os.path.expanduser(words))
+    if not os.path.exists(path) and words in (each.name for each in ZOO.iterdir()):
         return ZOO / words
     return path
 
@@ -95,7 +96,10 @@ def _in_folder(folder: Path, engine_kind: str | None) -> Located:
     described = manifest.load(folder)
     file = folder / described.file
     if not file.is_file():
-        raise Refused(f"{folder}: the manifest names {described.file}, which is not there")
+        raise Refused(
+            f"{folder}: the manifest names {described.file}, which is not there: "
+            "put it beside the manifest, or correct `file`"
+        )
     kind = _engine_for(described.format, engine_kind, file)
     known = ZOO in folder.resolve().parents
     return Located(file, kind, described, bundle.folder_digest(folder), known)

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from models.manifest import Manifest
+from models.plain import open_plain
 from runtime.contract import check_contract, declared_input, declared_outputs
 from runtime.engines import Engine, EngineOptions, open_engine
-from runtime.inferring import infer_manifest, packed_labels
+from runtime.inferring import LARGEST_LABELS, infer_manifest, packed_labels
 from runtime.locating import Located
 from runtime.loop import Model
 from runtime.prepare import aim_of, make_prepare
@@ -50,7 +51,10 @@ def _join(located: Located, engine: Engine) -> Model:
     manifest = located.manifest
     if manifest is None:
         manifest, guesses = infer_manifest(located.file, engine)
-    labels = read_labels(manifest, located.folder) or packed_labels(located.file)
+    labels = read_labels(manifest, located.folder)
+    if not labels:
+        labels = packed_labels(located.file)
+        guesses += ("labels from the metadata in the file",) if labels and guesses else ()
     check_contract(manifest, engine, labels, str(located.file))
     try:
         make_decode = importlib.import_module(DECODERS[manifest.task]).make_decode
@@ -76,6 +80,12 @@ def read_labels(manifest: Manifest, folder: Path) -> tuple[str, ...]:
         return ()
     path = folder / manifest.labels
     try:
-        return tuple(path.read_text(encoding="utf-8").rstrip().splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{path}: labels cannot be read: {error}") from None
+        with open_plain(path) as file:
+            text = file.read(LARGEST_LABELS + 1).decode("utf-8-sig")
+    except OSError as error:
+        raise Refused(f"{path}: labels cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise Refused(f"{path}: labels are not UTF-8 text: save the file as UTF-8") from None
+    if len(text) > LARGEST_LABELS:
+        raise Refused(f"{path}: larger than {LARGEST_LABELS // 1000} kB: these are no labels")
+    return tuple(text.rstrip().splitlines())

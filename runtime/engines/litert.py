@@ -6,7 +6,9 @@ over invoke(), so we take their address once: a static arena does not move after
 
 from __future__ import annotations
 
+import ctypes
 import importlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from runtime.quiet import without_chatter
 from wire.troubles import Refused, Unavailable
 
 PACKAGES = ("ai_edge_litert", "tflite_runtime")
+DELEGATE_ENTRY = "tflite_plugin_create_delegate"  # what a delegate's library must have
 
 
 class LiteRTEngine:
@@ -25,6 +28,7 @@ class LiteRTEngine:
 
     def __init__(self, interpreter: Any, model_file: Path) -> None:
         self._interpreter = interpreter
+        self._model_file = model_file
         inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
         if len(inputs) != 1:
             names = ", ".join(str(detail["name"]) for detail in inputs)
@@ -45,6 +49,8 @@ class LiteRTEngine:
         self.gives = tuple(
             _spec(detail, interpreter.tensor(detail["index"])().shape) for detail in outputs
         )
+        for spec in (self.takes, *self.gives):
+            _check_spec(spec, model_file)
         self._outputs = tuple(_in_place(interpreter, index) for index in self._indexes)
         self._movable = tuple(
             place for place, index in enumerate(self._indexes)
@@ -55,7 +61,12 @@ class LiteRTEngine:
         return self._input
 
     def run(self) -> tuple[Tensor, ...]:
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:  # an operator that cannot work on these very values
+            raise Refused(
+                f"{self._model_file}: LiteRT cannot run it: {_first_line(error)}"
+            ) from None
         if self._movable:
             self._find_again()
         return self._outputs
@@ -83,7 +94,7 @@ def open_model_file(model_file: Path, options: EngineOptions) -> LiteRTEngine:
                 num_threads=options.thread_count,
                 experimental_delegates=delegates or None,
             )
-            _fix_shape(interpreter, options.takes)
+            _fix_shape(interpreter, options.takes, model_file)
             interpreter.allocate_tensors()
             return LiteRTEngine(interpreter, model_file)
     except SystemError:
@@ -92,7 +103,9 @@ def open_model_file(model_file: Path, options: EngineOptions) -> LiteRTEngine:
             "install 'numpy<2', or ai-edge-litert in its place"
         ) from None
     except (ValueError, RuntimeError) as error:
-        raise Refused(f"{model_file}: LiteRT cannot load it: {_first_line(error)}") from None
+        raise Refused(
+            f"{model_file}: LiteRT cannot load it: {_first_line(error)}: copy or export it again"
+        ) from None
 
 
 def import_package() -> Any:
@@ -109,6 +122,9 @@ def import_package() -> Any:
 
 def _load_delegate(module: Any, name: str) -> Any:
     try:
+        # looked at first: a Delegate that fails half-way prints tracebacks when it is freed
+        if not hasattr(ctypes.CDLL(name), DELEGATE_ENTRY):
+            raise ValueError("it is no delegate")
         return module.load_delegate(name)
     except (OSError, ValueError) as error:
         raise Unavailable(
@@ -117,14 +133,19 @@ def _load_delegate(module: Any, name: str) -> Any:
         ) from None
 
 
-def _fix_shape(interpreter: Any, takes: TensorSpec | None) -> None:
+def _fix_shape(interpreter: Any, takes: TensorSpec | None, model_file: Path) -> None:
     """Give a model that leaves dimensions open the shape that its manifest declares."""
     details = interpreter.get_input_details()
-    if takes is None or len(details) != 1:
+    if len(details) != 1:
         return
     open_shape = tuple(int(side) for side in details[0].get("shape_signature", ()))
-    if -1 in open_shape and len(open_shape) == len(takes.shape):
+    if takes is not None and -1 in open_shape and len(open_shape) == len(takes.shape):
         interpreter.resize_tensor_input(details[0]["index"], takes.shape, strict=True)
+    elif -1 in open_shape[1:]:
+        raise Refused(
+            f"{model_file}: input {details[0]['name']!r} leaves its size open {open_shape}: "
+            "write a manifest.toml that gives width and height, or export it with a fixed size"
+        )
 
 
 def _spec(detail: dict[str, Any], shape: Any) -> TensorSpec:
@@ -137,6 +158,15 @@ def _spec(detail: dict[str, Any], shape: Any) -> TensorSpec:
         float(scale) if quantised else None,
         int(zero_point) if quantised else None,
     )
+
+
+def _check_spec(spec: TensorSpec, model_file: Path) -> None:
+    """A damaged file may hold any bytes where the scale should be."""
+    if spec.scale is not None and not 0 < spec.scale < math.inf:
+        raise Refused(
+            f"{model_file}: tensor {spec.name!r} is quantised with the scale {spec.scale}: "
+            "the file is damaged, or was exported wrongly"
+        )
 
 
 def _address(interpreter: Any, index: int) -> int | None:
@@ -154,4 +184,6 @@ def _in_place(interpreter: Any, index: int) -> Tensor:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no reason given"])[0]
+    """LiteRT says nothing at all when there is no room for its tensors."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else "there is not enough memory for its tensors"

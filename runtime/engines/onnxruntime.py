@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ from runtime.memory import aligned_zeros
 from wire.troubles import Refused, Unavailable
 
 CPU = "CPUExecutionProvider"
-QUIET = 3  # log errors only
+QUIET = 4  # log nothing but its own end: errors are raised as well
 DTYPES = {
     "tensor(float)": "float32",
     "tensor(uint8)": "uint8",
     "tensor(int8)": "int8",
+    "tensor(uint16)": "uint16",
+    "tensor(int16)": "int16",
+    "tensor(uint32)": "uint32",
     "tensor(int32)": "int32",
+    "tensor(uint64)": "uint64",
     "tensor(int64)": "int64",
     "tensor(bool)": "bool",
     "tensor(double)": "float64",
@@ -31,8 +36,10 @@ class OnnxRuntimeEngine:
 
     def __init__(self, session: Any, model_file: Path, declared: TensorSpec | None) -> None:
         self._session = session
+        self._model_file = model_file
         self._on_cpu = session.get_providers()[0] == CPU
         self.takes = _input_spec(session.get_inputs(), model_file, declared)
+        _check_outputs(session.get_outputs(), model_file)
         self._input = aligned_zeros(self.takes.shape, self.takes.dtype)
         self._binding = session.io_binding()
         self._bind_input()
@@ -69,7 +76,12 @@ class OnnxRuntimeEngine:
     def run(self) -> tuple[Tensor, ...]:
         if not self._on_cpu:
             self._bind_input()  # other providers take their copy when the input is bound
-        self._session.run_with_iobinding(self._binding)
+        try:
+            self._session.run_with_iobinding(self._binding)
+        except Exception as error:  # an operator that cannot work on these very values
+            raise Refused(
+                f"{self._model_file}: ONNX Runtime cannot run it: {_reason(error)}"
+            ) from None
         if not self._fixed:
             self._outputs = tuple(self._binding.copy_outputs_to_cpu())
         return self._outputs
@@ -90,12 +102,14 @@ def open_model_file(model_file: Path, options: EngineOptions) -> OnnxRuntimeEngi
     providers = _providers(ort, options.accelerators)
     try:
         session = ort.InferenceSession(str(model_file), settings, providers=providers)
+        _check_providers(providers, session)
         return OnnxRuntimeEngine(session, model_file, options.takes)
     except (Refused, Unavailable):
         raise
     except Exception as error:  # each kind of failure has a type of its own there
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise Refused(f"{model_file}: ONNX Runtime cannot load it: {reason}") from None
+        raise Refused(
+            f"{model_file}: ONNX Runtime cannot load it: {_reason(error)}: copy or export it again"
+        ) from None
 
 
 def import_package() -> Any:
@@ -121,6 +135,25 @@ def _providers(ort: Any, wanted: tuple[str, ...]) -> list[str]:
             raise Unavailable(f"ONNX Runtime has no provider {name!r} here: {', '.join(here)}")
         chosen.append(known)
     return [*chosen, CPU] if CPU not in chosen else chosen
+
+
+def _check_providers(wanted: list[str], session: Any) -> None:
+    """ONNX Runtime goes on without a provider that fails to start; the user would not know."""
+    for name in wanted:
+        if name not in session.get_providers():
+            raise Unavailable(
+                f"ONNX Runtime cannot start provider {name!r}: "
+                "install its libraries, or leave it out to run on the CPU"
+            )
+
+
+def _check_outputs(outputs: list[Any], model_file: Path) -> None:
+    for output in outputs:
+        if output.type not in DTYPES:
+            raise Refused(
+                f"{model_file}: output {output.name!r} is {output.type}; "
+                "plain tensors of numbers are needed"
+            )
 
 
 def _input_spec(inputs: list[Any], model_file: Path, declared: TensorSpec | None) -> TensorSpec:
@@ -154,3 +187,12 @@ def _input_spec(inputs: list[Any], model_file: Path, declared: TensorSpec | None
 
 def _is_fixed(shape: list[Any]) -> bool:
     return all(isinstance(side, int) and side > 0 for side in shape)
+
+
+def _reason(error: Exception) -> str:
+    """What ONNX Runtime says, without the codes and places in its source that it puts before."""
+    line = (str(error).strip().splitlines() or ["no reason given"])[0]
+    if "Failed to allocate memory" in line:
+        return "there is not enough memory for its tensors"
+    line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
+    return re.sub(r"^Load model from .* failed:\s*", "", line).rstrip(".")

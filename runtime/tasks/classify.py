@@ -56,7 +56,8 @@ def make_decode(
 
 
 def _softmax(spec: TensorSpec, stored: Tensor, scores: Tensor) -> None:
-    dequantise(spec, stored, scores)
-    np.subtract(scores, scores.max(), out=scores)
-    np.exp(scores, out=scores)
-    np.divide(scores, scores.sum(), out=scores)
+    with np.errstate(over="ignore"):  # logits further apart than float32 reaches
+        dequantise(spec, stored, scores)
+        np.subtract(scores, scores.max(), out=scores)
+        np.exp(scores, out=scores)
+        np.divide(scores, scores.sum(), out=scores)

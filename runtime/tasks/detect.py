@@ -5,9 +5,14 @@ shares of the input, classes (1, n), scores (1, n), count (1). NMS was done by t
 FCOS (Tian et al. 2019, arXiv:1904.01355), one level: scores (1, rows, columns, classes) as
 probabilities, boxes (1, rows, columns, 4) as left, top, right, bottom distances from the middle of
 the grid cell, in cells.
+What is no box is not found: a coordinate or score is NaN or infinite, right is not right of left,
+nothing of it lies in the frame.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +21,11 @@ from models.manifest import Decoding, Manifest
 from runtime.engines import TensorSpec
 from runtime.tasks import Box, Decode, Found, Tensor, View
 from runtime.tasks.overlap import suppress
-from runtime.tasks.scores import dequantise, label_of
+from runtime.tasks.scores import check_size, dequantise, label_of
 from wire.troubles import Refused
 
 Floats = npt.NDArray[np.float32]
+MOST_CLASSES = 1_000_000  # a class number beyond that is garbage
 
 
 def make_decode(
@@ -32,22 +38,29 @@ def make_decode(
 
 
 def _ssd(manifest: Manifest, gives: tuple[TensorSpec, ...], labels: tuple[str, ...]) -> Decode:
-    if len(gives) != 4:
-        raise Refused(f"the ssd head needs 4 outputs, this model has {len(gives)}")
     corners_of, classes_of, scores_of, count_of = _ssd_order(gives)
     width, height = manifest.input.width, manifest.input.height
-    decoding = manifest.decoding
+    least, most_boxes = manifest.decoding.min_score, manifest.decoding.max_boxes
+    most = gives[scores_of].shape[-1]
 
     def decode(outputs: tuple[Tensor, ...], view: View) -> Found:
-        count = min(int(outputs[count_of].reshape(-1)[0]), decoding.max_boxes)
-        scores = outputs[scores_of].reshape(-1)[:count]
-        kept = np.flatnonzero(scores >= decoding.min_score)
-        if kept.size == 0:
-            return ()
-        top, left, bottom, right = outputs[corners_of].reshape(-1, 4)[kept].T
-        corners = np.stack((left * width, top * height, right * width, bottom * height), axis=1)
-        classes = outputs[classes_of].reshape(-1)[kept].astype(np.int64)
-        return _boxes(corners, classes, scores[kept], view, labels)
+        for spec, output in zip(gives, outputs, strict=True):
+            check_size(spec, output)
+        told = float(outputs[count_of].flat[0])
+        n = int(min(told, most)) if told >= 1 else 0  # NaN too is none
+        found = []
+        # A handful of boxes: plain numbers are quicker than arrays (280 -> 90 us for 10).
+        for score, kind, (top, left, bottom, right) in zip(
+            outputs[scores_of][0, :n].tolist(),
+            outputs[classes_of][0, :n].tolist(),
+            outputs[corners_of][0, :n].tolist(),
+            strict=True,
+        ):
+            if score >= least and isfinite(score) and 0 <= kind < MOST_CLASSES:
+                corners = (left * width, top * height, right * width, bottom * height)
+                found += box_of(int(kind), labels, score, corners, view)
+        found.sort(key=lambda box: -box.score)
+        return tuple(found[:most_boxes])
 
     return decode
 
@@ -55,12 +68,21 @@ def _ssd(manifest: Manifest, gives: tuple[TensorSpec, ...], labels: tuple[str, .
 def _ssd_order(gives: tuple[TensorSpec, ...]) -> tuple[int, int, int, int]:
     """Which output is which: exporters order them as boxes, classes, scores, count, or as
     scores, boxes, count, classes (TF 2); shapes tell the two apart."""
-    ranks = [len(spec.shape) for spec in gives]
-    if ranks[0] == 3:
-        return 0, 1, 2, 3
-    if ranks[1] == 3:
-        return 1, 3, 0, 2
-    raise Refused("the ssd head needs an output of boxes, shape (1, n, 4)")
+    if len(gives) != 4:
+        raise Refused(f"the ssd head needs 4 outputs, this model has {len(gives)}")
+    shapes = [spec.shape for spec in gives]
+    order = (1, 3, 0, 2) if len(shapes[1]) == 3 else (0, 1, 2, 3)
+    boxes, classes, scores, count = (shapes[place] for place in order)
+    n = scores[-1] if scores else 0
+    if (boxes, classes, scores, int(np.prod(count))) != ((1, n, 4), (1, n), (1, n), 1) or n == 0:
+        raise Refused(
+            "the ssd head needs boxes (1, n, 4), classes (1, n), scores (1, n) and count (1,); "
+            f"this model gives {', '.join(map(str, shapes))}"
+        )
+    for spec in gives:
+        if spec.scale is not None:
+            raise Refused(f"the ssd head needs float outputs: {spec.name!r} is quantised")
+    return order
 
 
 def _fcos(manifest: Manifest, gives: tuple[TensorSpec, ...], labels: tuple[str, ...]) -> Decode:
@@ -77,22 +99,32 @@ def _fcos(manifest: Manifest, gives: tuple[TensorSpec, ...], labels: tuple[str, 
     decoding = manifest.decoding
 
     def decode(outputs: tuple[Tensor, ...], view: View) -> Found:
-        dequantise(gives[scores_of], outputs[scores_of].reshape(scores.shape), scores)
-        places, kinds = np.nonzero(scores >= max(decoding.min_score, 1e-6))
-        if places.size == 0:
-            return ()
-        dequantise(gives[edges_of], outputs[edges_of].reshape(edges.shape), edges)
-        corners = (np.tile(middles[places], 2) + outward * edges[places]) * cell
-        return _best(corners, kinds, scores[places, kinds], decoding, view, labels)
+        for place in (scores_of, edges_of):
+            check_size(gives[place], outputs[place])
+        with np.errstate(all="ignore"):
+            dequantise(gives[scores_of], outputs[scores_of].reshape(scores.shape), scores)
+            places, kinds = np.nonzero(scores >= max(decoding.min_score, 1e-6))
+            if places.size == 0:
+                return ()
+            dequantise(gives[edges_of], outputs[edges_of].reshape(edges.shape), edges)
+            corners = (np.tile(middles[places], 2) + outward * edges[places]) * cell
+            return _best(corners, kinds, scores[places, kinds], decoding, view, labels)
 
     return decode
 
 
-def _fcos_order(gives: tuple[TensorSpec, ...]) -> tuple[int, int]:
+def class_count(gives: Sequence[TensorSpec]) -> int:
+    """How many classes an FCOS head tells apart. Raises Refused if the outputs do not fit it."""
+    return gives[_fcos_order(gives)[0]].shape[3]
+
+
+def _fcos_order(gives: Sequence[TensorSpec]) -> tuple[int, int]:
     if len(gives) != 2 or any(len(spec.shape) != 4 for spec in gives):
         raise Refused("the fcos head needs 2 outputs of rank 4: scores and boxes")
     if gives[0].shape[:3] != gives[1].shape[:3]:
         raise Refused(f"the fcos outputs differ in grid: {gives[0].shape} and {gives[1].shape}")
+    if gives[0].shape[0] != 1 or 0 in gives[0].shape:
+        raise Refused(f"the fcos head needs outputs (1, rows, columns, n), not {gives[0].shape}")
     if "box" in gives[0].name.lower() and gives[0].shape[3] == 4:
         return 1, 0
     if gives[1].shape[3] == 4:
@@ -107,22 +139,38 @@ def _best(
     labels: tuple[str, ...],
 ) -> Found:  # fmt: skip
     """Class-aware non-maximum suppression, best first."""
+    real = _are_boxes(corners, scores)
+    if not real.all():
+        corners, kinds, scores = corners[real], kinds[real], scores[real]
     kept = suppress(corners, kinds, scores, decoding.max_overlap, decoding.max_boxes)
-    return _boxes(corners[kept], kinds[kept], scores[kept], view, labels)
-
-
-def _boxes(
-    corners: Floats, kinds: npt.NDArray[np.int64], scores: Floats, view: View,
-    labels: tuple[str, ...],
-) -> tuple[Box, ...]:  # fmt: skip
-    """Tensor pixels (left, top, right, bottom) become boxes in source pixels, cut at its edges."""
-    sides = np.array([view.source_width, view.source_height] * 2)
-    steps = np.array([view.step_x, view.step_y] * 2)
-    start = np.array([view.x0, view.y0] * 2)
-    edges = np.clip(start + corners * steps, 0, sides)
     return tuple(
-        Box(kind, label_of(labels, kind), score, left, top, right - left, bottom - top)
-        for kind, score, (left, top, right, bottom) in zip(
-            kinds.tolist(), scores.tolist(), edges.tolist(), strict=True
+        box
+        for kind, score, edges in zip(
+            kinds[kept].tolist(), scores[kept].tolist(), corners[kept].tolist(), strict=True
         )
+        for box in box_of(kind, labels, score, edges, view)
     )
+
+
+def _are_boxes(corners: Floats, scores: Floats) -> npt.NDArray[np.bool_]:
+    """Which rows (left, top, right, bottom) with which scores can be boxes at all."""
+    wide, tall = corners[:, 2] > corners[:, 0], corners[:, 3] > corners[:, 1]
+    real: npt.NDArray[np.bool_] = (
+        np.isfinite(corners).all(axis=1) & np.isfinite(scores) & wide & tall
+    )
+    return real
+
+
+def box_of(
+    kind: int, labels: tuple[str, ...], score: float, corners: Sequence[float], view: View
+) -> tuple[Box, ...]:
+    """The box of (left, top, right, bottom) in tensor pixels, in source pixels and cut at the edges
+    of the frame; none if nothing of it lies there, or if it is no box."""
+    left = min(max(view.x0 + corners[0] * view.step_x, 0.0), view.source_width)
+    top = min(max(view.y0 + corners[1] * view.step_y, 0.0), view.source_height)
+    right = min(max(view.x0 + corners[2] * view.step_x, 0.0), view.source_width)
+    bottom = min(max(view.y0 + corners[3] * view.step_y, 0.0), view.source_height)
+    if not (right > left and bottom > top and isfinite(sum(corners))):
+        return ()
+    label = label_of(labels, kind)
+    return (Box(kind, label, score, left, top, right - left, bottom - top),)

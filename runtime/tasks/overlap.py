@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -16,21 +17,15 @@ def suppress(
 ) -> Array:
     """Indexes of the boxes to keep, best first: greedy non-maximum suppression within each class.
 
-    corners: (n, 4) left, top, right, bottom. kinds: (n,) class numbers. scores: (n,).
+    corners: (n, 4) left, top, right, bottom, finite. kinds: (n,) class numbers. scores: (n,).
     A box goes when its intersection over union with a better one of its class is over max_overlap.
     """
-    order = np.argsort(-scores, kind="stable")[:CANDIDATES]
-    boxes, classes = corners[order], kinds[order]
-    kept: list[int] = []
-    left = np.arange(len(order))
-    while left.size and len(kept) < max_boxes:
-        best, rest = left[0], left[1:]
-        kept.append(int(order[best]))
-        rivals = (overlaps(boxes[best], boxes[rest]) > max_overlap) & (
-            classes[rest] == classes[best]
-        )
-        left = rest[~rivals]
-    return np.array(kept, np.int64)
+    sides = corners.tolist()
+    rectangles = [(left, top, right - left, low - top) for left, top, right, low in sides]
+    kept = cv2.dnn.NMSBoxesBatched(
+        rectangles, scores.tolist(), kinds.tolist(), 0.0, max_overlap, 1.0, CANDIDATES
+    )
+    return np.asarray(kept, np.int64).reshape(-1)[:max_boxes]
 
 
 def overlaps(one: Array, many: Array) -> Array:

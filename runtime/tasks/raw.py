@@ -24,11 +24,10 @@ def make_decode(
             if real.size == 0:
                 found.append(Stats(spec.name, stored.shape, 0.0, 0.0, 0.0))
                 continue
-            dequantise(spec, stored, real)
-            found.append(
-                Stats(spec.name, stored.shape, float(real.min()), float(real.max()),
-                      float(real.mean()))
-            )  # fmt: skip
+            with np.errstate(all="ignore"):
+                dequantise(spec, stored, real)
+                mean = float(real.mean(dtype=np.float64))
+            found.append(Stats(spec.name, stored.shape, float(real.min()), float(real.max()), mean))
         return tuple(found)
 
     return decode
