@@ -58,6 +58,6 @@ class Copies:
         """The picture in cached memory, and how to give it back (once)."""
         memory = self._free.pop()
         size = min(taken.size, memory.size)
-        np.copyto(memory[:size], self._views[taken.index][:size])
-        self._stream.put(taken.index)
+        np.copyto(memory[:size], self._views[taken.buffer][:size])
+        self._stream.put(taken.buffer)
         return memory, partial(self._free.append, memory)

@@ -15,8 +15,8 @@ import os
 import select
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from runtime.cameras import v4l2_ioctl as v4l2
 from runtime.cameras.v4l2_device import Card, Setting, busy
@@ -53,11 +53,10 @@ class Sequence:
         return lost
 
 
-@dataclass(frozen=True)
-class Taken:
+class Taken(NamedTuple):
     """A full buffer that is out of the driver's hands until `Stream.put`."""
 
-    index: int
+    buffer: int
     size: int
     seq: int
     captured_ns: int
@@ -127,7 +126,7 @@ class Stream:
             taken = self._drain(losses) if events else None
             if taken is not None and self._may_be_fresher(taken, deadline):
                 losses.skipped += 1
-                self.put(taken.index)
+                self.put(taken.buffer)
             elif taken is not None:
                 return taken
             elif events and events[0][1] & (select.POLLERR | select.POLLHUP):
@@ -155,11 +154,11 @@ class Stream:
 
     def lend(self, taken: Taken) -> tuple[mmap.mmap, Callable[[], None]]:
         """The driver's own memory, and how to give it back (once)."""
-        memory = self.memory[taken.index]
+        memory = self.memory[taken.buffer]
         if memory is None:
             raise RuntimeError("the stream has ended")
         self.lent += 1
-        return memory, self._homes[taken.index]
+        return memory, self._homes[taken.buffer]
 
     def end(self) -> None:
         """Stop the driver and free the memory: what is on loan, when it comes home. May be called
@@ -194,7 +193,7 @@ class Stream:
                 self._oldest = taken
             else:
                 losses.skipped += 1
-                self.put(before.index)
+                self.put(before.buffer)
         return taken
 
     def _dequeue(self, taken: Taken | None) -> bool:

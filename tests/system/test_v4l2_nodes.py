@@ -43,7 +43,7 @@ def complaints(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 @pytest.mark.usefixtures("many_nodes")
 def test_only_cameras_are_listed() -> None:
-    assert len(vivid.cards()) >= 4
+    assert len(vivid.cards()) >= 5
     assert [listed.node for listed in survey()] == [vivid.NODE]
 
 

@@ -27,8 +27,7 @@ def there() -> bool:
 
 def cards() -> list[str]:
     """Every node of the driver that is there now, whatever it is for."""
-    nodes = [f"/dev/{entry.name}" for entry in NAMES.iterdir()]
-    return sorted(node for node in nodes if node.startswith("/dev/video"))
+    return sorted(f"/dev/{entry.name}" for entry in NAMES.iterdir())
 
 
 def control(name: str, value: int = 1, node: str = NODE) -> None:

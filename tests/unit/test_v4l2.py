@@ -260,7 +260,7 @@ def test_a_stopped_camera_is_not_read() -> None:
     camera.stop()
 
 
-def test_common_memory_is_not_slow() -> None:
+def test_cached_memory_is_not_slow() -> None:
     with tempfile.TemporaryFile() as file:
         file.truncate(1 << 20)
         with mmap.mmap(file.fileno(), 0, mmap.MAP_SHARED, mmap.PROT_READ) as memory:
