@@ -3,55 +3,83 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from runtime.checking import Report
+from runtime.engines import EngineOptions
 from runtime.locating import Located
 from wire.durable import write_durably
 from wire.troubles import Refused, Unavailable
 
-SECONDS = 60
-MEMORY_MB = 4096
+SECONDS = 60  # and one more for every megabyte of the model
+MEMORY_SHARE = 0.75  # of what the machine has: one that wants more would not run here anyway
+LEAST_MEMORY_MB = 1024  # the limit is on promised memory, of which Python itself takes some
 MESSAGE_START = "vedette: "
+ROOT = Path(__file__).resolve().parents[1]  # where `python -m runtime` is found
 
 
-def try_in_child(located: Located, threads: int | None) -> None:
+def try_in_child(located: Located, options: EngineOptions) -> None:
     """Raises Refused if the model is bad, crashes, hangs or eats memory. Remembers a success."""
     if located.known or located.engine_kind == "null":
         return
-    remembered = _remembered(located)
-    if remembered.exists():
+    remembered = _remembered(located, options)
+    if remembered is not None and os.path.exists(remembered):
         return
     path = located.file if located.manifest is None else located.folder
-    run_check(path, located.engine_kind, threads)
-    _remember(remembered)
+    run_check(path, located.engine_kind, options)
+    if remembered is not None:
+        _remember(remembered)
 
 
-def run_check(path: Path, engine_kind: str, threads: int | None = None) -> Report:
+def run_check(path: Path, engine_kind: str, options: EngineOptions | None = None) -> Report:
     """`python -m runtime check` on a folder or file. Raises Refused or Unavailable as it said, and
     Refused if it crashed, hung or ran out of its memory."""
-    command = [sys.executable, "-m", "runtime", "check", str(path), "--json"]
+    allowed = Allowance(SECONDS + _megabytes(path), _memory_mb())
+    command = [sys.executable, "-m", "runtime", "check", os.path.abspath(path), "--json"]
     command += ["--engine", engine_kind]
-    command += ["--seconds", str(SECONDS), "--memory-mb", str(MEMORY_MB)]
-    command += ["--threads", str(threads)] if threads else []
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command += ["--seconds", str(allowed.seconds), "--memory-mb", str(allowed.memory_mb)]
+    if options is not None:
+        command += ["--threads", str(options.thread_count)]
+        command += [f"--accelerator={name}" for name in options.accelerators]
+    # Not in the user's folder: Python would take a runtime/ or a numpy.py that lies there for ours.
+    paths = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
     try:
         child = subprocess.run(
-            command, capture_output=True, text=True, errors="replace", env=environment,
-            timeout=SECONDS + 30,
+            command, capture_output=True, text=True, errors="replace", cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": paths}, timeout=allowed.seconds + 30,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise Refused(f"{path}: does not finish loading within {SECONDS} s") from None
-    _judge(path, child.returncode, child.stderr)
+        raise Refused(f"{path}: does not finish loading within {allowed.seconds} s") from None
+    _judge(path, child.returncode, child.stderr, allowed)
     return msgspec.json.decode(child.stdout, type=Report)
 
 
-def _judge(path: Path, code: int, said: str) -> None:
+@dataclass(frozen=True)
+class Allowance:
+    """What a model may take until it has been tried."""
+
+    seconds: int
+    memory_mb: int
+
+
+def _megabytes(path: Path) -> int:
+    files = path.iterdir() if os.path.isdir(path) else [path]
+    return sum(each.stat().st_size for each in files if os.path.isfile(each)) // 1_000_000
+
+
+def _memory_mb() -> int:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(LEAST_MEMORY_MB, int(pages * MEMORY_SHARE) >> 20)
+
+
+def _judge(path: Path, code: int, said: str, allowed: Allowance) -> None:
     if code == 0:
         return
     ours = [line for line in said.splitlines() if line.startswith(MESSAGE_START)]
@@ -59,9 +87,18 @@ def _judge(path: Path, code: int, said: str) -> None:
         trouble = Refused if code == 2 else Unavailable
         raise trouble(ours[-1].removeprefix(MESSAGE_START))
     if code == -signal.SIGALRM:
-        raise Refused(f"{path}: does not finish loading and one run within {SECONDS} s")
+        raise Refused(
+            f"{path}: is not loaded and run once within {allowed.seconds} s: "
+            "the file is hostile, or too large for this machine"
+        )
     if "MemoryError" in said or "bad_alloc" in said:
-        raise Refused(f"{path}: needs more than {MEMORY_MB} MB of memory")
+        raise Refused(
+            f"{path}: needs more than {allowed.memory_mb} MB of memory, "
+            "which is all that a model may take here"
+        )
+    if code == -signal.SIGKILL:  # by the kernel: a check is the first to go when memory runs out
+        raise Refused(f"{path}: needs more memory than is free here: stop others, or use a board "
+                      "with more")  # fmt: skip
     if code < 0:
         name = signal.Signals(-code).name
         raise Refused(f"{path}: crashes its engine ({name}): the file is broken or hostile")
@@ -69,10 +106,17 @@ def _judge(path: Path, code: int, said: str) -> None:
     raise Refused(f"{path}: cannot be run: {last}")
 
 
-def _remembered(located: Located) -> Path:
-    """A file that says: these very bytes were tried here with this engine and did no harm."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "vedette" / "tried" / f"{located.digest}-{located.engine_kind}"
+def _remembered(located: Located, options: EngineOptions) -> Path | None:
+    """A file that says: these very bytes were tried here with this engine and did no harm.
+
+    None where there is no home to keep it in.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    if not cache.is_absolute():
+        return None
+    how = "-".join([located.engine_kind, *options.accelerators])
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{located.digest}-{how}")
+    return cache / "vedette" / "tried" / name[:200]
 
 
 def _remember(path: Path) -> None:

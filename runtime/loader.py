@@ -15,6 +15,7 @@ from runtime.opening import open_model
 from wire.troubles import Trouble
 
 SWEEP_S = 0.2  # how often retired models are looked for
+PATIENCE_S = 0.5  # how long the end of the process waits for a load that is under way
 
 
 class Loader:
@@ -40,9 +41,9 @@ class Loader:
         self._wishes.put(path)
 
     def close(self) -> None:
-        """Let a load that is under way finish, close retired models, end the thread."""
+        """Close retired models and end the thread. A load that takes longer is left behind."""
         self._wishes.put(None)
-        self._thread.join()
+        self._thread.join(PATIENCE_S)
 
     def _run(self) -> None:
         while True:
@@ -59,7 +60,7 @@ class Loader:
     def _take(self, path: Path) -> None:
         try:
             with locate(path, self._engine_kind) as located:
-                try_in_child(located, self._options.threads)
+                try_in_child(located, self._options)
                 model = open_model(located, self._options)
         except Trouble as trouble:
             self._said(f"{path} was not loaded, the model before it runs on: {trouble}")

@@ -6,6 +6,8 @@ Contract, golden answers, memory and time. The one who asks survives whatever th
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ctypes
 import os
 import resource
 import signal
@@ -15,13 +17,19 @@ from pathlib import Path
 import msgspec
 
 from runtime.checking import check
-from runtime.engines import EngineOptions
+from runtime.commands.flags import add_engine_options, engine_options, positive
+from wire.troubles import Refused
+
+END_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     _limit(options.memory_mb, options.seconds)
-    report = check(options.path, options.engine, EngineOptions(threads=options.threads))
+    try:
+        report = check(options.path, options.engine, engine_options(options))
+    except MemoryError:
+        raise Refused(f"{options.path}: needs more memory than it may have") from None
     if options.json:
         print(msgspec.json.encode(report).decode())
     else:
@@ -33,10 +41,12 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _limit(memory_mb: int, seconds: int) -> None:
+def _limit(memory_mb: int | None, seconds: int | None) -> None:
     """A model that wants too much ends the check, not the machine nor the live pipeline."""
     os.nice(10)
-    Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")  # first to be ended
+    with contextlib.suppress(OSError):  # no /proc here
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")  # first to be ended
+    ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory_mb:
         size = memory_mb * 1024 * 1024
@@ -49,9 +59,8 @@ def _limit(memory_mb: int, seconds: int) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m runtime check", description=__doc__)
     parser.add_argument("path", help="model folder, bundle or model file")
-    parser.add_argument("--engine", help="litert, onnxruntime or null; default: by format")
-    parser.add_argument("--threads", type=int, help="default: cores - 1")
-    parser.add_argument("--memory-mb", type=int, default=0, help="limit; 0: none (default)")
-    parser.add_argument("--seconds", type=int, default=0, help="limit; 0: none (default)")
+    add_engine_options(parser)
+    parser.add_argument("--memory-mb", type=positive, metavar="N", help="limit; default: none")
+    parser.add_argument("--seconds", type=positive, metavar="N", help="limit; default: none")
     parser.add_argument("--json", action="store_true", help="print the report as one JSON line")
     return parser

@@ -8,17 +8,22 @@ from runtime.engines import EngineOptions
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """--model, --engine, --threads, --accelerator: which model, and how it is run."""
+    """--model and how it is run."""
     parser.add_argument(
         "--model", required=True, metavar="PATH",
         help="model folder, bundle (.zip), .tflite or .onnx file, or the name of a zoo model: "
         "digits, digits-detect",
     )  # fmt: skip
+    add_engine_options(parser)
+
+
+def add_engine_options(parser: argparse.ArgumentParser) -> None:
+    """--engine, --threads, --accelerator: how it is run."""
     parser.add_argument(
         "--engine", metavar="NAME", help="litert, onnxruntime or null; default: by the format"
     )
     parser.add_argument(
-        "--threads", type=positive, metavar="N", help="inference threads; default: cores - 1"
+        "--threads", type=threads, metavar="N", help="inference threads; default: cores - 1"
     )
     parser.add_argument(
         "--accelerator", action="append", default=[], metavar="NAME",
@@ -42,15 +47,35 @@ def engine_options(words: argparse.Namespace) -> EngineOptions:
 
 def positive(text: str) -> int:
     """A whole number of at least 1."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 up")
-    return number
+    return _within(text, 1, 10**12)
+
+
+def threads(text: str) -> int:
+    """A number of threads: engines crash where the system has no more of them."""
+    return _within(text, 1, 256)
 
 
 def port(text: str) -> int:
     """A TCP port; 0 takes any free one."""
-    number = int(text)
-    if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535")
+    return _within(text, 0, 65535)
+
+
+def duration_s(text: str) -> float:
+    """A time in seconds, above 0."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+def _within(text: str, least: int, most: int) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else least - 1
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a whole number from {least} "
+            + (f"to {most}" if most < 10**12 else "up")
+        )
     return number

@@ -11,13 +11,13 @@ import msgspec
 from models import manifest
 from models.manifest import Manifest
 from runtime.child import try_in_child
-from runtime.commands.flags import positive
-from runtime.engines import EngineOptions, TensorSpec
+from runtime.commands.flags import add_engine_options, engine_options
+from runtime.engines import TensorSpec
 from runtime.golden import check_golden
 from runtime.locating import Located, locate, resolve
 from runtime.loop import Model
 from runtime.opening import open_model
-from wire.troubles import Refused
+from wire.troubles import Refused, one_line
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Card:
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
     with locate(resolve(words.path), words.engine) as located:
-        options = EngineOptions(threads=words.threads)
-        try_in_child(located, options.threads)
+        options = engine_options(words)
+        try_in_child(located, options)
         model = open_model(located, options)
         try:
             card = _card(located, model)
@@ -72,7 +72,10 @@ def _write(located: Located, described: Manifest) -> None:
     path = located.folder / manifest.FILE_NAME
     if located.manifest is not None or path.exists():
         raise Refused(f"{path} is there already: edit it, or remove it first")
-    manifest.write(located.folder, described)
+    try:
+        manifest.write(located.folder, described)
+    except OSError as error:
+        raise Refused(f"{path}: cannot be written: {error.strerror}") from None
 
 
 def in_words(card: Card) -> str:
@@ -96,7 +99,7 @@ def in_words(card: Card) -> str:
         lines += [f"    {guess}" for guess in card.guesses]
         lines.append("    (vedette model show --write-manifest writes it down, to be edited)")
     golden = f"{card.golden} of {card.golden} right" if card.golden else "none in the manifest"
-    return "\n".join([*lines, "", f"  golden samples: {golden}"])
+    return "\n".join(map(one_line, [*lines, "", f"  golden samples: {golden}"]))
 
 
 def _preparation(described: Manifest) -> str:
@@ -126,8 +129,7 @@ def parser() -> argparse.ArgumentParser:
         "samples.",
     )  # fmt: skip
     show.add_argument("path", metavar="PATH", help="model folder, bundle, model file or zoo name")
-    show.add_argument("--engine", metavar="NAME", help="litert or onnxruntime")
-    show.add_argument("--threads", type=positive, metavar="N", help="default: cores - 1")
+    add_engine_options(show)
     show.add_argument(
         "--write-manifest", action="store_true", help="write the inferred manifest.toml"
     )

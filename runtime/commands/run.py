@@ -18,6 +18,7 @@ from runtime.child import try_in_child
 from runtime.commands.flags import (
     add_camera_option,
     add_model_options,
+    duration_s,
     engine_options,
     port,
     positive,
@@ -29,13 +30,14 @@ from runtime.memory import peak_rss_bytes, process_started_ns
 from runtime.opening import open_model
 from runtime.panel import Panel
 from runtime.tally import Tally
-from wire.troubles import Refused
+from wire.troubles import Refused, one_line
 
 PATIENCE_S = 0.5  # how long one step waits for a frame before the stop flag is looked at
 
 
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _leave)  # until there is a loop to stop
     with ExitStack() as stack:
         model = open_tried(words)
         camera = make_camera(words.camera)
@@ -83,7 +85,7 @@ def open_tried(words: argparse.Namespace) -> Model:
     """The model that the user names, tried in a child process first if it is not known."""
     options = engine_options(words)
     with locate(resolve(words.model), words.engine) as located:
-        try_in_child(located, options.threads)
+        try_in_child(located, options)
         model = open_model(located, options)
     for guess in model.guesses:
         note(f"no manifest: {guess}")
@@ -101,13 +103,19 @@ def _turn(loop: Loop, tally: Tally, words: argparse.Namespace, stop: threading.E
         return
 
 
+def _leave(number: int, _: object) -> None:
+    """End as the signal asks, but give back what was taken: an unpacked bundle."""
+    raise SystemExit(128 + number)
+
+
 def _stop_on_signals() -> threading.Event:
-    """SIGTERM and SIGINT ask for an end; a second one leaves at once."""
+    """SIGTERM and SIGINT ask for an end; a second one, of either kind, leaves at once."""
     stop = threading.Event()
 
-    def ask(number: int, _: object) -> None:
+    def ask(*_: object) -> None:
         stop.set()
-        signal.signal(number, signal.SIG_DFL)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, ask)
@@ -117,11 +125,15 @@ def _stop_on_signals() -> threading.Event:
 def _results_file(target: str) -> TextIO:
     """Where result lines go; each line is flushed, so that a reader at a pipe sees it at once."""
     if target == "-":
+        if sys.stdout is None:
+            raise Refused("--results -: standard output is closed: name a file")
         return open(sys.stdout.fileno(), "w", buffering=1, encoding="utf-8", closefd=False)
     try:
         return open(target, "w", buffering=1, encoding="utf-8")
     except OSError as error:
-        raise Refused(f"{target}: cannot be written: {error.strerror}") from None
+        raise Refused(
+            f"--results {target}: cannot be written: {error.strerror}: name another file"
+        ) from None
 
 
 def _lines_to(file: TextIO) -> Callable[[Result], None]:
@@ -151,7 +163,7 @@ def _report(words: argparse.Namespace, tally: Tally, total: Panel) -> None:
 
 def note(line: str) -> None:
     """Something worth knowing that is not a result."""
-    print(f"vedette: {line}", file=sys.stderr, flush=True)
+    print(f"vedette: {one_line(line)}", file=sys.stderr, flush=True)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -163,7 +175,7 @@ def parser() -> argparse.ArgumentParser:
     add_camera_option(parser)
     add_model_options(parser)
     parser.add_argument("--frames", type=positive, metavar="N", help="stop after N results")
-    parser.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
+    parser.add_argument("--seconds", type=duration_s, metavar="S", help="stop after S seconds")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     parser.add_argument(
         "--results", metavar="FILE", help="write each result as a line of JSON; - is stdout"

@@ -103,9 +103,7 @@ def open_model_file(model_file: Path, options: EngineOptions) -> LiteRTEngine:
             "install 'numpy<2', or ai-edge-litert in its place"
         ) from None
     except (ValueError, RuntimeError) as error:
-        raise Refused(
-            f"{model_file}: LiteRT cannot load it: {_first_line(error)}: copy or export it again"
-        ) from None
+        raise Refused(f"{model_file}: LiteRT cannot load it: {_first_line(error)}") from None
 
 
 def import_package() -> Any:
@@ -186,4 +184,8 @@ def _in_place(interpreter: Any, index: int) -> Tensor:
 def _first_line(error: Exception) -> str:
     """LiteRT says nothing at all when there is no room for its tensors."""
     lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else "there is not enough memory for its tensors"
+    if not lines:
+        return "there is not enough memory for its tensors: make it smaller"
+    if "valid Flatbuffer" in lines[0] or "null/empty" in lines[0]:
+        return "it is no TFLite model, or a damaged one: copy or export it again"
+    return lines[0].rstrip(".")

@@ -107,9 +107,7 @@ def open_model_file(model_file: Path, options: EngineOptions) -> OnnxRuntimeEngi
     except (Refused, Unavailable):
         raise
     except Exception as error:  # each kind of failure has a type of its own there
-        raise Refused(
-            f"{model_file}: ONNX Runtime cannot load it: {_reason(error)}: copy or export it again"
-        ) from None
+        raise Refused(f"{model_file}: ONNX Runtime cannot load it: {_reason(error)}") from None
 
 
 def import_package() -> Any:
@@ -193,6 +191,8 @@ def _reason(error: Exception) -> str:
     """What ONNX Runtime says, without the codes and places in its source that it puts before."""
     line = (str(error).strip().splitlines() or ["no reason given"])[0]
     if "Failed to allocate memory" in line:
-        return "there is not enough memory for its tensors"
+        return "there is not enough memory for its tensors: make it smaller"
+    if "INVALID_PROTOBUF" in line or "No graph was found" in line:
+        return "it is no ONNX model, or a damaged one: copy or export it again"
     line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
     return re.sub(r"^Load model from .* failed:\s*", "", line).rstrip(".")
