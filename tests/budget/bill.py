@@ -12,15 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from runtime.locating import ZOO
 from tests.graphs import cached, tflite_network, tflite_ssd
 
 TRIES = 4
+DIGITS = ZOO / "digits"
 
 
-def bill(model: Path, camera: str, frames: int = 300) -> Any:
+def bill(model: Path, camera: str, frames: int = 300, engine: str | None = None) -> Any:
     """What `vedette bench --json` says."""
     words = ["bench", "--model", str(model), "--camera", camera, "--frames", str(frames), "--json"]
-    return command(*words)
+    return command(*words, *(["--engine", engine] if engine else []))
 
 
 def command(*words: str) -> Any:
