@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,10 @@ VIDEO_OUTPUT = 2
 
 def can_be() -> bool:
     """Is the driver installed, and may we load it?"""
-    found = subprocess.run(["/sbin/modinfo", "v4l2loopback"], capture_output=True, check=False)
-    return found.returncode == 0 and os.geteuid() == 0
+    program = shutil.which("modinfo", path="/usr/sbin:/sbin:/usr/bin")
+    if program is None or os.geteuid() != 0:
+        return False
+    return subprocess.run([program, "v4l2loopback"], capture_output=True).returncode == 0
 
 
 @contextmanager
