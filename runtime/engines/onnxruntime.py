@@ -192,7 +192,10 @@ def _reason(error: Exception) -> str:
     line = (str(error).strip().splitlines() or ["no reason given"])[0]
     if "Failed to allocate memory" in line:
         return "there is not enough memory for its tensors: make it smaller"
-    if "INVALID_PROTOBUF" in line or "No graph was found" in line:
+    if "INVALID_PROTOBUF" in line or "No graph" in line or "not have a graph" in line:
         return "it is no ONNX model, or a damaged one: copy or export it again"
     line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
-    return re.sub(r"^Load model from .* failed:\s*", "", line).rstrip(".")
+    line = re.sub(r"^Load model from .* failed:\s*", "", line)
+    line = re.sub(r"^(Error in execution: )?Non-zero status code .* running (\w+) node\. "
+                  r"Name:('.*') Status Message: ", r"\2 \3: ", line)  # fmt: skip
+    return re.sub(r"/\S+\.(cc|h):\d+ (\S.*\) )?", "", line).rstrip(".")

@@ -1,6 +1,13 @@
 """The door to all .onnx graphs. Every builder writes the file at its first argument."""
 
-from tests.graphs.onnx_hostile import crash_on_black, endless, hungry, outside, slow
+from tests.graphs.onnx_hostile import (
+    crash_on_black,
+    endless,
+    fails_on_bright,
+    hungry,
+    outside,
+    slow,
+)
 from tests.graphs.onnx_network import mobilenet_v2
 from tests.graphs.onnx_tiny import (
     colours,
@@ -18,6 +25,7 @@ __all__ = [
     "crash_on_black",
     "echo",
     "endless",
+    "fails_on_bright",
     "hungry",
     "mobilenet_v2",
     "open_batch",

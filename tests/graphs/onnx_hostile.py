@@ -39,6 +39,20 @@ def crash_on_black(path: Path) -> Path:
     return file.save(path)
 
 
+def fails_on_bright(path: Path) -> Path:
+    """Runs well until a value of a picture is above 0, then run() raises: out of bounds.
+
+    Input float32 (1, 3, 8, 8), at most 1000; output "output" float32 (), of no meaning.
+    """
+    file = OnnxFile()
+    file.input("input", SHAPE, TensorProto.FLOAT)
+    brightest = file.node("Ceil", [file.node("ReduceMax", ["input"], attributes=KEEP_NONE)])
+    place = file.node("Cast", [brightest], attributes={"to": TensorProto.INT64})
+    file.node("Gather", [file.constant(np.array([1], np.float32)), place], name="output")
+    file.output("output", (), TensorProto.FLOAT)
+    return file.save(path)
+
+
 def endless(path: Path) -> Path:
     """Opens well; its first run() never returns (it holds no lock of Python's)."""
     return slow(path, rounds=FOREVER)

@@ -73,6 +73,23 @@ def crash_on_black(path: Path) -> Path:
     return file.save(path, [out])
 
 
+def fails_on_bright(path: Path) -> Path:
+    """Runs well until a value of a picture is above 0, then invoke() raises: out of bounds.
+
+    Input uint8 (1, 8, 8, 3); output "output" float32 (1,), of no meaning.
+    """
+    file = File()
+    graph = file.graph()
+    x = graph.input("input", SHAPE, "uint8")
+    place = graph.tensor("place", (1,), "int32")
+    size = graph.constant("shape", np.array([1], np.int32))
+    graph.op("RESHAPE", [_extreme(graph, x, "REDUCE_MAX"), size], [place])
+    out = graph.tensor("output", (1,), "float32")
+    table = graph.constant("table", np.array([1], np.float32))
+    graph.op("GATHER", [table, place], [out], schema.GatherOptionsT())
+    return file.save(path, [out])
+
+
 def _extreme(graph: Graph, x: int, operator: str) -> int:
     """The least or greatest value of the uint8 input, int32 ()."""
     kinds = schema.TensorType
