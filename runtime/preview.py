@@ -19,10 +19,11 @@ import numpy as np
 from runtime.canvas import Canvas
 from runtime.frames import Frame
 from runtime.panel import Panel, printable
-from runtime.tasks import Box, Class, Found
+from runtime.tasks import Box, Class, Found, Stats
 from runtime.web import Server, serve
 
 GAP_NS = 60_000_000  # between two copies: every second frame of a camera that gives 30 a second
+MOST_NAMED = 8
 FRESH_S = 1.0  # an older picture is not shown as live
 REPORT_S = 0.25  # numbers are not worked out more often, however many look
 
@@ -42,6 +43,7 @@ class Picture:
 
     number: int
     seq: int
+    found: Found
     made_s: float
     jpeg: bytes
 
@@ -55,6 +57,23 @@ class Report:
     kind: Literal["nothing", "classes", "boxes", "stats"]
     found: Found
     seq: int | None
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a picture shows, in its own answer: the list beside it must not be of another frame."""
+
+    kind: Literal["nothing", "classes", "boxes", "stats"]
+    found: Found  # the best MOST_NAMED
+    more: int
+
+
+def sight(found: Found) -> Sight:
+    def score(entry: Class | Box | Stats) -> float:
+        return -getattr(entry, "score", 0.0)
+
+    best: Any = tuple(sorted(found, key=score)[:MOST_NAMED])
+    return Sight(kind_of(found), best, max(0, len(found) - MOST_NAMED))
 
 
 def kind_of(found: Found) -> Literal["nothing", "classes", "boxes", "stats"]:
@@ -135,7 +154,9 @@ class Preview:
                 self._encoding = False
                 number += 1
                 with self._ready:
-                    self._picture = Picture(number, result.seq, time.monotonic(), jpeg)
+                    self._picture = Picture(
+                        number, result.seq, result.found, time.monotonic(), jpeg
+                    )
                     self._ready.notify_all()
         except BaseException as error:
             self._fault = error  # a bug: the loop's thread raises it
@@ -153,6 +174,10 @@ class Preview:
                 return self._picture if self._fresh(after) else None
             finally:
                 self._waiting -= 1
+
+    def sight(self, picture: Picture) -> Sight:
+        """What is named beside a picture. For any thread."""
+        return sight(picture.found)
 
     def _fresh(self, after: int) -> bool:
         picture = self._picture

@@ -23,7 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 from socketserver import TCPServer
 from typing import Any, Protocol
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import msgspec
 
@@ -39,6 +39,7 @@ class Source(Protocol):
     """Where the server gets what it serves. Called from many threads."""
 
     def picture(self, after: int, timeout_s: float) -> Any: ...
+    def sight(self, picture: Any) -> Any: ...
     def report(self) -> Any: ...
 
 
@@ -179,22 +180,26 @@ class Handler(BaseHTTPRequestHandler):
         if picture is None:
             self.answer(HTTPStatus.NO_CONTENT, "image/jpeg", b"")
             return
-        numbers = {"Vedette-Picture": picture.number, "Vedette-Frame": picture.seq}
-        self.answer(HTTPStatus.OK, "image/jpeg", picture.jpeg, numbers)
+        beside = {
+            "Vedette-Picture": str(picture.number),
+            "Vedette-Frame": str(picture.seq),
+            "Vedette-Found": quote(msgspec.json.encode(self.server.source.sight(picture))),
+        }
+        self.answer(HTTPStatus.OK, "image/jpeg", picture.jpeg, beside)
 
     def answer(
         self,
         status: HTTPStatus,
         kind: str,
         body: bytes,
-        extra: dict[str, int] | None = None,
+        extra: dict[str, str] | None = None,
     ) -> None:
         self.send_response(status)
         if status != HTTPStatus.NO_CONTENT:
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
         for name, value in (extra or {}).items():
-            self.send_header(name, str(value))
+            self.send_header(name, value)
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
             self.send_header("Allow", "GET, HEAD")
         if self.close_connection:

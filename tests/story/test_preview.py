@@ -9,6 +9,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 import cv2
 import numpy as np
@@ -182,6 +183,17 @@ def test_the_numbers_are_all_there(preview: Preview) -> None:
     assert (panel["model"], panel["version"], panel["digest"]) == ("digits", "1.0.0", "ab" * 32)
     assert panel["stages"]["end_to_end"] == {"p50": 100.0, "p95": 200.0, "p99": 300.0}
     assert panel["losses"] == {"skipped": 3, "driver": 0, "decode": 0, "refused": 0}
+
+
+def test_a_picture_says_what_it_shows_itself(preview: Preview, pipeline: Pipeline) -> None:
+    pipeline.found = tuple(Box(n, f"犬 {n}\r\nX: y", n / 20, 1, 2, 3, 4) for n in range(20))
+    with feeding(preview, pipeline):
+        reply = ask(preview, "/frame.jpg")
+    assert "X" not in reply.headers  # a label is no header
+    seen = json.loads(unquote(reply.headers["Vedette-Found"]))
+    assert seen["kind"] == "boxes" and seen["more"] == 12
+    assert [box["index"] for box in seen["found"]] == [19, 18, 17, 16, 15, 14, 13, 12]
+    assert seen["found"][0]["label"] == "犬 19\r\nX: y"
 
 
 def test_many_who_ask_for_numbers_do_not_work_the_loop_s_interpreter(
