@@ -1,7 +1,9 @@
 """How right a model is, where the camera knows the truth: top-1 accuracy, or mAP at IoU 0.5.
 
 mAP50: area under the precision-recall curve with all points interpolated, mean over the classes
-that occur (Everingham et al. 2010, The PASCAL Visual Object Classes Challenge, as of VOC 2010).
+that occur (Everingham et al. 2010, The PASCAL Visual Object Classes Challenge, as of VOC 2010). A
+found box takes the best fitting truth that is still free (as COCO does; VOC counts it as wrong
+where a better box took that truth).
 """
 
 from __future__ import annotations

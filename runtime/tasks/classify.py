@@ -11,6 +11,8 @@ from runtime.engines import TensorSpec
 from runtime.tasks import Class, Decode, Found, Tensor, View
 from runtime.tasks.scores import check_size, dequantise, label_of
 
+FLOAT_MIN = float(np.finfo(np.float64).min)
+
 
 def make_decode(
     manifest: Manifest, gives: tuple[TensorSpec, ...], labels: tuple[str, ...]
@@ -39,8 +41,10 @@ def make_decode(
         # Only the best are worked out: stored scores are in the order of the real ones. Sorting or
         # dequantising all of 1,001 costs 110 us in a cold cache, this way costs 40.
         np.copyto(left, stored)
-        if floats and not isfinite(left.max()):  # of anything with a NaN in it: NaN
-            return ()
+        if floats:
+            np.maximum(left, FLOAT_MIN, out=left)  # minus infinity must not look taken
+            if not isfinite(left.max()):  # of anything with a NaN in it: NaN
+                return ()
         if logits:
             _softmax(spec, stored, scores)
         found = []

@@ -35,5 +35,5 @@ def overlaps(one: Array, many: Array) -> Array:
     shared = np.prod(np.maximum(high - low, 0), axis=1)
     areas = np.prod(np.maximum(many[:, 2:] - many[:, :2], 0), axis=1)
     union = areas + np.prod(np.maximum(one[2:] - one[:2], 0)) - shared
-    share: Array = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    share: Array = np.divide(shared, union, out=np.zeros(shared.shape), where=union > 0)
     return share

@@ -14,6 +14,7 @@ from models.manifest import Decoding, Input, Manifest
 from runtime.engines import TensorSpec
 from runtime.tasks import Class, View
 from runtime.tasks.classify import make_decode
+from wire.troubles import Refused
 
 VIEW = View(1, 1, 0, 0, 1, 1)
 
@@ -59,3 +60,41 @@ def test_scores_that_are_no_numbers_are_not_told_as_answers(head: str) -> None:
     with np.errstate(invalid="ignore"):
         found = decoded(np.array([np.nan, np.nan, np.nan], np.float32), head)
     assert found == ()
+
+
+@pytest.mark.parametrize(
+    ("stored", "head", "expected"),
+    [
+        ([1, np.inf, 2], "logits", []),  # no probability can be told
+        ([1, np.nan, 2], "logits", []),
+        ([0.1, np.nan, 0.9], "probabilities", []),
+        ([1, -np.inf, 1], "logits", [0, 2, 1]),  # minus infinity is a class ruled out
+        ([3e38, -3e38, 3e38], "logits", [0, 2, 1]),
+        ([0, 0, 0], "probabilities", [0, 1, 2]),
+    ],
+)
+def test_no_score_crashes_or_lies(stored: list[float], head: str, expected: list[int]) -> None:
+    found = decoded(np.array(stored, np.float32), head)
+    assert [each.index for each in found] == expected
+    assert all(0 <= each.score <= 1 for each in found)
+
+
+def test_classes_below_the_least_score_are_not_told() -> None:
+    manifest = Manifest(
+        1, "m", "1", "classify", "tflite", "m.tflite", Input(1, 1, "rgb", "NHWC", "uint8"),
+        decoding=Decoding(head="probabilities", min_score=0.3),
+    )  # fmt: skip
+    spec = TensorSpec("scores", (1, 3), "uint8", 1 / 256, 0)
+    decode = make_decode(manifest, (spec,), ())
+    found = decode((np.array([[10, 77, 169]], np.uint8),), VIEW)
+    assert [(each.index, each.score) for each in found] == [(2, 169 / 256), (1, 77 / 256)]
+
+
+def test_an_output_that_changes_its_size_is_refused() -> None:
+    manifest = Manifest(
+        1, "m", "1", "classify", "tflite", "m.tflite", Input(1, 1, "rgb", "NHWC", "uint8"),
+        decoding=Decoding(head="logits"),
+    )  # fmt: skip
+    decode = make_decode(manifest, (TensorSpec("scores", (1, 3), "float32"),), ())
+    with pytest.raises(Refused, match=r"'scores' changes its size, \(1, 3\) to \(1, 4\)"):
+        decode((np.zeros((1, 4), np.float32),), VIEW)
