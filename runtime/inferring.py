@@ -137,7 +137,7 @@ def _decoding(engine: Engine) -> tuple[Task, Decoding, str]:
     ranks = [len(shape) for shape in shapes]
     if ranks == [4, 4] and shapes[0][:3] == shapes[1][:3] and 4 in (shapes[0][3], shapes[1][3]):
         return "detect", Decoding(head="fcos", min_score=0.4), "scores and boxes on one grid"
-    if len(shapes) == 1 and np.prod(shapes[0]) == max(shapes[0]) >= 2:
+    if len(shapes) == 1 and shapes[0] and np.prod(shapes[0]) == max(shapes[0]) >= 2:
         return "classify", *_scores(engine)
     return "raw", Decoding(), "outputs of no known form: their statistics are shown"
 

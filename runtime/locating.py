@@ -13,7 +13,7 @@ from pathlib import Path
 from models import bundle, manifest
 from models.manifest import Manifest
 from runtime.engines import BY_FORMAT, KINDS, engine_reason
-from wire.troubles import Refused, Unavailable
+from wire.troubles import Refused, Trouble, Unavailable
 
 BARE_ENDINGS = {".tflite": "tflite", ".onnx": "onnx"}
 ZOO = Path(manifest.__file__).parent / "zoo"
@@ -42,6 +42,8 @@ def locate(path: Path, engine_kind: str | None = None) -> Iterator[Located]:
     run, or the one for `engine_kind`. Raises Refused for what is no model, Unavailable if no engine
     for it is installed.
     """
+    if engine_kind is not None and engine_kind not in KINDS:
+        raise Refused(f"there is no engine {engine_kind!r}: use one of {', '.join(KINDS)}")
     if os.path.isdir(path):  # as all of these, no error where it cannot even be looked at
         yield _in_folder(_pick_variant(path, engine_kind), engine_kind)
     elif path.suffix.lower() in BARE_ENDINGS and os.path.isfile(path) and _described_beside(path):
@@ -51,8 +53,12 @@ def locate(path: Path, engine_kind: str | None = None) -> Iterator[Located]:
         yield Located(path, kind, None, file_digest(path), known=False)
     elif path.suffix.lower() == ".zip" and os.path.isfile(path):
         with tempfile.TemporaryDirectory(prefix="vedette-") as folder:
-            bundle.unpack(path, Path(folder) / "model")
-            yield _in_folder(Path(folder) / "model", engine_kind)
+            unpacked = Path(folder) / "model"
+            bundle.unpack(path, unpacked)
+            try:
+                yield _in_folder(unpacked, engine_kind)
+            except Trouble as trouble:  # the user knows only the bundle
+                raise type(trouble)(str(trouble).replace(str(unpacked), str(path))) from None
     elif not os.path.exists(path):
         zoo = ", ".join(sorted(each.name for each in ZOO.iterdir() if each.is_dir()))
         raise Refused(f"there is no model at {path} (models that come with Vedette: {zoo})")
@@ -116,9 +122,8 @@ def _pick_variant(path: Path, engine_kind: str | None) -> Path:
     if engine_kind is not None and engine_kind != "null":
         fitting = [folder for folder in order if BY_FORMAT[formats[folder]] == engine_kind]
         if not fitting:
-            raise Refused(
-                f"{path}: no variant for engine {engine_kind}: {sorted(formats.values())}"
-            )
+            there = ", ".join(sorted(formats.values()))
+            raise Refused(f"{path}: no variant for engine {engine_kind}: there are {there}")
         return fitting[0]
     reasons = {folder: engine_reason(BY_FORMAT[formats[folder]]) for folder in order}
     for folder, reason in reasons.items():
@@ -131,8 +136,6 @@ def _engine_for(model_format: str, wanted: str | None, file: Path) -> str:
     usual = BY_FORMAT[model_format]
     if wanted is None or wanted == usual:
         return usual
-    if wanted not in KINDS:
-        raise Refused(f"there is no engine {wanted!r}: use one of {', '.join(KINDS)}")
     if wanted == "null":
         return wanted
     raise Refused(f"{file}: engine {wanted} cannot run {model_format}: use {usual}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,8 @@ def open_model_file(model_file: Path, options: EngineOptions) -> OnnxRuntimeEngi
 
 def import_package() -> Any:
     """The onnxruntime module. Raises Unavailable if it is not here."""
+    # Since 1.29 it tells its maker over the network what it runs, from the import on.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     try:
         return importlib.import_module("onnxruntime")
     except ModuleNotFoundError:

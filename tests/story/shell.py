@@ -1,0 +1,61 @@
+"""Runs the real front door as a user does: in a folder, home and temporary folder of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_S = 100
+
+
+@dataclass(frozen=True)
+class Said:
+    """How a process ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.err.splitlines()
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A place to run commands in. Nothing outlives a command but what it should leave."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        # a test runner's own settings must not decide what the user sees
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "LD_LIBRARY_PATH")
+                if name in os.environ}  # fmt: skip
+        own = {"HOME": str(self.folder / "home"), "TMPDIR": str(self.folder / "tmp")}
+        return kept | own | {"PYTHONPATH": str(ROOT)}
+
+    def start(self, *words: str, module: str = "vedette") -> subprocess.Popen[str]:
+        for name in ("home", "tmp"):
+            (self.folder / name).mkdir(exist_ok=True)
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *words], cwd=self.folder, env=self.environment,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def run(self, *words: str, module: str = "vedette") -> Said:
+        process = self.start(*words, module=module)
+        try:
+            out, err = process.communicate(timeout=PATIENCE_S)
+        except BaseException:
+            process.kill()
+            raise
+        return Said(process.returncode, out, err)
+
+    def left_behind(self) -> list[str]:
+        """What lies in the temporary folder."""
+        return sorted(path.name for path in (self.folder / "tmp").iterdir())
