@@ -30,6 +30,7 @@ PACKAGES = {
     "fleet": {"msgspec", "tomli", "tomli_w"},
     "vedette": set[str](),
 }
+STANDARD = {*sys.stdlib_module_names, "tomllib"}  # 3.10 has it not, and is not asked for it
 # A vendor is imported in its one home, and only when something is opened: inside a function.
 VENDOR_HOMES = {
     "ai_edge_litert": ("runtime/engines/litert.py",),
@@ -95,7 +96,7 @@ def why_not(name: str, one: Import) -> str | None:
     top = one.name.split(".")[0]
     if top == "":
         return "write the whole name, relative imports hide the room"
-    if top in sys.stdlib_module_names:
+    if top in STANDARD:
         return None
     homes = {**VENDOR_HOMES, **PACKAGE_HOMES}.get(top, ())
     if homes and not any(fnmatch(name, home) for home in homes):
