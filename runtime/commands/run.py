@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -32,6 +33,7 @@ from runtime.panel import Panel
 from runtime.tally import Tally
 from wire.troubles import Refused, one_line
 
+ENDS = (signal.SIGTERM, signal.SIGINT)
 PATIENCE_S = 0.5  # how long one step waits for a frame before the stop flag is looked at
 
 
@@ -109,17 +111,28 @@ def _leave(number: int, _: object) -> None:
 
 
 def _stop_on_signals() -> threading.Event:
-    """SIGTERM and SIGINT ask for an end; a second one, of either kind, leaves at once."""
+    """SIGTERM and SIGINT ask for an end; a second one, of either kind, leaves at once.
+
+    They are heard on a thread of their own: Python's handlers wait until the engine returns, and
+    an engine that hangs does not.
+    """
     stop = threading.Event()
-
-    def ask(*_: object) -> None:
-        stop.set()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ask)
+    hears, tells = os.pipe()
+    os.set_blocking(tells, False)
+    signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
+    for number in ENDS:
+        signal.signal(number, lambda *_: None)
+    threading.Thread(target=_listen, args=(hears, stop), name="signals", daemon=True).start()
     return stop
+
+
+def _listen(hears: int, stop: threading.Event) -> None:
+    while True:
+        for number in os.read(hears, 64):
+            if number in ENDS and stop.is_set():
+                os._exit(128 + number)
+            if number in ENDS:
+                stop.set()
 
 
 def _results_file(target: str) -> TextIO:

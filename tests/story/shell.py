@@ -39,11 +39,17 @@ class Shell:
         own = {"HOME": str(self.folder / "home"), "TMPDIR": str(self.folder / "tmp")}
         return kept | own | {"PYTHONPATH": str(ROOT)}
 
-    def start(self, *words: str, module: str = "vedette") -> subprocess.Popen[str]:
+    def make_home(self) -> None:
         for name in ("home", "tmp"):
             (self.folder / name).mkdir(exist_ok=True)
+
+    def command(self, *words: str, module: str = "vedette") -> list[str]:
+        return [sys.executable, "-m", module, *words]
+
+    def start(self, *words: str, module: str = "vedette") -> subprocess.Popen[str]:
+        self.make_home()
         return subprocess.Popen(
-            [sys.executable, "-m", module, *words], cwd=self.folder, env=self.environment,
+            self.command(*words, module=module), cwd=self.folder, env=self.environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
