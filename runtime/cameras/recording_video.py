@@ -20,7 +20,8 @@ from wire.troubles import Refused
 
 # FFmpeg asks its environment when the first file is opened. A broken picture is our one line.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+# OpenCV 4, the last that goes with numpy 1, and OpenCV 5 have this in different places.
+(getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(0)
 
 MJPEG = (b"MJPG", b"mjpg", b"jpeg", b"JPEG")
 TEXT = b"ansi"  # FFmpeg takes any text file for a film of a terminal

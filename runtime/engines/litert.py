@@ -98,10 +98,7 @@ def open_model_file(model_file: Path, options: EngineOptions) -> LiteRTEngine:
             interpreter.allocate_tensors()
             return LiteRTEngine(interpreter, model_file)
     except SystemError:
-        raise Unavailable(
-            f"{module.__name__.split('.')[0]} does not work with numpy {np.__version__}: "
-            "install 'numpy<2', or ai-edge-litert in its place"
-        ) from None
+        raise _needs_old_numpy(module.__name__.split(".")[0]) from None
     except (ValueError, RuntimeError) as error:
         raise Refused(f"{model_file}: LiteRT cannot load it: {_first_line(error)}") from None
 
@@ -110,12 +107,28 @@ def import_package() -> Any:
     """The interpreter module of either package. Raises Unavailable if neither is here."""
     for package in PACKAGES:
         try:
-            return importlib.import_module(f"{package}.interpreter")
+            module = importlib.import_module(f"{package}.interpreter")
         except ModuleNotFoundError:
             continue
         except ImportError as error:
             raise Unavailable(f"{package} is installed but cannot be loaded: {error}") from None
+        if package == "tflite_runtime" and _is_old(package) and np.__version__ >= "2":
+            raise _needs_old_numpy(package)  # asked now: later it prints a page of its own
+        return module
     raise Unavailable("LiteRT is missing: pip install 'vedette[litert]' (or ai-edge-litert)")
+
+
+def _is_old(package: str) -> bool:
+    """Whether it is 2.14, the last official one, or older; later builds by others differ."""
+    version = importlib.import_module(package).__version__.split(".")
+    return [int(part) for part in version[:2] if part.isdigit()] <= [2, 14]
+
+
+def _needs_old_numpy(package: str) -> Unavailable:
+    return Unavailable(
+        f"{package} does not work with numpy {np.__version__}: "
+        "install 'numpy<2', or ai-edge-litert in its place"
+    )
 
 
 def _load_delegate(module: Any, name: str) -> Any:
