@@ -199,6 +199,7 @@ def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     if not lines:
         return "there is not enough memory for its tensors: make it smaller"
-    if "valid Flatbuffer" in lines[0] or "null/empty" in lines[0]:
+    names = isinstance(error, UnicodeDecodeError)  # that are no text
+    if names or "valid Flatbuffer" in lines[0] or "null/empty" in lines[0]:
         return "it is no TFLite model, or a damaged one: copy or export it again"
     return lines[0].rstrip(".")

@@ -195,7 +195,8 @@ def _reason(error: Exception) -> str:
     line = (str(error).strip().splitlines() or ["no reason given"])[0]
     if "Failed to allocate memory" in line:
         return "there is not enough memory for its tensors: make it smaller"
-    if "INVALID_PROTOBUF" in line or "No graph" in line or "not have a graph" in line:
+    names = isinstance(error, UnicodeDecodeError)  # that are no text
+    if names or "INVALID_PROTOBUF" in line or "No graph" in line or "not have a graph" in line:
         return "it is no ONNX model, or a damaged one: copy or export it again"
     line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
     line = re.sub(r"^Load model from .* failed:\s*", "", line)
