@@ -47,14 +47,14 @@ class LiteRTEngine:
         placed = [_address(interpreter, index) for index in self._indexes]
         interpreter.invoke()  # tensors of dynamic size have a shape and a place only now
         self.gives = tuple(
-            _spec(detail, interpreter.tensor(detail["index"])().shape) for detail in outputs
+            _spec(detail, _in_place(interpreter, detail["index"]).shape) for detail in outputs
         )
         for spec in (self.takes, *self.gives):
             _check_spec(spec, model_file)
         self._outputs = tuple(_in_place(interpreter, index) for index in self._indexes)
         self._movable = tuple(
             place for place, index in enumerate(self._indexes)
-            if placed[place] != _address(interpreter, index)
+            if placed[place] in (None, 0) or placed[place] != _address(interpreter, index)
         )  # fmt: skip
 
     def input(self) -> Tensor:
@@ -190,8 +190,19 @@ def _address(interpreter: Any, index: int) -> int | None:
 
 
 def _in_place(interpreter: Any, index: int) -> Tensor:
-    view = interpreter.tensor(index)()
+    try:
+        view = interpreter.tensor(index)()
+    except ValueError:
+        return _empty(interpreter, index)
     return at_address(view.__array_interface__["data"][0], view.shape, view.dtype)
+
+
+def _empty(interpreter: Any, index: int) -> Tensor:
+    """A dynamic output may hold nothing, as where nothing was found: then it lies nowhere."""
+    for detail in interpreter.get_output_details():
+        if detail["index"] == index and 0 in detail["shape"]:
+            return np.empty(detail["shape"], detail["dtype"])
+    raise RuntimeError("an output has no memory")
 
 
 def _first_line(error: Exception) -> str:

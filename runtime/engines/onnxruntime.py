@@ -44,9 +44,8 @@ class OnnxRuntimeEngine:
         self._input = aligned_zeros(self.takes.shape, self.takes.dtype)
         self._binding = session.io_binding()
         self._bind_input()
-        # Shapes that depend on the input are known after a first run only.
-        for output in session.get_outputs():
-            self._binding.bind_output(output.name, "cpu")
+        self._names = [output.name for output in session.get_outputs()]
+        self._let_it_allocate()  # shapes that depend on the input are known after a run only
         session.run_with_iobinding(self._binding)
         firsts = self._binding.copy_outputs_to_cpu()
         self.gives = tuple(
@@ -71,12 +70,19 @@ class OnnxRuntimeEngine:
                 spec.name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data
             )
 
+    def _let_it_allocate(self) -> None:
+        """Also before every run where sizes change: it keeps what the run before it made."""
+        for name in self._names:
+            self._binding.bind_output(name, "cpu")
+
     def input(self) -> Tensor:
         return self._input
 
     def run(self) -> tuple[Tensor, ...]:
         if not self._on_cpu:
             self._bind_input()  # other providers take their copy when the input is bound
+        if not self._fixed:
+            self._let_it_allocate()
         try:
             self._session.run_with_iobinding(self._binding)
         except Exception as error:  # an operator that cannot work on these very values

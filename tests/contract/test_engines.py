@@ -162,6 +162,16 @@ def test_a_dynamic_output_is_read_where_it_is(maker: Maker) -> None:
     engine.close()
 
 
+def test_an_output_may_be_of_another_size_at_every_run(maker: Maker) -> None:
+    engine = maker.open("growing")
+    assert engine.gives[0].shape == (0,)
+    for size in (3, 255, 0, 1, 200, 255, 2):
+        engine.input().fill(size)
+        (ones,) = engine.run()
+        assert ones.shape == (size,) and (ones == 1).all()
+    engine.close()
+
+
 def test_open_dimensions_take_what_the_manifest_declares(maker: Maker) -> None:
     assert maker.open("open_batch").takes.shape[0] == 1
     layout = "NHWC" if maker.kind == "litert" else "NCHW"

@@ -53,6 +53,21 @@ def fails_on_bright(path: Path) -> Path:
     return file.save(path)
 
 
+def growing(path: Path) -> Path:
+    """As many ones as the brightest value of the picture, so of another size at every run.
+
+    Input float32 (1, 3, 8, 8); output "output" float32 (brightest,), empty for black.
+    """
+    file = OnnxFile()
+    file.input("input", SHAPE, TensorProto.FLOAT)
+    brightest = file.node("Ceil", [file.node("ReduceMax", ["input"], attributes=KEEP_NONE)])
+    whole = file.node("Cast", [brightest], attributes={"to": TensorProto.INT64})
+    count = file.node("Reshape", [whole, file.constant(np.array([1], np.int64))])
+    file.node("Expand", [file.constant(np.array([1], np.float32)), count], name="output")
+    file.output("output", ("count",), TensorProto.FLOAT)
+    return file.save(path)
+
+
 def endless(path: Path) -> Path:
     """Opens well; its first run() never returns (it holds no lock of Python's)."""
     return slow(path, rounds=FOREVER)

@@ -90,6 +90,23 @@ def fails_on_bright(path: Path) -> Path:
     return file.save(path, [out])
 
 
+def growing(path: Path) -> Path:
+    """As many ones as the brightest value of the picture, so of another size at every run.
+
+    Input uint8 (1, 8, 8, 3); output "output" float32 (brightest,), empty for black.
+    """
+    file = File()
+    graph = file.graph()
+    x = graph.input("input", SHAPE, "uint8")
+    count = graph.tensor("count", (1,), "int32")
+    shape = graph.constant("shape", np.array([1], np.int32))
+    graph.op("RESHAPE", [_extreme(graph, x, "REDUCE_MAX"), shape], [count])
+    out = graph.tensor("output", (0,), "float32")
+    one = graph.constant("one", np.array(1, np.float32))
+    graph.op("FILL", [count, one], [out], schema.FillOptionsT())
+    return file.save(path, [out])
+
+
 def _extreme(graph: Graph, x: int, operator: str) -> int:
     """The least or greatest value of the uint8 input, int32 ()."""
     kinds = schema.TensorType

@@ -227,6 +227,19 @@ def check_boxes(found: tuple[Box, ...]) -> None:
         assert math.isfinite(box.score)
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("part", ["box", "class", "score", "count"])
+def test_one_number_that_is_none_spoils_one_box_only(part: str, bad: float) -> None:
+    boxes, classes, scores = np.tile([0.1, 0.1, 0.5, 0.5], (2, 1)), np.zeros(2), np.full(2, 0.9)
+    if part != "count":
+        {"box": boxes[0], "class": classes, "score": scores}[part][0] = bad
+    found = decode(
+        manifest_of("ssd"), ssd_outputs(boxes, classes, scores, bad if part == "count" else 2)
+    )
+    expected = 1 if part != "count" else 2 if bad == math.inf else 0
+    assert [box.score for box in found] == [pytest.approx(0.9)] * expected
+
+
 def test_huge_boxes_do_not_hide_those_of_other_classes() -> None:
     scores, edges = np.full((1, 1, 1, 2), 0.9, np.float32), np.full((1, 1, 1, 4), 1e12, np.float32)
     found = decode(manifest_of("fcos", min_score=0.1), (scores, edges))
