@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import sys
 import math
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ def import_package() -> Any:
 
 def _is_old(package: str) -> bool:
     """Whether it is 2.14, the last official one, or older; later builds by others differ."""
-    version = importlib.import_module(package).__version__.split(".")
+    version = sys.modules[package].__version__.split(".")
     return [int(part) for part in version[:2] if part.isdigit()] <= [2, 14]
 
 
