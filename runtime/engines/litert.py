@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import sys
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
