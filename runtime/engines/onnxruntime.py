@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from runtime.engines import EngineOptions, Tensor, TensorSpec
+from runtime.engines.onnx_outside import DAMAGED, check_outside
 from runtime.memory import aligned_zeros
 from wire.troubles import Refused, Unavailable
 
@@ -107,6 +108,7 @@ def open_model_file(model_file: Path, options: EngineOptions) -> OnnxRuntimeEngi
     settings.inter_op_num_threads = 1
     settings.log_severity_level = QUIET
     providers = _providers(ort, options.accelerators)
+    check_outside(model_file)
     try:
         session = ort.InferenceSession(str(model_file), settings, providers=providers)
         _check_providers(providers, session)
@@ -203,7 +205,7 @@ def _reason(error: Exception) -> str:
         return "there is not enough memory for its tensors: make it smaller"
     names = isinstance(error, UnicodeDecodeError)  # that are no text
     if names or "INVALID_PROTOBUF" in line or "No graph" in line or "not have a graph" in line:
-        return "it is no ONNX model, or a damaged one: copy or export it again"
+        return DAMAGED
     line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
     line = re.sub(r"^Load model from .* failed:\s*", "", line)
     line = re.sub(r"^(Error in execution: )?Non-zero status code .* running (\w+) node\. "
