@@ -8,20 +8,22 @@ from tests.budget.bill import DIGITS, at_most, bill, mobilenet, ssd
 
 pytestmark = pytest.mark.budget
 
-LIMITS = {
+# The aims are for a quiet machine (docs/performance.md has figures); a shared one gets some room.
+ROOM = 0.02
+AIMS = {
     "synthetic://224x224": 1.03,
     "synthetic://640x480": 1.07,
     "synthetic://640x480?format=YUYV": 1.05,
 }
 
 
-@pytest.mark.parametrize("camera", LIMITS)
+@pytest.mark.parametrize("camera", AIMS)
 def test_mobilenet(camera: str) -> None:
-    at_most(LIMITS[camera], lambda: bill(mobilenet(), camera)["overhead_ratio"])
+    at_most(AIMS[camera] + ROOM, lambda: bill(mobilenet(), camera)["overhead_ratio"])
 
 
 def test_ssd() -> None:
-    at_most(1.045, lambda: bill(ssd(), "synthetic://640x480", 150)["overhead_ratio"])
+    at_most(1.045 + ROOM, lambda: bill(ssd(), "synthetic://640x480", 150)["overhead_ratio"])
 
 
 def test_the_loops_own_share_is_small() -> None:
