@@ -21,6 +21,7 @@ from models import flatzip, manifest
 from models.flatzip import Entry, Piece
 from models.manifest import FILE_NAME, Manifest
 from models.plain import open_plain
+from wire import typed_toml
 from wire.durable import sync_file, sync_folder, writing_durably
 from wire.troubles import Refused, Trouble, Unavailable
 
@@ -96,7 +97,7 @@ def _inspect(file: BinaryIO, path: Path) -> Bundle:
     try:
         entries = flatzip.read_directory(file, size)
         first = entries[0]
-        if first.name != FILE_NAME or first.size > manifest.LARGEST:
+        if first.name != FILE_NAME or first.size > typed_toml.LARGEST:
             raise Refused(f"does not begin with a {FILE_NAME} of at most 64 KiB")
         for piece in flatzip.pieces(file, entries):
             digest.update(piece.content)

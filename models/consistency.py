@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from models.toml_lines import KeyPath
+from wire.toml_lines import KeyPath
 
 if TYPE_CHECKING:
     from models.manifest import Input, Manifest, Output

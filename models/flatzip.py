@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO, NamedTuple
 
-from models.complaints import FLAT_NAME_PATTERN, shortened
+from wire.complaints import FLAT_NAME_PATTERN, shortened
 from wire.troubles import Refused
 
 MOST_ENTRIES = 256

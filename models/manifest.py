@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,29 +10,20 @@ import msgspec
 import tomli_w
 from msgspec import Meta, Struct
 
-from models.complaints import (
-    FLAT_NAME_PATTERN,
-    NAME_PATTERN,
-    VERSION_PATTERN,
-    refusal,
-    schema_refusal,
-    syntax_refusal,
-)
 from models.consistency import contradictions
 from models.plain import open_plain
+from wire.complaints import (
+    FLAT_NAME_PATTERN,
+    VERSION_PATTERN,
+    refusal,
+)
 from wire.durable import write_durably
+from wire.names import Name
 from wire.troubles import Refused
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from wire.typed_toml import LARGEST, as_utf8, tables_of, typed
 
 FILE_NAME = "manifest.toml"
-LARGEST = 64 * 1024  # bytes
-LONGEST_LINE = 1000  # characters: a key of thousands of parts takes a TOML parser seconds
 
-Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Version = Annotated[str, Meta(pattern=VERSION_PATTERN)]
 FlatName = Annotated[str, Meta(pattern=FLAT_NAME_PATTERN)]
 TensorName = Annotated[str, Meta(max_length=256)]
@@ -146,15 +136,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
 def parse(text: str, where: str) -> Manifest:
     """Read a manifest. Raises Refused with file, line and key of what is wrong in it."""
-    _check_size(text, where)
-    try:
-        tables = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise syntax_refusal(where, error) from None
-    try:
-        manifest = msgspec.convert(tables, Manifest)
-    except msgspec.ValidationError as error:
-        raise schema_refusal(where, text, tables, Manifest, error) from None
+    manifest = typed(tables_of(text, where), Manifest, text, where)
     for path, what in contradictions(manifest):
         raise refusal(where, text, path, what)
     return manifest
@@ -173,11 +155,7 @@ def load(folder: Path) -> Manifest:
 
 def from_bytes(content: bytes, where: str) -> Manifest:
     """Read a manifest as it lies in a file or a bundle. Raises Refused."""
-    try:
-        return parse(content.decode("utf-8"), where)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise Refused(f"{where}:{line}: not UTF-8 text") from None
+    return parse(as_utf8(content, where), where)
 
 
 def write(folder: Path, manifest: Manifest) -> None:
@@ -200,14 +178,6 @@ def as_tables(manifest: Manifest) -> dict[str, Any]:
     """The manifest as plain tables, defaults left out: what a TOML writer takes."""
     tables: dict[str, Any] = msgspec.to_builtins(manifest)
     return tables
-
-
-def _check_size(text: str, where: str) -> None:
-    if len(text) > LARGEST:
-        raise Refused(f"{where}: larger than {LARGEST // 1024} KiB: this is no manifest")
-    for number, line in enumerate(text.split("\n"), 1):
-        if len(line) > LONGEST_LINE:
-            raise Refused(f"{where}:{number}: longer than {LONGEST_LINE} characters: break it up")
 
 
 def _on_one_line(text: str) -> str:

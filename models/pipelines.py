@@ -15,8 +15,9 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
-from models.complaints import NAME_PATTERN, shortened
 from models.plain import open_plain
+from wire.complaints import shortened
+from wire.names import NAME_PATTERN
 from wire.troubles import Refused
 
 DIGEST_PATTERN = r"^[0-9a-f]{64}\Z"

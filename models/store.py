@@ -24,8 +24,8 @@ from pathlib import Path
 import msgspec
 
 from models import digests, pipelines
-from models.complaints import shortened
 from models.pipelines import Layout, Lying, PipelineState, Record, Rejection, Starts, Trial
+from wire.complaints import shortened
 from wire.durable import (
     link_durably,
     make_folder_durably,

@@ -11,10 +11,10 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from models.complaints import spelled
 from models.consistency import contradictions
 from models.manifest import Decoding, Input, Manifest, Output
 from runtime.engines import Engine, TensorSpec
+from wire.complaints import spelled
 from wire.troubles import Refused
 
 Task = Literal["classify", "detect", "raw"]

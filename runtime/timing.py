@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wire.histogram import Counts, Histogram
+from wire.histogram import Histogram
+from wire.messages import StageCounts
 
 
 @dataclass(frozen=True)
@@ -16,20 +17,6 @@ class Timing:
     prepared_ns: int
     inferred_ns: int
     decoded_ns: int
-
-
-@dataclass(frozen=True)
-class StageCounts:
-    """The five stages as histograms of microseconds."""
-
-    queue: Counts
-    preprocess: Counts
-    inference: Counts
-    postprocess: Counts
-    end_to_end: Counts
-
-
-STAGES = ("queue", "preprocess", "inference", "postprocess", "end_to_end")
 
 
 class StageTimes:

@@ -23,11 +23,11 @@ MAY_IMPORT = {
 }
 # What else a room may use. numpy and cv2 are the runtime's alone: the agent stays small.
 PACKAGES = {
-    "wire": {"msgspec"},
-    "models": {"msgspec", "tomli", "tomli_w"},
+    "wire": {"msgspec", "tomli"},
+    "models": {"msgspec", "tomli_w"},
     "runtime": {"msgspec", "tomli", "tomli_w", "numpy", "cv2"},
-    "agent": {"msgspec", "tomli", "tomli_w"},
-    "fleet": {"msgspec", "tomli", "tomli_w"},
+    "agent": {"msgspec"},
+    "fleet": {"msgspec"},
     "vedette": set[str](),
 }
 STANDARD = {*sys.stdlib_module_names, "tomllib"}  # 3.10 has it not, and is not asked for it
@@ -40,12 +40,14 @@ VENDOR_HOMES = {
     "picamera2": ("runtime/cameras/libcamera.py",),
     "gi": ("runtime/cameras/gstreamer.py",),
     "jtop": ("agent/boards/jetson.py",),
-    "paho": ("agent/*.py", "fleet/*.py", "wire/*.py"),  # wherever it is, in one file
+    "paho": ("wire/mqtt.py",),
+    "cryptography": ("wire/signing.py",),
+    "psutil": ("agent/boards/generic.py",),
 }
 # Always installed, so imported at the top; but known to these files alone.
 PACKAGE_HOMES = {
     "simplejpeg": ("runtime/jpeg.py",),
-    "rich": ("runtime/table*.py", "runtime/commands/*.py"),
+    "rich": ("runtime/table*.py", "runtime/commands/*.py", "fleet/table*.py"),
 }
 # Who is left out of which part of the runtime: these know the seam, never what is behind it.
 BLIND = {

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import manifest
-from models.toml_lines import lines_of
 from tests.model_folder import MANIFEST
+from wire.toml_lines import lines_of
 from wire.troubles import Refused
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from models.toml_lines import KeyPath, lines_of
+from wire.names import NAME_PATTERN
+from wire.toml_lines import KeyPath, lines_of
 from wire.troubles import Refused
 
-NAME_PATTERN = r"^[A-Za-z0-9_-]{1,64}\Z"
 VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"
 FLAT_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z"
 

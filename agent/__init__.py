@@ -1,0 +1,1 @@
+"""The process between the broker and the runtimes: telemetry, health, commands."""

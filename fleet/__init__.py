@@ -1,0 +1,1 @@
+"""The operator's side: what is typed at a desk to see and ask devices."""

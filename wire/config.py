@@ -1,0 +1,130 @@
+"""vedette.toml: what a device is called, whom it talks to, and which pipelines it runs."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from wire.complaints import refusal
+from wire.messages import LogLevel, ResultMode
+from wire.names import Name
+from wire.troubles import Unavailable
+from wire.typed_toml import LARGEST, as_utf8, tables_of, typed
+
+DEFAULT_PATH = Path("/etc/vedette/vedette.toml")
+
+Words = Annotated[str, Meta(min_length=1, max_length=1000)]
+PublicKey = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+File = Annotated[str, Meta(pattern=r"^/")]  # absolute: services have no folder of their own
+
+
+class Broker(Struct, frozen=True, forbid_unknown_fields=True):
+    """[broker]: url is mqtt://, mqtts://, ws:// or wss://HOST[:PORT][/PATH]. Secrets by path."""
+
+    url: Words
+    username: Words | None = None  # default: the device's name, where there is a password
+    password_file: File | None = None
+    ca_file: File | None = None
+    certificate_file: File | None = None
+    key_file: File | None = None
+    keepalive_s: Annotated[int, Meta(ge=5, le=3600)] = 30
+
+
+class TelemetryTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """[telemetry]: how often, how much is kept, and whose word makes a record leave."""
+
+    period_s: Annotated[float, Meta(ge=10, le=3600)] = 60.0
+    acknowledged_by: Literal["broker", "registry"] = "broker"
+    spool_mib: Annotated[int, Meta(ge=1, le=4096)] = 64
+    spool_days: Annotated[float, Meta(gt=0, le=366)] = 30.0
+
+
+class Commands(Struct, frozen=True, forbid_unknown_fields=True):
+    """[commands]: who may command (Ed25519 public keys, in hex), and what."""
+
+    keys: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")], ...], Meta(max_length=16)
+    ] = ()
+    snapshot: bool = False
+
+
+class HomeAssistant(Struct, frozen=True, forbid_unknown_fields=True):
+    """[home_assistant]: MQTT discovery."""
+
+    discovery: bool = False
+    prefix: Name = "homeassistant"
+
+
+class PipelineLimits(Struct, frozen=True, forbid_unknown_fields=True):
+    """[pipeline.NAME.limits]: beyond these a fault is reported."""
+
+    memory_mib: Annotated[int, Meta(ge=16)] | None = None
+    p95_ms: Annotated[float, Meta(gt=0)] | None = None
+
+
+class Pipeline(Struct, frozen=True, forbid_unknown_fields=True):
+    """[pipeline.NAME]: a camera and a model."""
+
+    camera: Words
+    model: Words
+    engine: Words | None = None
+    threads: Annotated[int, Meta(ge=1, le=256)] | None = None
+    accelerators: tuple[Words, ...] = ()
+    results: ResultMode = "change"
+    results_per_s: Annotated[float, Meta(ge=0.01, le=30)] = 1.0
+    min_score: Annotated[float, Meta(ge=0, le=1)] | None = None
+    limits: PipelineLimits = PipelineLimits()
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file."""
+
+    broker: Broker
+    fleet: Name = "home"
+    device: Name = ""  # filled with the machine's name
+    groups: tuple[Name, ...] = ()
+    state_folder: File = "/var/lib/vedette"
+    run_folder: File = "/run/vedette"
+    log_level: LogLevel = "info"
+    telemetry: TelemetryTable = TelemetryTable()
+    commands: Commands = Commands()
+    home_assistant: HomeAssistant = HomeAssistant()
+    pipeline: dict[str, Pipeline] = {}
+
+
+def load(path: Path) -> Config:
+    """Read the file. Raises Unavailable if it is not there, Refused with file, line, key, hint."""
+    return parse(read(path), str(path))
+
+
+def read(path: Path) -> str:
+    """The text of the file. Raises Unavailable, Refused."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as error:
+        raise Unavailable(f"{path}: cannot be read: {error.strerror}") from None
+    return as_utf8(content, str(path))
+
+
+def parse(text: str, where: str) -> Config:
+    """The configuration that a text means. Raises Refused with file, line, key and a hint."""
+    tables: dict[str, Any] = tables_of(text, where)
+    config = typed(tables, Config, text, where)
+    if config.device:
+        return config
+    return msgspec.structs.replace(config, device=_machine_name(text, where))
+
+
+def _machine_name(text: str, where: str) -> str:
+    name = socket.gethostname().split(".")[0]
+    try:
+        return msgspec.convert(name, Name)
+    except msgspec.ValidationError:
+        raise refusal(
+            where, text, ("device",), f"missing, and the machine's own name {name!r} cannot be used"
+        ) from None

@@ -1,0 +1,242 @@
+"""What travels over MQTT: JSON, frozen and typed. Unknown fields are ignored: peers may be newer.
+
+Topics and their meaning are in docs/wire.md. `time` is Unix time in seconds by the device's clock,
+which may be wrong; `uptime_s` is seconds since its boot, which is not. `boot` names that boot.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from wire.health import Health
+from wire.histogram import Counts
+from wire.names import Name
+from wire.troubles import Refused
+
+LARGEST = 256 * 1024  # bytes; larger payloads are refused unread
+LARGEST_SNAPSHOT = 60_000  # bytes of JPEG: it fits every broker
+
+Natural = Annotated[int, Meta(ge=0)]
+Text = Annotated[str, Meta(max_length=1000)]
+Identity = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
+Phase = Literal["starting", "serving", "no_camera", "ended", "silent"]
+ResultMode = Literal["off", "change", "every"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+class Presence(Struct, frozen=True):
+    """Whether the device is connected. session: of the connection. spool: tells devices apart that
+    were given the same name."""
+
+    online: bool
+    boot: str
+    session: str
+    spool: str
+
+
+class Losses(Struct, frozen=True):
+    """Frames that gave no result, by reason: overtaken by a newer frame; never reached us by the
+    driver's own count; could not be decoded; came with an error flag or a wrong size."""
+
+    skipped: Natural = 0
+    driver: Natural = 0
+    decode: Natural = 0
+    refused: Natural = 0
+
+
+class StageCounts(Struct, frozen=True):
+    """The five stages of a frame as histograms of microseconds."""
+
+    queue: Counts
+    preprocess: Counts
+    inference: Counts
+    postprocess: Counts
+    end_to_end: Counts
+
+
+class PipelineSettings(Struct, frozen=True, omit_defaults=True):
+    """What an operator may change on a running pipeline.
+
+    results_per_s: the most that are published. min_score: lower ones are not published; None: as
+    the model has it.
+    """
+
+    results: ResultMode = "change"
+    results_per_s: Annotated[float, Meta(ge=0.01, le=30)] = 1.0
+    min_score: Annotated[float, Meta(ge=0, le=1)] | None = None
+
+
+class Window(Struct, frozen=True):
+    """One pipeline over one stretch of time.
+
+    seconds: that it covers. frames: results in it. restarts: of its process, since the spool was
+    made. throttled: why the board was slowed down at any time in it; None where that is not known.
+    unsent: datagrams for which the socket to the agent had no room.
+    """
+
+    model: str
+    version: str
+    digest: str
+    engine: str
+    camera: str
+    phase: Phase
+    absent: str | None
+    seconds: float
+    frames: Natural
+    fps: float | None
+    losses: Losses
+    stages: StageCounts
+    restarts: Natural
+    unsent: Natural = 0
+    rss_bytes: Natural | None = None
+    throttled: tuple[str, ...] | None = None
+
+
+class Telemetry(Struct, frozen=True):
+    """One record. Known by (spool, seq); oldest: the lowest seq that the spool still has; lost:
+    records that the spool had to drop unacknowledged since it was made."""
+
+    spool: Identity
+    seq: Natural
+    oldest: Natural
+    boot: str
+    time: float
+    uptime_s: float
+    window_s: float
+    lost: Natural
+    pipelines: dict[str, Window]
+    health: Health
+
+
+class Event(Struct, frozen=True):
+    """Something that happened. kind "fault" begins what "recovered" ends; "note" just happened.
+
+    subject: what it is about: agent, camera, pipeline, model, spool, name, config, limit, clock...
+    """
+
+    spool: Identity
+    seq: Natural
+    oldest: Natural
+    boot: str
+    time: float
+    uptime_s: float
+    kind: Literal["fault", "recovered", "note"]
+    subject: Name
+    pipeline: str | None
+    text: Text
+
+
+class PipelineState(Struct, frozen=True):
+    """What one pipeline really runs. phase "silent": its process has not been heard for a while."""
+
+    phase: Phase
+    model: str
+    version: str
+    digest: str
+    engine: str
+    camera: str
+    absent: str | None
+    restarts: Natural
+    settings: PipelineSettings
+
+
+class State(Struct, frozen=True):
+    """What the device is and does.
+
+    acknowledged_by: whose word makes a record leave the spool. telemetry_s: seconds between two
+    records now. faults: those that last, one sentence each. config: why the newest configuration
+    is not in force, or None.
+    """
+
+    agent: str
+    board: str
+    groups: tuple[str, ...]
+    boot: str
+    acknowledged_by: Literal["broker", "registry"]
+    telemetry_s: float
+    log_level: LogLevel
+    snapshots: bool
+    faults: tuple[str, ...]
+    config: str | None
+    pipelines: dict[str, PipelineState]
+
+
+class Thing(Struct, frozen=True, omit_defaults=True):
+    """One thing that a model found, or one of its outputs.
+
+    box: x, y, width, height in pixels of the source frame. score: 0 to 1. label: the class, or the
+    output's name; then minimum, maximum, mean are of its real values.
+    """
+
+    label: str
+    index: int | None = None
+    score: float | None = None
+    box: tuple[float, float, float, float] | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    mean: float | None = None
+
+
+class StageDurations(Struct, frozen=True):
+    """How long the stages of one frame took, in microseconds."""
+
+    queue: float
+    preprocess: float
+    inference: float
+    postprocess: float
+    end_to_end: float
+
+
+class Result(Struct, frozen=True):
+    """What the model found in one frame. captured: Unix time, in seconds, of the sensor's stamp."""
+
+    pipeline: Name
+    model: str
+    version: str
+    digest: str
+    frame: int
+    captured: float
+    stages_us: StageDurations
+    found: tuple[Thing, ...]
+
+
+class Reply(Struct, frozen=True):
+    """The answer to a command. text: what was done, or why not and what to do. content: what the
+    verb gives (`status`: the state; `bench`: the figures)."""
+
+    id: str
+    ok: bool
+    text: str
+    content: dict[str, Any] | None = None
+
+
+class Ack(Struct, frozen=True):
+    """The registry has stored every record of this spool up to seq, or knows that it was lost."""
+
+    spool: Identity
+    seq: Natural
+
+
+Message = TypeVar("Message", bound=Struct)
+
+
+def to_json(message: Struct) -> bytes:
+    return msgspec.json.encode(message)
+
+
+def parse(payload: bytes, kind: type[Message]) -> Message:
+    """A message from the wire. Raises Refused, whatever the bytes are."""
+    if len(payload) > LARGEST:
+        raise Refused(f"{len(payload)} bytes are too many for a {kind.__name__}")
+    try:
+        return msgspec.json.decode(payload, type=kind)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise Refused(f"not a {kind.__name__}: {error}") from None
+
+
+def enveloped(body: bytes, spool: str, seq: int, oldest: int) -> bytes:
+    """A spooled record ready to send: `body` is a JSON object without these three fields."""
+    return b'{"spool":"%s","seq":%d,"oldest":%d,%s' % (spool.encode(), seq, oldest, body[1:])

@@ -1,0 +1,55 @@
+"""A TOML text becomes a frozen struct, or a refusal that names file, line, key and a way out."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TypeVar
+
+import msgspec
+
+from wire.complaints import schema_refusal, syntax_refusal
+from wire.troubles import Refused
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+LARGEST = 64 * 1024  # bytes
+LONGEST_LINE = 1000  # characters: a key of thousands of parts takes a TOML parser seconds
+
+Schema = TypeVar("Schema", bound=msgspec.Struct)
+
+
+def tables_of(text: str, where: str) -> dict[str, Any]:
+    """The tables of a TOML text. where: the file's name, for people. Raises Refused."""
+    _check_size(text, where)
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise syntax_refusal(where, error) from None
+
+
+def typed(tables: dict[str, Any], schema: type[Schema], text: str, where: str) -> Schema:
+    """The tables of `text` as a `schema`. Raises Refused."""
+    try:
+        return msgspec.convert(tables, schema)
+    except msgspec.ValidationError as error:
+        raise schema_refusal(where, text, tables, schema, error) from None
+
+
+def as_utf8(content: bytes, where: str) -> str:
+    """The text of a file. Raises Refused with the line that is none."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise Refused(f"{where}:{line}: not UTF-8 text") from None
+
+
+def _check_size(text: str, where: str) -> None:
+    if len(text) > LARGEST:
+        raise Refused(f"{where}: larger than {LARGEST // 1024} KiB: this is no such file")
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > LONGEST_LINE:
+            raise Refused(f"{where}:{number}: longer than {LONGEST_LINE} characters: break it up")
