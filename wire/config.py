@@ -15,8 +15,6 @@ from wire.names import Name
 from wire.troubles import Unavailable
 from wire.typed_toml import LARGEST, as_utf8, tables_of, typed
 
-DEFAULT_PATH = Path("/etc/vedette/vedette.toml")
-
 Words = Annotated[str, Meta(min_length=1, max_length=1000)]
 PublicKey = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 File = Annotated[str, Meta(pattern=r"^/")]  # absolute: services have no folder of their own
@@ -87,8 +85,6 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     fleet: Name = "home"
     device: Name = ""  # filled with the machine's name
     groups: tuple[Name, ...] = ()
-    state_folder: File = "/var/lib/vedette"
-    run_folder: File = "/run/vedette"
     log_level: LogLevel = "info"
     telemetry: TelemetryTable = TelemetryTable()
     commands: Commands = Commands()

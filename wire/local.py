@@ -135,7 +135,7 @@ class Mailbox(Generic[Incoming]):
             except OSError as error:
                 raise Unavailable(
                     f"{path}: no socket can be made here: {error.strerror}: does the folder "
-                    "exist, and may this user write to it? (run_folder in vedette.toml)"
+                    "exist, and may this user write to it? (--run)"
                 ) from None
             undo.pop_all()
 
