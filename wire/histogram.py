@@ -10,12 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import log2
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 SCALE = 4
 PER_OCTAVE = 2**SCALE
 BUCKETS = 30 * PER_OCTAVE  # from 1 us to 2^30 us, 18 minutes
+
+Natural = Annotated[int, Meta(ge=0)]
+Duration = Annotated[float, Meta(ge=0, le=1e15)]  # a bound keeps infinities and NaN out
 
 
 class Counts(Struct, frozen=True):
@@ -24,13 +28,13 @@ class Counts(Struct, frozen=True):
     counts[k] belongs to bucket offset + k. minimum and maximum are None when count is 0.
     """
 
-    count: int
-    sum_us: float
-    offset: int
-    counts: tuple[int, ...]
-    minimum_us: float | None = None
-    maximum_us: float | None = None
-    scale: int = SCALE
+    count: Natural
+    sum_us: Annotated[float, Meta(ge=0, le=1e18)]
+    offset: Annotated[int, Meta(ge=0, le=BUCKETS)]
+    counts: Annotated[tuple[Natural, ...], Meta(max_length=BUCKETS)]
+    minimum_us: Duration | None = None
+    maximum_us: Duration | None = None
+    scale: Annotated[int, Meta(ge=SCALE, le=SCALE)] = SCALE
 
     def percentile(self, share: float) -> float | None:
         """The value in microseconds that `share` (0 to 1) of all values do not exceed."""
@@ -102,4 +106,29 @@ def merge(many: Iterable[Counts]) -> Counts:
         tuple(total),
         min(each.minimum_us for each in filled if each.minimum_us is not None),
         max(each.maximum_us for each in filled if each.maximum_us is not None),
+    )
+
+
+def subtract(later: Counts, earlier: Counts) -> Counts:
+    """What was counted between two moments of one histogram that only grew.
+
+    minimum and maximum of the stretch are not known exactly: they are the bounds of its outermost
+    buckets, at most 4.4 % off, and never beyond those of `later`.
+    """
+    start = min(later.offset, earlier.offset) if earlier.count else later.offset
+    rest = [0] * (later.offset - start) + list(later.counts)
+    for place, count in enumerate(earlier.counts, earlier.offset - start):
+        if count:
+            rest[place] -= count
+    used = [place for place, count in enumerate(rest) if count]
+    if not used or later.minimum_us is None or later.maximum_us is None:
+        return Counts(0, 0.0, 0, ())
+    first, last = used[0], used[-1]
+    return Counts(
+        later.count - earlier.count,
+        max(0.0, later.sum_us - earlier.sum_us),
+        start + first,
+        tuple(rest[first : last + 1]),
+        max(later.minimum_us, 2.0 ** ((start + first) / PER_OCTAVE)),
+        min(later.maximum_us, 2.0 ** ((start + last + 1) / PER_OCTAVE)),
     )

@@ -13,12 +13,21 @@ import os
 import select
 import socket
 from pathlib import Path
-from typing import IO, Any, Generic, TypeVar
+from typing import IO, Annotated, Any, Generic, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from wire.messages import Losses, Natural, Phase, PipelineSettings, Result, StageCounts, Text
+from wire.messages import (
+    Identity,
+    Losses,
+    Natural,
+    Phase,
+    PipelineSettings,
+    Result,
+    StageCounts,
+    Text,
+)
 from wire.names import Name
 from wire.troubles import Refused, Unavailable
 
@@ -31,8 +40,8 @@ class Totals(Struct, frozen=True, tag="totals"):
     """A runtime process since it started. run: its random id. seconds: since then. Counts grow."""
 
     pipeline: Name
-    run: str
-    seconds: float
+    run: Identity
+    seconds: Annotated[float, Meta(ge=0, le=1e12)]  # a bound keeps infinities and NaN out
     phase: Phase
     absent: Text | None
     model: str

@@ -24,6 +24,7 @@ Text = Annotated[str, Meta(max_length=1000)]
 Identity = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 Phase = Literal["starting", "serving", "no_camera", "ended", "silent"]
 ResultMode = Literal["off", "change", "every"]
+EventKind = Literal["fault", "recovered", "note"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -123,7 +124,7 @@ class Event(Struct, frozen=True):
     boot: str
     time: float
     uptime_s: float
-    kind: Literal["fault", "recovered", "note"]
+    kind: EventKind
     subject: Name
     pipeline: str | None
     text: Text
@@ -237,6 +238,16 @@ def parse(payload: bytes, kind: type[Message]) -> Message:
         raise Refused(f"not a {kind.__name__}: {error}") from None
 
 
+_EMPTY = b'{"spool":"","seq":0,"oldest":0,'
+
+
+def body_of(record: Telemetry | Event) -> bytes:
+    """A record as the spool keeps it: JSON without spool, seq and oldest, which must be empty."""
+    payload = to_json(record)
+    assert payload.startswith(_EMPTY)
+    return b"{" + payload[len(_EMPTY) :]
+
+
 def enveloped(body: bytes, spool: str, seq: int, oldest: int) -> bytes:
-    """A spooled record ready to send: `body` is a JSON object without these three fields."""
+    """A record ready to send."""
     return b'{"spool":"%s","seq":%d,"oldest":%d,%s' % (spool.encode(), seq, oldest, body[1:])

@@ -1,0 +1,95 @@
+"""Arithmetic on what runtimes count: differences of growing totals, and their sums."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from wire.histogram import Counts, merge, subtract
+from wire.local import Totals
+from wire.messages import Losses, StageCounts
+
+_NONE = Counts(0, 0.0, 0, ())
+NO_STAGES = StageCounts(_NONE, _NONE, _NONE, _NONE, _NONE)
+
+
+class Sum(Struct, frozen=True):
+    """What happened in some stretch of time."""
+
+    seconds: float = 0.0
+    frames: int = 0
+    unsent: int = 0
+    losses: Losses = Losses()
+    stages: StageCounts = NO_STAGES
+
+
+def sum_of(totals: Totals) -> Sum:
+    """All that a runtime process has counted since it started."""
+    return Sum(totals.seconds, totals.frames, totals.unsent, totals.losses, totals.stages)
+
+
+def added(one: Sum, other: Sum) -> Sum:
+    """Both stretches together."""
+    return Sum(
+        one.seconds + other.seconds,
+        one.frames + other.frames,
+        one.unsent + other.unsent,
+        Losses(
+            one.losses.skipped + other.losses.skipped,
+            one.losses.driver + other.losses.driver,
+            one.losses.decode + other.losses.decode,
+            one.losses.refused + other.losses.refused,
+        ),
+        StageCounts(
+            merge((one.stages.queue, other.stages.queue)),
+            merge((one.stages.preprocess, other.stages.preprocess)),
+            merge((one.stages.inference, other.stages.inference)),
+            merge((one.stages.postprocess, other.stages.postprocess)),
+            merge((one.stages.end_to_end, other.stages.end_to_end)),
+        ),
+    )
+
+
+def since(later: Sum, earlier: Sum) -> Sum:
+    """What happened between two moments of one process. earlier: counted by the same process."""
+    return Sum(
+        later.seconds - earlier.seconds,
+        later.frames - earlier.frames,
+        later.unsent - earlier.unsent,
+        Losses(
+            later.losses.skipped - earlier.losses.skipped,
+            later.losses.driver - earlier.losses.driver,
+            later.losses.decode - earlier.losses.decode,
+            later.losses.refused - earlier.losses.refused,
+        ),
+        StageCounts(
+            subtract(later.stages.queue, earlier.stages.queue),
+            subtract(later.stages.preprocess, earlier.stages.preprocess),
+            subtract(later.stages.inference, earlier.stages.inference),
+            subtract(later.stages.postprocess, earlier.stages.postprocess),
+            subtract(later.stages.end_to_end, earlier.stages.end_to_end),
+        ),
+    )
+
+
+def has_grown(later: Sum, earlier: Sum) -> bool:
+    """Whether no count of `later` is lower: it can be a later word of the same process."""
+    pairs = (
+        (later.seconds, earlier.seconds),
+        (later.frames, earlier.frames),
+        (later.unsent, earlier.unsent),
+        (later.losses.skipped, earlier.losses.skipped),
+        (later.losses.driver, earlier.losses.driver),
+        (later.losses.decode, earlier.losses.decode),
+        (later.losses.refused, earlier.losses.refused),
+    )
+    return all(a >= b for a, b in pairs) and all(
+        _counts_have_grown(getattr(later.stages, name), getattr(earlier.stages, name))
+        for name in StageCounts.__struct_fields__
+    )
+
+
+def _counts_have_grown(later: Counts, earlier: Counts) -> bool:
+    at = dict(enumerate(later.counts, later.offset))
+    return later.count == sum(later.counts) and all(
+        at.get(place, 0) >= count for place, count in enumerate(earlier.counts, earlier.offset)
+    )
