@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from wire.troubles import Unavailable, exit_code
-
-VERSION = "0.1.0"
+from wire.version import VERSION
 
 ROOMS = ("agent", "fleet", "models", "runtime", "wire")
 INSTALL = "install what pyproject.toml names (pip install 'vedette[litert]', or scripts/setup)"

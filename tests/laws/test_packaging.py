@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-import vedette
 from tests.laws.sources import ROOMS, ROOT, name_of, scripts
+from wire.version import VERSION
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,8 +32,8 @@ def test_every_room_is_typed_and_shipped(room: str) -> None:
 def test_the_version_has_one_source() -> None:
     assert "version" not in PROJECT["project"]
     assert PROJECT["project"]["dynamic"] == ["version"]
-    assert PROJECT["tool"]["hatch"]["version"]["path"] == "vedette.py"
-    assert re.fullmatch(r"\d+\.\d+\.\d+", vedette.VERSION)
+    assert PROJECT["tool"]["hatch"]["version"]["path"] == "wire/version.py"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
 
 
 def test_the_licence_is_the_apache_licence() -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-import vedette
 from tests.laws.sources import ROOMS, ROOT, name_of, room_files
+from wire.version import VERSION
 
 PIP: list[str | Path] = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
 
@@ -42,7 +42,7 @@ def names(wheel: Path) -> set[str]:
 
 
 def test_has_the_version_of_the_front_door(wheel: Path) -> None:
-    assert wheel.name == f"vedette-{vedette.VERSION}-py3-none-any.whl"
+    assert wheel.name == f"vedette-{VERSION}-py3-none-any.whl"
 
 
 def test_holds_every_module(names: set[str]) -> None:
@@ -65,7 +65,7 @@ def test_holds_the_models_that_the_demo_needs(names: set[str]) -> None:
 
 
 def test_holds_nothing_else(names: set[str]) -> None:
-    metadata = f"vedette-{vedette.VERSION}.dist-info"
+    metadata = f"vedette-{VERSION}.dist-info"
     assert {name.split("/")[0] for name in names} <= {*ROOMS, "vedette.py", metadata}
     assert {name for name in names if "__pycache__" in name or name.endswith(".pyc")} == set()
     assert {f"{metadata}/entry_points.txt", f"{metadata}/licenses/LICENSE"} <= names

@@ -12,6 +12,7 @@ import pytest
 
 import vedette
 from wire import troubles
+from wire.version import VERSION
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,7 +22,7 @@ def test_says_what_it_can_do_and_its_version(capsys: pytest.CaptureFixture[str])
     told = capsys.readouterr().out
     assert all(command in told for command in vedette.COMMANDS)
     assert vedette.main(["--version"]) == 0
-    assert capsys.readouterr().out == f"vedette {vedette.VERSION}\n"
+    assert capsys.readouterr().out == f"vedette {VERSION}\n"
 
 
 @pytest.mark.parametrize("words", [[], ["fly"], ["--fly"], [""]])

@@ -1,0 +1,69 @@
+"""What the device says of itself in its retained state."""
+
+from __future__ import annotations
+
+from agent.ledger import Ledger
+from agent.runtimes import Runtimes
+from wire.config import Config
+from wire.local import Totals
+from wire.messages import LogLevel, PipelineState, State
+
+
+def pipeline_states(
+    ledger: Ledger, runtimes: Runtimes, now_s: float
+) -> dict[str, PipelineState]:
+    """Every configured pipeline that was ever heard, as it really runs."""
+    silent = runtimes.silent(now_s)
+    return {
+        name: _pipeline(totals, ledger.restarts(name), name in silent)
+        for name in sorted(runtimes.names)
+        if (totals := ledger.latest(name)) is not None
+    }
+
+
+def state_of(
+    config: Config,
+    version: str,
+    board: str,
+    boot: str,
+    telemetry_s: float,
+    log_level: LogLevel,
+    faults: tuple[str, ...],
+    refused: str | None,
+    pipelines: dict[str, PipelineState],
+) -> State:
+    return State(
+        agent=version,
+        board=board,
+        groups=config.groups,
+        boot=boot,
+        acknowledged_by=config.telemetry.acknowledged_by,
+        telemetry_s=telemetry_s,
+        log_level=log_level,
+        snapshots=config.commands.snapshot,
+        faults=faults,
+        config=refused,
+        pipelines=pipelines,
+    )
+
+
+def pipeline_fault(totals: Totals | None, is_missing: bool, name: str) -> str | None:
+    """What is wrong with the process of a pipeline, in a sentence."""
+    if not is_missing:
+        return None
+    been = "never been heard" if totals is None else "not been heard for a while"
+    return f"its process has {been}: see systemctl status vedette-runtime@{name}"
+
+
+def _pipeline(totals: Totals, restarts: int, silent: bool) -> PipelineState:
+    return PipelineState(
+        phase="silent" if silent else totals.phase,
+        model=totals.model,
+        version=totals.version,
+        digest=totals.digest,
+        engine=totals.engine,
+        camera=totals.camera,
+        absent=totals.absent,
+        restarts=restarts,
+        settings=totals.settings,
+    )
