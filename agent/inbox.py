@@ -1,0 +1,59 @@
+"""Everything that happens to the agent, in one queue, decided on one thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+
+from wire.link import LinkEvent, Received
+from wire.local import FromRuntime, Mailbox
+
+ROOM = 2_000  # messages; a flood beyond that is dropped, and nothing that matters is lost by it
+PATIENCE_S = 0.5  # how long the reader waits before it looks whether to end
+
+
+class Inbox:
+    """Any thread posts, one takes. dropped: messages that found no room."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._queue: queue.SimpleQueue[LinkEvent | FromRuntime | None] = queue.SimpleQueue()
+
+    def post(self, message: LinkEvent | FromRuntime) -> None:
+        """What others send is dropped when there is no room; what the link says of itself never."""
+        if self._queue.qsize() > ROOM and isinstance(message, Received | FromRuntime):
+            self.dropped += 1
+            return
+        self._queue.put(message)
+
+    def wake(self) -> None:
+        """Let `take` return at once."""
+        self._queue.put(None)
+
+    def take(self, timeout_s: float) -> LinkEvent | FromRuntime | None:
+        """The next message, or None if none came in time."""
+        try:
+            return self._queue.get(timeout=max(0.0, timeout_s))
+        except queue.Empty:
+            return None
+
+
+class LocalReader:
+    """A thread that carries what runtimes send into the inbox."""
+
+    def __init__(self, mailbox: Mailbox[FromRuntime], inbox: Inbox) -> None:
+        self._mailbox = mailbox
+        self._inbox = inbox
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="local", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._ends.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._ends.is_set():
+            message = self._mailbox.receive(PATIENCE_S)
+            if message is not None:
+                self._inbox.post(message)
