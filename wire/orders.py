@@ -1,0 +1,209 @@
+"""Commands on their way to a device: a signed text in an envelope, and the typed order inside.
+
+The envelope is JSON: `{"body": TEXT, "key": HINT, "signature": BASE64}`. The body is the JSON text
+that was signed, letter by letter, so there is no canonical form to agree on. A command is carried
+out as it was signed or not at all: here an unknown argument is refused, not ignored.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Collection
+from typing import Annotated, Literal, get_args
+
+import msgspec
+from msgspec import Meta, Struct
+
+from wire.complaints import PATTERNS_IN_WORDS, shortened
+from wire.messages import Identity, LogLevel, ResultMode
+from wire.names import Name
+from wire.signing import SigningKey, key_that_signed
+from wire.troubles import Refused
+
+LARGEST = 16 * 1024  # bytes of a whole command
+LONGEST_LIFETIME_S = 3600
+HINT_DIGITS = 16  # of the public key, so that a device need not try every key it knows
+# what is signed begins with this, so that the signature fits nothing else that a key may sign
+DOMAIN = b"vedette command 1\n"
+
+Time = Annotated[int, Meta(ge=0, le=10**11)]  # Unix seconds
+Setting = Literal["results", "results_per_s", "min_score", "telemetry_period_s", "log_level"]
+
+
+class Status(Struct, frozen=True, tag="status", tag_field="verb", forbid_unknown_fields=True):
+    """Reply with the state."""
+
+
+class Snapshot(Struct, frozen=True, tag="snapshot", tag_field="verb", forbid_unknown_fields=True):
+    """Send the newest frame with what was found in it, to the topic of snapshots."""
+
+    pipeline: Name | None = None
+
+
+class Restart(Struct, frozen=True, tag="restart", tag_field="verb", forbid_unknown_fields=True):
+    """Start the process of a pipeline anew."""
+
+    pipeline: Name | None = None
+
+
+class Watch(Struct, frozen=True, tag="watch", tag_field="verb", forbid_unknown_fields=True):
+    """Send telemetry every 10 s for a while."""
+
+    minutes: Annotated[int, Meta(ge=1, le=60)] = 5
+
+
+class Set(
+    Struct, frozen=True, tag="set", tag_field="verb", forbid_unknown_fields=True, omit_defaults=True
+):
+    """Change settings, until they are changed again. reset: these become as configured again."""
+
+    pipeline: Name | None = None
+    results: ResultMode | None = None
+    results_per_s: Annotated[float, Meta(ge=0.01, le=30)] | None = None
+    min_score: Annotated[float, Meta(ge=0, le=1)] | None = None
+    telemetry_period_s: Annotated[float, Meta(ge=10, le=3600)] | None = None
+    log_level: LogLevel | None = None
+    reset: Annotated[tuple[Setting, ...], Meta(max_length=5)] = ()
+
+
+class Bench(Struct, frozen=True, tag="bench", tag_field="verb", forbid_unknown_fields=True):
+    """Measure the model of a pipeline beside the live loop."""
+
+    pipeline: Name | None = None
+    frames: Annotated[int, Meta(ge=50, le=2000)] = 300
+
+
+Order = Status | Snapshot | Restart | Watch | Set | Bench
+VERBS = ("status", "snapshot", "restart", "watch", "set", "bench")
+_ORDER = msgspec.json.Decoder(Order)
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "verb": VERBS,
+    "results": get_args(ResultMode),
+    "log_level": get_args(LogLevel),
+    "reset": get_args(Setting),
+}
+_WORDS = {
+    " | null": "",
+    "`int`": "a whole number",
+    "`float`": "a number",
+    "`str`": "a text",
+    "Object contains unknown field": "there is no such argument:",
+    "Object missing required field": "missing:",
+    "Invalid": "invalid",
+    "Expected": "expected",
+    "Number out": "out",
+    "`": "",
+}
+
+
+class Command(Struct, frozen=True):
+    """What is signed. id: random; the device carries it out once. issued, expires: Unix seconds."""
+
+    fleet: Name
+    device: Name
+    id: Identity
+    issued: Time
+    expires: Time
+    order: Order
+
+
+class Claim(Struct, frozen=True):
+    """What a command says of itself, with its order still unread: nobody has believed it yet."""
+
+    fleet: Name
+    device: Name
+    id: Identity
+    issued: Time
+    expires: Time
+    order: msgspec.Raw
+
+
+class Envelope(Struct, frozen=True):
+    """A command on the wire. key: the first 16 hex digits of the public key that signed it."""
+
+    body: str
+    key: str = ""
+    signature: str = ""
+
+
+def signed(command: Command, key: SigningKey) -> bytes:
+    """The payload for the topic of commands."""
+    body = msgspec.json.encode(command)
+    signature = base64.b64encode(key.sign(DOMAIN + body)).decode()
+    return msgspec.json.encode(Envelope(body.decode(), key.public[:HINT_DIGITS], signature))
+
+
+def opened(payload: bytes) -> Envelope:
+    """The envelope in a payload. Raises Refused, whatever the bytes are."""
+    if len(payload) > LARGEST:
+        raise Refused(f"{len(payload)} bytes are too many for a command")
+    try:
+        return msgspec.json.decode(payload, type=Envelope)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise Refused(f"not a command: {error}") from None
+
+
+def signer_of(envelope: Envelope, public_keys: Collection[str]) -> str | None:
+    """Which of the public keys signed the body; None if none did."""
+    hinted = [key for key in public_keys if key[:HINT_DIGITS] == envelope.key]
+    try:
+        signature = base64.b64decode(envelope.signature, validate=True)
+        content = DOMAIN + envelope.body.encode()
+    except (binascii.Error, ValueError):
+        return None
+    return key_that_signed(content, signature, hinted) if hinted else None
+
+
+def claim_of(envelope: Envelope) -> Claim:
+    """What the body says. Raises Refused, whatever the text is."""
+    try:
+        return msgspec.json.decode(envelope.body, type=Claim)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise Refused(f"not a command: {error}") from None
+
+
+def command_of(claim: Claim) -> Command:
+    """The typed command of a claim whose signature was verified. Raises Refused."""
+    order = order_of(bytes(claim.order))
+    return Command(claim.fleet, claim.device, claim.id, claim.issued, claim.expires, order)
+
+
+def order_of(text: bytes) -> Order:
+    """The order that a JSON text means. Raises Refused with the argument that is wrong."""
+    try:
+        return _ORDER.decode(text)
+    except msgspec.ValidationError as error:
+        raise Refused(_complaint(str(error))) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise Refused(f"not an order: {error}") from None
+
+
+def pipeline_of(order: Snapshot | Restart | Set | Bench, configured: Collection[str]) -> str:
+    """The pipeline that an order is about: it need not say so where there is one only.
+
+    Raises Refused.
+    """
+    names = ", ".join(sorted(configured)) or "none"
+    if order.pipeline is None:
+        if len(configured) != 1:
+            raise Refused(f"say which pipeline: this device has {names}")
+        return next(iter(configured))
+    if order.pipeline not in configured:
+        raise Refused(f"there is no pipeline {order.pipeline}: this device has {names}")
+    return order.pipeline
+
+
+def _complaint(error: str) -> str:
+    """What msgspec found, for the person who typed the order."""
+    found = re.fullmatch(r"(.*?)(?: - at `\$\.?(.*)`)?", error, re.DOTALL)
+    what, where = (found[1], found[2]) if found else (error, None)
+    for pattern, words in PATTERNS_IN_WORDS.items():
+        if repr(pattern) in what:
+            what = f"expected {words}"
+    for code, words in _WORDS.items():
+        what = what.replace(code, words)
+    name = (where or "").partition("[")[0]
+    hint = f": possible are {', '.join(_CHOICES[name])}" if name in _CHOICES else ""
+    return shortened(f"{where}: {what}" if where else what) + hint

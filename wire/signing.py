@@ -1,0 +1,139 @@
+"""Ed25519: key files, signatures, and which key made one. Nothing else knows the cryptography."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wire.durable import sync_file, sync_folder
+from wire.troubles import Refused, Unavailable
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+LARGEST = 16 * 1024  # bytes of a key file
+
+# A public key of small order takes signatures that anybody can make, and a placeholder of zeros is
+# one. These are all of them, without the highest bit (the sign of x).
+_WEAK = frozenset(
+    bytes.fromhex(text)
+    for text in (
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    )
+)
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """A private key in memory. public: the public key in 64 hex digits."""
+
+    public: str
+    _private: Ed25519PrivateKey
+
+    def sign(self, content: bytes) -> bytes:
+        """The signature: 64 bytes."""
+        return self._private.sign(content)
+
+
+def make_key(path: Path) -> SigningKey:
+    """Make a key and write it to a new file (PEM, PKCS 8, not encrypted) that only we may read.
+
+    Raises Refused if something is at `path` already, Unavailable if it cannot be written.
+    """
+    with _cryptography():
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    private = Ed25519PrivateKey.generate()
+    content = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise Refused(f"{path} is there already, and a key is never overwritten") from None
+    except OSError as error:
+        raise Unavailable(f"{path}: cannot be written: {error.strerror}") from None
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            sync_file(file)
+        sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            path.unlink()  # made just now, by us
+        raise Unavailable(f"{path}: cannot be written: {error.strerror}") from None
+    return SigningKey(_hex_of(private), private)
+
+
+def load_key(path: Path) -> SigningKey:
+    """The private key in a file. Raises Unavailable if it cannot be read, Refused if it is none."""
+    with _cryptography():
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as error:
+        raise Unavailable(f"{path}: cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST:
+        raise Refused(f"{path}: too large for a key")
+    try:
+        private = load_pem_private_key(content, password=None)
+    except TypeError:
+        raise Refused(
+            f"{path}: encrypted: openssl pkey -in FILE -out NEW takes that away"
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise Refused(
+            f"{path}: no private key in PEM: make one with vedette ask --new-key FILE"
+        ) from None
+    if not isinstance(private, Ed25519PrivateKey):
+        raise Refused(f"{path}: not an Ed25519 key: make one with vedette ask --new-key FILE")
+    return SigningKey(_hex_of(private), private)
+
+
+def key_that_signed(content: bytes, signature: bytes, public_keys: Iterable[str]) -> str | None:
+    """The first of the public keys (64 hex digits each) that made the signature; None if none did.
+
+    A text that is no key, and one that anybody can sign for, have signed nothing.
+    """
+    with _cryptography():
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    for key in public_keys:
+        with contextlib.suppress(InvalidSignature, ValueError):
+            point = bytes.fromhex(key)
+            if not is_weak(point):
+                Ed25519PublicKey.from_public_bytes(point).verify(signature, content)
+                return key
+    return None
+
+
+def is_weak(point: bytes) -> bool:
+    """Whether a public key (32 bytes) takes signatures that were made without a private key."""
+    return point[:31] + bytes((point[31] & 0x7F,)) in _WEAK if len(point) == 32 else True
+
+
+def _hex_of(private: Ed25519PrivateKey) -> str:
+    return private.public_key().public_bytes_raw().hex()
+
+
+@contextlib.contextmanager
+def _cryptography() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise Unavailable(f"cannot load cryptography: {error}: pip install vedette") from None
