@@ -173,7 +173,8 @@ def command_of(claim: Claim) -> Command:
 def order_of(text: bytes) -> Order:
     """The order that a JSON text means. Raises Refused with the argument that is wrong."""
     try:
-        return _ORDER.decode(text)
+        order: Order = _ORDER.decode(text)
+        return order
     except msgspec.ValidationError as error:
         raise Refused(_complaint(str(error))) from None
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
