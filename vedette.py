@@ -17,6 +17,7 @@ COMMANDS = {
     "bench": ("runtime.commands.bench", "measure the loop against the bare engine, in one run"),
     "doctor": ("runtime.commands.doctor", "which cameras and engines work here, and if not, why"),
     "cameras": ("runtime.commands.cameras", "list the cameras of this machine and what they offer"),
+    "runtime": ("runtime.commands.service", "run one pipeline of vedette.toml as a service"),
     "model": ("runtime.commands.model", "show a model: manifest, tensors, golden check"),
 }
 

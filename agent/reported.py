@@ -9,9 +9,7 @@ from wire.local import Totals
 from wire.messages import LogLevel, PipelineState, State
 
 
-def pipeline_states(
-    ledger: Ledger, runtimes: Runtimes, now_s: float
-) -> dict[str, PipelineState]:
+def pipeline_states(ledger: Ledger, runtimes: Runtimes, now_s: float) -> dict[str, PipelineState]:
     """Every configured pipeline that was ever heard, as it really runs."""
     silent = runtimes.silent(now_s)
     return {

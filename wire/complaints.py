@@ -15,18 +15,23 @@ from wire.troubles import Refused
 
 VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"
 FLAT_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z"
+FILE_PATTERN = r"^/[^\x00-\x1f\x7f]+\Z"
+KEY_PATTERN = r"^[0-9a-f]{64}\Z"
 
 PATTERNS_IN_WORDS = {
     NAME_PATTERN: "1 to 64 letters, digits, '_' and '-'",
     VERSION_PATTERN: "1 to 64 letters, digits, '.', '_' and '-', a letter or digit first",
     FLAT_NAME_PATTERN: "the plain name of a file beside the manifest: letters, digits, '.', '_' "
     "and '-', a letter or digit first, at most 128",
+    FILE_PATTERN: "a file's whole path, from / on",
+    KEY_PATTERN: "a public key: 64 hex digits, in small letters",
 }
 _KINDS: dict[type, str] = {
     inspect.IntType: "a whole number",
     inspect.FloatType: "a number",
     inspect.StrType: "a text",
     inspect.VarTupleType: "an array",
+    inspect.BoolType: "true or false",
 }
 _LONGEST = 200  # characters of somebody else's text that are repeated
 
@@ -45,6 +50,8 @@ def syntax_refusal(where: str, error: Exception) -> Refused:
     found = re.search(r" \(at line (\d+), column (\d+)\)$", what)
     if found:
         what, place = what[: found.start()], f":{found[1]}"
+    if what.startswith(("Cannot declare", "Cannot overwrite")):
+        what += ": it is there twice, take one away or give it another name"
     return Refused(f"{where}{place}: not valid TOML: {shortened(what)}")
 
 
@@ -55,11 +62,14 @@ def schema_refusal(
     what, _, place = str(error).rpartition(" - at `$")
     if not what:
         what, place = str(error), ""
-    path = _path(place.removesuffix("`"))
+    path = _path(place.removesuffix("`"), tables, schema, error)
     if found := re.match(r"Object contains unknown field `", what):
         key = _unknown_key(tables, path, schema) or what[found.end() :].rstrip("`")
-        known = _keys(schema, path)
-        return refusal(where, text, (*path, key), f"there is no such key here; {_near(key, known)}")
+        if path and key in _keys(schema, ()):
+            hint = "it belongs above the first [table], or is a table of its own"
+        else:
+            hint = _near(key, _keys(schema, path))
+        return refusal(where, text, (*path, key), f"there is no such key here; {hint}")
     if found := re.fullmatch(r"Object missing required field `(.*)`", what):
         return refusal(
             where, text, (*path, found[1]), f"missing; {_wanted(schema, path, found[1])}"
@@ -100,12 +110,50 @@ def _line(text: str, path: KeyPath) -> int | None:
     return lines.get(path)
 
 
-def _path(place: str) -> KeyPath:
-    """`.golden[1].picture` -> ("golden", 1, "picture")."""
-    parts: list[str | int] = []
-    for key, index in re.findall(r"\.([^.\[]+)|\[(\d+)\]", place):
-        parts.append(int(index) if index else key)
-    return tuple(parts)
+def _path(
+    place: str, tables: dict[str, Any], schema: type, error: msgspec.ValidationError
+) -> KeyPath:
+    """`.golden[1].picture` -> ("golden", 1, "picture"). For a table that may hold any name msgspec
+    writes `[...]`, as in `.pipeline[...].camera`: the name is looked for."""
+    path: KeyPath = ()
+    for key, index, anyone in re.findall(r"\.([^.\[]+)|\[(?:(\d+)|(\.\.\.))\]", place):
+        if anyone:
+            name = _member_at_fault(tables, path, schema, error)
+            if name is None:
+                return path
+            path = (*path, name)
+        else:
+            path = (*path, int(index) if index else key)
+    return path
+
+
+def _member_at_fault(
+    tables: dict[str, Any], path: KeyPath, schema: type, error: msgspec.ValidationError
+) -> str | None:
+    """The name in the table at `path` that gives this very error when it is there alone."""
+    for name, member in _value_at(tables, path).items():
+        try:
+            msgspec.convert(_with_value(tables, path, {name: member}), schema)
+        except msgspec.ValidationError as alone:
+            if str(alone) == str(error):
+                return str(name)
+    return None
+
+
+def _value_at(tables: dict[str, Any], path: KeyPath) -> Any:
+    here: Any = tables
+    for part in path:
+        here = here[part]
+    return here
+
+
+def _with_value(tables: Any, path: KeyPath, value: object) -> Any:
+    """A copy with another value at `path`; a table before it that is an array stays as it is."""
+    if not path:
+        return value
+    if not isinstance(tables, dict):
+        return tables
+    return {**tables, path[0]: _with_value(tables[path[0]], path[1:], value)}
 
 
 def _at(schema: type, path: KeyPath) -> inspect.Type:
@@ -114,6 +162,8 @@ def _at(schema: type, path: KeyPath) -> inspect.Type:
     for part in path:
         if isinstance(part, int) and isinstance(here, inspect.VarTupleType):
             here = here.item_type
+        elif isinstance(here, inspect.DictType):
+            here = here.value_type
         elif isinstance(here, inspect.StructType):
             here = next((f.type for f in here.fields if f.name == part), here)
         if isinstance(here, inspect.UnionType):
@@ -133,12 +183,10 @@ def _allowed(schema: type, path: KeyPath) -> tuple[object, ...]:
 
 def _unknown_key(tables: dict[str, Any], path: KeyPath, schema: type) -> str | None:
     """The unknown key as it is in the file: a message cannot be trusted with every name."""
-    here: Any = tables
-    for part in path:
-        try:
-            here = here[part]
-        except (KeyError, IndexError, TypeError):
-            return None
+    try:
+        here = _value_at(tables, path)
+    except (KeyError, IndexError, TypeError):
+        return None
     known = _keys(schema, path)
     return next((key for key in here if key not in known), None) if isinstance(here, dict) else None
 
@@ -163,5 +211,6 @@ def _near(word: str, known: list[str]) -> str:
 def _plain(what: str) -> str:
     """msgspec's words, in TOML's terms."""
     words = what.replace("`int`", "whole number").replace("`str`", "text").replace(" | null", "")
-    words = words.replace("`object`", "table").replace("`", "").replace("Expected ", "expected ")
+    words = words.replace("`object`", "table").replace("`bool`", "true or false")
+    words = words.replace("`float`", "number").replace("`", "").replace("Expected ", "expected ")
     return words.replace("Number out of range", "out of range")

@@ -9,15 +9,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from wire.complaints import refusal
+from wire.complaints import FILE_PATTERN, KEY_PATTERN, refusal
+from wire.consistency import contradictions
 from wire.messages import LogLevel, ResultMode
 from wire.names import Name
 from wire.troubles import Unavailable
 from wire.typed_toml import LARGEST, as_utf8, tables_of, typed
 
 Words = Annotated[str, Meta(min_length=1, max_length=1000)]
-PublicKey = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-File = Annotated[str, Meta(pattern=r"^/")]  # absolute: services have no folder of their own
+PublicKey = Annotated[str, Meta(pattern=KEY_PATTERN)]
+# absolute: services have no folder of their own
+File = Annotated[str, Meta(pattern=FILE_PATTERN, max_length=1000)]
 
 
 class Broker(Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,9 +46,7 @@ class TelemetryTable(Struct, frozen=True, forbid_unknown_fields=True):
 class Commands(Struct, frozen=True, forbid_unknown_fields=True):
     """[commands]: who may command (Ed25519 public keys, in hex), and what."""
 
-    keys: Annotated[
-        tuple[Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")], ...], Meta(max_length=16)
-    ] = ()
+    keys: Annotated[tuple[PublicKey, ...], Meta(max_length=16)] = ()
     snapshot: bool = False
 
 
@@ -111,6 +111,8 @@ def parse(text: str, where: str) -> Config:
     """The configuration that a text means. Raises Refused with file, line, key and a hint."""
     tables: dict[str, Any] = tables_of(text, where)
     config = typed(tables, Config, text, where)
+    for path, what in contradictions(config):
+        raise refusal(where, text, path, what)
     if config.device:
         return config
     return msgspec.structs.replace(config, device=_machine_name(text, where))

@@ -8,12 +8,13 @@ grow from the start of the process: the next one says it again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
 import socket
 from pathlib import Path
-from typing import IO, Annotated, Any, Generic, TypeVar
+from typing import IO, Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -102,6 +103,7 @@ class Leave(Struct, frozen=True, tag="leave"):
 FromRuntime = Totals | Found | Answer
 FromAgent = Apply | TakeSnapshot | RunBench | Leave
 Incoming = TypeVar("Incoming")
+Fate = Literal["taken", "no_room", "nobody"]
 
 
 def agent_socket(run_folder: Path) -> Path:
@@ -150,11 +152,15 @@ class Mailbox(Generic[Incoming]):
 
     def send(self, to: Path, message: FromRuntime | FromAgent) -> bool:
         """Whether the datagram was taken. False: nobody is there, or there is no room."""
+        return self.offer(to, message) == "taken"
+
+    def offer(self, to: Path, message: FromRuntime | FromAgent) -> Fate:
+        """Send, and say what became of the datagram."""
         try:
             self._socket.sendto(msgspec.msgpack.encode(message), socket.MSG_DONTWAIT, os.fspath(to))
-        except OSError:
-            return False
-        return True
+        except OSError as error:
+            return "no_room" if error.errno in (errno.EAGAIN, errno.ENOBUFS) else "nobody"
+        return "taken"
 
     def receive(self, timeout_s: float = 0.0) -> Incoming | None:
         """The next message; None if none came in time, or if what came was garbage."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 import threading
@@ -30,16 +29,16 @@ from runtime.loop import Loop, Model, Result, look_away
 from runtime.memory import peak_rss_bytes, process_started_ns
 from runtime.opening import open_model
 from runtime.panel import Panel
+from runtime.stopping import leave_on_sigterm, stop_on_signals
 from runtime.tally import Tally
 from wire.troubles import Refused, one_line
 
-ENDS = (signal.SIGTERM, signal.SIGINT)
 PATIENCE_S = 0.5  # how long one step waits for a frame before the stop flag is looked at
 
 
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, _leave)  # until there is a loop to stop
+    leave_on_sigterm()
     with ExitStack() as stack:
         model = open_tried(words)
         camera = make_camera(words.camera)
@@ -68,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
         loop = Loop(camera, model, emit, preview.glance if preview else look_away)
         loader = Loader(loop, words.engine, engine_options(words), note)
         stack.callback(loader.close)
-        stop = _stop_on_signals()
+        stop = stop_on_signals()
         signal.signal(signal.SIGHUP, lambda *_: loader.load(resolve(words.model)))
         if not words.json and words.results != "-":
             from runtime.table import Table
@@ -103,36 +102,6 @@ def _turn(loop: Loop, tally: Tally, words: argparse.Namespace, stop: threading.E
             loop.step(PATIENCE_S)
     except Ended:
         return
-
-
-def _leave(number: int, _: object) -> None:
-    """End as the signal asks, but give back what was taken: an unpacked bundle."""
-    raise SystemExit(128 + number)
-
-
-def _stop_on_signals() -> threading.Event:
-    """SIGTERM and SIGINT ask for an end; a second one, of either kind, leaves at once.
-
-    They are heard on a thread of their own: Python's handlers wait until the engine returns, and
-    an engine that hangs does not.
-    """
-    stop = threading.Event()
-    hears, tells = os.pipe()
-    os.set_blocking(tells, False)
-    signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
-    for number in ENDS:
-        signal.signal(number, lambda *_: None)
-    threading.Thread(target=_listen, args=(hears, stop), name="signals", daemon=True).start()
-    return stop
-
-
-def _listen(hears: int, stop: threading.Event) -> None:
-    while True:
-        for number in os.read(hears, 64):
-            if number in ENDS and stop.is_set():
-                os._exit(128 + number)
-            if number in ENDS:
-                stop.set()
 
 
 def _results_file(target: str) -> TextIO:

@@ -1,0 +1,268 @@
+"""The agent: takes what happens out of its inbox, one thing at a time, and decides.
+
+Everything here runs on one thread. `step` waits for one event; what is due by the clock is done
+in between.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.boards import Board
+from agent.clock import Clock
+from agent.commander import Commander
+from agent.courier import Courier
+from agent.inbox import Inbox
+from agent.keeping import Keeping
+from agent.orderly import Deeds, Orderly
+from agent.presence import Doorplate
+from agent.recorder import Recorder
+from agent.reported import pipeline_fault, pipeline_states, state_of
+from agent.runtimes import Runtimes
+from agent.settings import Settings
+from wire import topics
+from wire.config import Config
+from wire.folders import Folders
+from wire.link import Connected, Delivered, Disconnected, Link, LinkEvent, MakeWill, Post, Received
+from wire.local import Answer, Apply, Found, FromRuntime, Mailbox, Totals
+from wire.messages import Ack, Reply, State, parse, to_json
+from wire.troubles import Refused
+from wire.version import VERSION
+
+TURN_S = 1.0  # what is due by the clock is looked for at least this often
+WATCHED_S = 10.0  # seconds between two records while somebody watches
+STATE_GAP_S = 1.0
+JUMP_S = 60.0  # a clock that jumps by more is worth an event
+
+log = logging.getLogger("vedette.agent")
+
+MakeLink = Callable[[str, Post, MakeWill], Link]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an agent is made of. All is opened before and closed after by the caller.
+
+    refused: why the configuration on disk is not the one in force, or None.
+    """
+
+    config: Config
+    refused: str | None
+    folders: Folders
+    boot: str
+    clock: Clock
+    board: Board
+    keeping: Keeping
+    settings: Settings
+    commander: Commander
+    mailbox: Mailbox[FromRuntime]
+    inbox: Inbox
+    make_link: MakeLink
+
+
+class Agent:
+    """Between the broker and the runtimes of one device."""
+
+    def __init__(self, parts: Parts) -> None:
+        config, clock = parts.config, parts.clock
+        self._parts = parts
+        self._clock = clock
+        self._fleet, self._device = config.fleet, config.device
+        now_s = clock.uptime_s()
+        self._door = Doorplate(self._fleet, self._device, parts.boot, parts.keeping.identity)
+        self._link = parts.make_link(self._device, parts.inbox.post, self._door.will)
+        self._courier = Courier(parts.keeping, self._link.publish, config, clock)
+        self._recorder = Recorder(
+            parts.keeping, parts.board, clock, parts.boot, parts.folders.run, self._courier.fresh
+        )
+        self._runtimes = Runtimes(parts.mailbox, parts.folders.run, config.pipeline, now_s)
+        deeds = Deeds(self.state, self._watch, self._settings_changed, self._send_picture)
+        self._orderly = Orderly(parts.commander, self._runtimes, parts.settings, clock, deeds)
+        self._watched_until_s = now_s
+        self._turned_s = now_s
+        self._state_said: bytes | None = None
+        self._state_said_s = now_s - STATE_GAP_S
+        self._wall_ahead_s = clock.wall_s() - now_s
+        self._broker: str | None = None  # what is wrong with the connection
+
+    def open(self) -> None:
+        """Begin: say that we started, and connect."""
+        self._recorder.note("agent", None, f"agent {VERSION} started")
+        self._link.subscribe(self._door.topic)
+        self._link.subscribe(topics.command(self._fleet, self._device))
+        self._link.subscribe(topics.ack(self._fleet, self._device))
+        self._link.open()
+
+    def close(self) -> None:
+        """End in order: what was counted since the last record becomes one, and goodbye."""
+        self._recorder.cut(self._runtimes.silent(self._clock.uptime_s()))
+        self._link.publish(self._door.topic, self._door.goodbye(), retain=True)
+        self._link.close()
+
+    def step(self, timeout_s: float = TURN_S) -> None:
+        """Wait for one event, take it, and do what is due."""
+        event = self._parts.inbox.take(min(timeout_s, TURN_S))
+        if event is not None:
+            self._take(event)
+        self._courier.tick()
+        if self._clock.uptime_s() - self._turned_s >= TURN_S:
+            self._turn()
+
+    def status(self) -> str:
+        """One line for systemctl status."""
+        names = len(self._runtimes.names)
+        link = self._broker or f"connected to {self._parts.config.broker.url}"
+        return f"{link}; {names} pipelines; {self._parts.keeping.waiting} records wait"
+
+    def state(self) -> State:
+        """What is published, retained."""
+        parts, now_s = self._parts, self._clock.uptime_s()
+        return state_of(
+            parts.config,
+            VERSION,
+            parts.board.name,
+            parts.boot,
+            self._period_s(now_s),
+            parts.settings.log_level,
+            self._recorder.faults.standing(),
+            parts.refused,
+            pipeline_states(self._recorder.ledger, self._runtimes, now_s),
+        )
+
+    def _take(self, event: LinkEvent | FromRuntime) -> None:
+        if isinstance(event, Received):
+            self._received(event)
+        elif isinstance(event, Delivered):
+            self._courier.delivered(event.number)
+        elif isinstance(event, Totals):
+            self._counted(event)
+        elif isinstance(event, Found):
+            self._found(event)
+        elif isinstance(event, Answer):
+            self._reply(self._orderly.answered(event))
+        elif isinstance(event, Connected):
+            self._connected(event)
+        else:
+            self._disconnected(event)
+
+    def _connected(self, event: Connected) -> None:
+        log.info("connected by %s", event.protocol)
+        self._broker = None
+        word = self._door.connected(event.session, self._clock.uptime_s())
+        self._link.publish(self._door.topic, word, retain=True)
+        self._state_said = None
+        self._say_state()
+        self._courier.connected(event)
+
+    def _disconnected(self, event: Disconnected) -> None:
+        if self._broker is None:
+            log.warning("not connected: %s", event.why)
+        self._broker = f"not connected: {event.why}"
+        if event.taken_over:
+            self._door.taken_over(self._clock.uptime_s())
+        self._courier.disconnected()
+
+    def _received(self, event: Received) -> None:
+        now_s = self._clock.uptime_s()
+        if event.topic == self._door.topic:
+            self._door.heard(event, now_s)
+            self._correct_presence(now_s)
+        elif event.topic == topics.command(self._fleet, self._device):
+            if not event.retained:  # a command is for now
+                self._reply(self._orderly.take(event.payload))
+        else:
+            try:
+                self._courier.acked(parse(event.payload, Ack))
+            except Refused as trouble:
+                log.debug("on %s: %s", event.topic, trouble)
+
+    def _counted(self, totals: Totals) -> None:
+        name, now_s = totals.pipeline, self._clock.uptime_s()
+        if name not in self._runtimes.names:
+            return
+        if not self._recorder.hear(totals, self._runtimes.silent(now_s)):
+            log.debug("totals of %s that cannot be true", name)
+            return
+        self._runtimes.heard(name, now_s)
+        wanted = self._parts.settings.pipeline(name)
+        if totals.settings != wanted and totals.phase != "ended":
+            self._runtimes.tell(name, Apply(wanted))
+        self._look_at_faults(now_s)
+        self._say_state()
+
+    def _found(self, found: Found) -> None:
+        name = found.result.pipeline
+        if name in self._runtimes.names:
+            topic = topics.result(self._fleet, self._device, name)
+            self._link.publish(topic, to_json(found.result), qos=0)
+
+    def _turn(self) -> None:
+        now_s = self._turned_s = self._clock.uptime_s()
+        self._recorder.sample()
+        self._look_at_clock(now_s)
+        self._look_at_faults(now_s)
+        if self._recorder.is_due(self._period_s(now_s)):
+            self._recorder.cut(self._runtimes.silent(now_s))
+        for reply in self._orderly.overdue():
+            self._reply(reply)
+        self._correct_presence(now_s)
+        self._say_state()
+
+    def _look_at_faults(self, now_s: float) -> None:
+        faults, missing = self._recorder.faults, self._runtimes.missing(now_s)
+        faults.tell("spool", None, self._parts.keeping.fault)
+        faults.tell("name", None, self._door.rival(now_s))
+        faults.tell("config", None, self._parts.refused)
+        for name in self._runtimes.names:
+            totals = self._recorder.ledger.latest(name)
+            faults.tell("pipeline", name, pipeline_fault(totals, name in missing, name))
+            if totals is not None and name not in missing:
+                faults.tell("camera", name, totals.absent)
+        self._recorder.say(faults.due(now_s))
+
+    def _look_at_clock(self, now_s: float) -> None:
+        ahead_s = self._clock.wall_s() - now_s
+        by_s = ahead_s - self._wall_ahead_s
+        self._wall_ahead_s = ahead_s
+        if abs(by_s) > JUMP_S:
+            way = "forward" if by_s > 0 else "back"
+            self._recorder.note("clock", None, f"the clock was set {way} by {abs(by_s):.0f} s")
+
+    def _period_s(self, now_s: float) -> float:
+        period_s = self._parts.settings.telemetry_period_s
+        return min(period_s, WATCHED_S) if now_s < self._watched_until_s else period_s
+
+    def _watch(self, seconds: float) -> None:
+        self._watched_until_s = self._clock.uptime_s() + seconds
+        self._say_state()
+
+    def _settings_changed(self) -> None:
+        for name in self._runtimes.names:
+            self._runtimes.tell(name, Apply(self._parts.settings.pipeline(name)))
+        self._say_state()
+
+    def _send_picture(self, identity: str, jpeg: bytes) -> bool:
+        topic = topics.snapshot(self._fleet, self._device, identity)
+        return self._link.publish(topic, jpeg) is not None
+
+    def _reply(self, reply: Reply | None) -> None:
+        if reply is not None:
+            self._link.publish(topics.reply(self._fleet, self._device), to_json(reply))
+
+    def _correct_presence(self, now_s: float) -> None:
+        if (word := self._door.correction(now_s)) is not None:
+            self._link.publish(self._door.topic, word, retain=True)
+
+    def _say_state(self) -> None:
+        """Publish the state if it is not what was published last, at most once a second."""
+        now_s = self._clock.uptime_s()
+        if self._state_said is not None and now_s - self._state_said_s < STATE_GAP_S:
+            return
+        payload = to_json(self.state())
+        if payload == self._state_said:
+            return
+        topic = topics.state(self._fleet, self._device)
+        if self._link.publish(topic, payload, retain=True) is not None:
+            self._state_said, self._state_said_s = payload, now_s

@@ -1,0 +1,171 @@
+"""What an operator should know about a device first: its troubles, the worst one first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fleet.watch import Device, Fleet
+from fleet.wording import clock_words, count, number, plural, printable, share, stretch
+from wire.health import Health
+
+# how bad it is: devices are sorted by this
+OFFLINE, NO_FRAMES, FAULT, NO_RECORD, SLOWED, LOST, REFUSED, LATE, CLOCK, GARBAGE, NOTE = (
+    100, 90, 85, 80, 60, 50, 45, 40, 35, 30, 15
+)  # fmt: skip
+OVERDUE_PERIODS = 3.0
+OVERDUE_S = 10.0  # beside the periods: a busy broker is no trouble
+LATE_S = 300.0
+MOST_FAULTS = 20
+CLOCK_OFF_S = 10.0
+HOT_C = 85.0
+FULL_PERCENT = 95.0
+AGES_S = 5.0  # how old what is said of ages may be
+
+
+@dataclass(frozen=True)
+class Concern:
+    """One trouble. weight: how bad. words: a sentence's worth."""
+
+    weight: int
+    words: str
+
+
+def concerns(device: Device, now_s: float) -> list[Concern]:
+    """Everything that is wrong with a device, the worst first."""
+    found = [*_connection(device, now_s), *_state(device), *_pipelines(device)]
+    if device.newest is not None:
+        found += [*_records(device), *_health(device.newest.health), *_clock(device)]
+    if device.garbage:
+        words = f"{plural(device.garbage, 'unreadable message')}: {device.garbled}"
+        found.append(Concern(GARBAGE, printable(words, 200)))
+    return sorted(found, key=lambda concern: -concern.weight)
+
+
+def period_s(device: Device) -> float:
+    """Seconds between two records, as the device says."""
+    if device.state is not None:
+        return max(1.0, min(3600.0, device.state.telemetry_s))
+    return 60.0 if device.newest is None else max(10.0, min(3600.0, device.newest.window_s))
+
+
+def _connection(device: Device, now_s: float) -> Iterator[Concern]:
+    presence = device.presence
+    if presence is not None and not presence.online:
+        since = "" if device.online_s is None else f" for {stretch(now_s - device.online_s)}"
+        yield Concern(OFFLINE, f"offline{since}")
+    elif device.reached_s is not None:
+        silent_s = now_s - device.reached_s
+        if silent_s > OVERDUE_PERIODS * period_s(device) + OVERDUE_S:
+            yield Concern(NO_RECORD, f"newest record is {stretch(silent_s)} old")
+
+
+def _state(device: Device) -> Iterator[Concern]:
+    state = device.state
+    if state is None:
+        return
+    for fault in state.faults[:MOST_FAULTS]:
+        yield Concern(FAULT, printable(fault, 200))
+    if state.config is not None:
+        yield Concern(REFUSED, f"new config refused: {printable(state.config, 200)}")
+
+
+def _pipelines(device: Device) -> Iterator[Concern]:
+    phases: dict[str, tuple[str, str | None]] = {
+        name: (window.phase, window.absent) for name, window in device.windows.items()
+    }
+    if device.state is not None:
+        phases |= {n: (p.phase, p.absent) for n, p in device.state.pipelines.items()}
+    for name, (phase, absent) in phases.items():
+        if phase in ("no_camera", "silent", "ended"):
+            why = f": {absent}" if absent else ""
+            yield Concern(NO_FRAMES, printable(f"{name} {phase.replace('_', ' ')}{why}", 200))
+    slowed = {why for window in device.windows.values() for why in window.throttled or ()}
+    if slowed:
+        yield Concern(SLOWED, printable("throttled: " + ", ".join(sorted(slowed)), 200))
+
+
+def _records(device: Device) -> Iterator[Concern]:
+    newest = device.newest
+    assert newest is not None
+    if newest.lost:
+        yield Concern(LOST, f"{plural(newest.lost, 'record')} lost: the spool was too small")
+    if device.backlog * period_s(device) > LATE_S:
+        yield Concern(LATE, f"{count(device.backlog)} older records still to come")
+
+
+def _health(health: Health) -> Iterator[Concern]:
+    if health.throttle is not None:
+        if health.throttle.now:
+            yield Concern(SLOWED, printable("now " + ", ".join(health.throttle.now), 200))
+        before = [why for why in health.throttle.since_boot if why not in health.throttle.now]
+        if before:
+            yield Concern(NOTE, printable("since boot " + ", ".join(before), 200))
+    hottest = hottest_c(health)
+    if hottest is not None and hottest >= HOT_C:
+        yield Concern(SLOWED, f"{number(hottest)} C hot")
+    disk = health.disk
+    used = share(disk.total - disk.free, disk.total) if disk is not None else None
+    if used is not None and used >= FULL_PERCENT:
+        yield Concern(SLOWED, f"disk {number(used)} % full")
+    taken = memory_percent(health)
+    if taken is not None and taken >= FULL_PERCENT:
+        yield Concern(SLOWED, f"memory {number(taken)} % used")
+
+
+def _clock(device: Device) -> Iterator[Concern]:
+    newest = device.newest
+    if abs(device.clock_off_s) >= CLOCK_OFF_S:
+        yield Concern(CLOCK, clock_words(device.clock_off_s))
+    elif newest is not None and newest.health.clock_synchronised is False:
+        yield Concern(NOTE, "clock not synchronised")
+
+
+def hottest_c(health: Health) -> float | None:
+    return max((health.temperatures_c or {}).values(), default=None)
+
+
+def memory_percent(health: Health) -> float | None:
+    """What programs have taken of it."""
+    memory = health.memory
+    return None if memory is None else share(memory.total - memory.available, memory.total)
+
+
+def cpu_percent(health: Health) -> float | None:
+    """Over all cores."""
+    cores = health.cpu_percent
+    return sum(cores) / len(cores) if cores else None
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A device and what is wrong with it, the worst first."""
+
+    device: Device
+    concerns: tuple[Concern, ...]
+
+
+class Ranking:
+    """All devices, the worst first, then by name. Only what changed is looked at again."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, float, Ranked]] = {}
+
+    def worst_first(self, fleet: Fleet, now_s: float) -> list[Ranked]:
+        ranked = [self._ranked(device, now_s) for device in list(fleet.devices.values())]
+        ranked.sort(key=_rank)
+        return ranked
+
+    def _ranked(self, device: Device, now_s: float) -> Ranked:
+        known = self._known.get(device.name)
+        if known is not None and known[2].device is device:
+            version, looked_s, ranked = known
+            if version == device.version and 0 <= now_s - looked_s < AGES_S:
+                return ranked
+        ranked = Ranked(device, tuple(concerns(device, now_s)))
+        self._known[device.name] = (device.version, now_s, ranked)
+        return ranked
+
+
+def _rank(ranked: Ranked) -> tuple[int, str]:
+    return (-ranked.concerns[0].weight if ranked.concerns else 0, ranked.device.name)

@@ -1,0 +1,264 @@
+"""What is known of each device of a fleet, from what arrives: pure, no broker, no terminal.
+
+Records come twice, late and out of order, and a device's clock may be off by years. So a record is
+known by (spool, seq), the newest is the one with the highest seq of the present spool, and moments
+are worked out on the watcher's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import Struct
+
+from fleet.moments import Moments
+from fleet.seen import Seen
+from wire import topics
+from wire.histogram import Counts, merge
+from wire.link import Received
+from wire.messages import (
+    Event,
+    Presence,
+    Reply,
+    Result,
+    State,
+    Telemetry,
+    Window,
+    parse,
+    to_json,
+)
+from wire.troubles import Refused
+
+MOST_DEVICES = 20_000  # a broker that lets anybody in may be told any number of names
+MOST_SPOOLS = 8  # of one device: a new one is rare
+MOST_EVENTS = 100
+STALE_WINDOWS = 3  # a pipeline that is in none of so many windows is gone
+
+KINDS: dict[str, type[Struct]] = {
+    "presence": Presence,
+    "state": State,
+    "telemetry": Telemetry,
+    "event": Event,
+    "result": Result,
+    "reply": Reply,
+}
+RETAINED = ("presence", "state")
+
+
+@dataclass(frozen=True)
+class News:
+    """One thing that was not known before. message: None if garbage says why it cannot be read,
+    or if the retained message was taken away. text: the message as JSON."""
+
+    device: str
+    kind: str
+    part: str
+    retained: bool
+    message: Struct | None
+    text: bytes = b"null"
+    garbage: str | None = None
+
+
+@dataclass(frozen=True)
+class Happened:
+    """An event, and when it was on the watcher's clock (Unix time, as well as can be told)."""
+
+    at_s: float
+    device: str
+    event: Event
+
+
+@dataclass
+class Device:
+    """What is known of one device. What was not heard yet is None.
+
+    online_s: when its presence changed, on the watcher's clock, if that was while we watched.
+    pipelines: the newest window of each, and the record that it came in. reached_s: when the newest
+    record was made, on the watcher's clock; clock_off_s: how far the device's clock then was ahead.
+    garbage: payloads that could not be read. version: grows with everything that is heard.
+    """
+
+    name: str
+    presence: Presence | None = None
+    online_s: float | None = None
+    state: State | None = None
+    newest: Telemetry | None = None
+    reached_s: float | None = None
+    clock_off_s: float = 0.0
+    pipelines: dict[str, tuple[Telemetry, Window]] = field(default_factory=dict)
+    results: dict[str, Result] = field(default_factory=dict)
+    garbage: int = 0
+    garbled: str | None = None
+    version: int = 0
+    spools: dict[str, Seen] = field(default_factory=dict)
+    moments: Moments = field(default_factory=Moments)
+    payloads: dict[str, bytes] = field(default_factory=dict)  # of what is retained
+
+    @property
+    def spool(self) -> str | None:
+        """The spool of now: what presence says, else the one that was first heard last."""
+        if self.presence is not None and self.presence.spool:
+            return self.presence.spool
+        return next(reversed(self.spools), None)
+
+    @property
+    def backlog(self) -> int:
+        """Records that the device still holds beside the newest that it sent."""
+        return 0 if self.newest is None else max(0, self.newest.seq - self.newest.oldest)
+
+    @property
+    def windows(self) -> dict[str, Window]:
+        """The newest window of each pipeline that is still there."""
+        return {
+            name: window
+            for name, (record, window) in sorted(self.pipelines.items())
+            if self._is_there(record)
+        }
+
+    def _is_there(self, record: Telemetry) -> bool:
+        newest = self.newest
+        if newest is None or record is newest:
+            return True
+        patience_s = STALE_WINDOWS * max(newest.window_s, 10.0)
+        return record.boot == newest.boot and newest.uptime_s - record.uptime_s <= patience_s
+
+    def supersedes(self, record: Telemetry, before: Telemetry | None) -> bool:
+        """Whether a record is newer than the one that is shown."""
+        if before is None:
+            return True
+        if record.spool == before.spool:
+            return record.seq > before.seq
+        return record.spool == self.spool
+
+
+class Fleet:
+    """Every device that was heard. now_s: Unix time by the watcher's clock."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.devices: dict[str, Device] = {}
+        self.events: list[Happened] = []  # the newest last
+        self.records = 0
+        self.duplicates = 0
+        self.garbage = 0
+        self.beyond = 0  # messages of devices for which there was no room
+        self.version = 0
+
+    def hear(self, message: Received, now_s: float) -> News | None:
+        """Take in a message. None: it says nothing new. Never raises, whatever the payload is."""
+        self.version += 1
+        told = topics.told(message.topic)
+        if told is None or told.kind not in KINDS:
+            self.garbage += 1
+            why = "no device writes to such a topic"
+            return News("", "unknown", message.topic, message.retained, None, garbage=why)
+        device = self.devices.get(told.device)
+        if device is None:
+            if told.kind in RETAINED and not message.payload:
+                return None
+            if len(self.devices) >= MOST_DEVICES:
+                self.beyond += 1
+                return None
+            device = self.devices[told.device] = Device(told.device)
+        device.version += 1
+        if told.kind in RETAINED:
+            if device.payloads.get(told.kind) == message.payload:
+                return None  # sent again on a new connection
+            device.payloads[told.kind] = message.payload
+            if not message.payload:
+                self._clear(device, told.kind)
+                return News(device.name, told.kind, "", message.retained, None)
+        try:
+            heard, text = _read(message.payload, KINDS[told.kind])
+        except Refused as refused:
+            self.garbage += 1
+            device.garbage += 1
+            device.garbled = f"{told.kind}: {refused}"
+            return News(
+                device.name, told.kind, told.part, message.retained, None, garbage=str(refused)
+            )
+        if not self._take(device, heard, message.retained, now_s):
+            self.duplicates += 1
+            return None
+        return News(device.name, told.kind, told.part, message.retained, heard, text)
+
+    def _take(self, device: Device, heard: Struct, retained: bool, now_s: float) -> bool:
+        """Put what a device said into what is known of it. False: it was known already."""
+        if isinstance(heard, Presence):
+            before = device.presence
+            if before is None or before.online != heard.online:
+                device.online_s = None if retained else now_s
+            device.presence = heard
+        elif isinstance(heard, State):
+            device.state = heard
+        elif isinstance(heard, Result):
+            device.results[heard.pipeline] = heard
+        elif isinstance(heard, Telemetry | Event):
+            return self._record(device, heard, now_s)
+        return True
+
+    def _record(self, device: Device, record: Telemetry | Event, now_s: float) -> bool:
+        seen = device.spools.get(record.spool)
+        if seen is None:
+            if len(device.spools) >= MOST_SPOOLS:
+                del device.spools[next(iter(device.spools))]
+            seen = device.spools[record.spool] = Seen()
+        if not seen.add(record.seq):
+            return False
+        self.records += 1
+        moment = device.moments.place(record, now_s)
+        if isinstance(record, Event):
+            self._happened(Happened(moment.at_s, device.name, record))
+            return True
+        if device.supersedes(record, device.newest):
+            device.newest = record
+            device.reached_s, device.clock_off_s = moment.at_s, moment.clock_off_s
+            device.pipelines = {
+                name: kept
+                for name, kept in device.pipelines.items()
+                if kept[0].spool == record.spool
+            }
+        for name, window in record.pipelines.items():
+            kept = device.pipelines.get(name)
+            if device.supersedes(record, kept[0] if kept else None):
+                device.pipelines[name] = (record, window)
+        return True
+
+    def _happened(self, happened: Happened) -> None:
+        place = len(self.events)
+        while place and self.events[place - 1].at_s > happened.at_s:
+            place -= 1
+        self.events.insert(place, happened)
+        del self.events[:-MOST_EVENTS]
+
+    def _clear(self, device: Device, kind: str) -> None:
+        """A retained message was taken away: an operator removed the device."""
+        if kind == "state":
+            device.state = None
+        else:
+            device.presence = None
+            del self.devices[device.name]
+
+    def latency(self, stage: str) -> Counts:
+        """One histogram of one stage over the newest windows of all pipelines and devices."""
+        return merged(
+            getattr(window.stages, stage)
+            for device in self.devices.values()
+            for window in device.windows.values()
+        )
+
+
+def merged(many: Iterable[Counts]) -> Counts:
+    """All counts in one; those that contradict themselves do not count."""
+    return merge(c for c in many if c.minimum_us is not None and c.maximum_us is not None)
+
+
+def _read(payload: bytes, kind: type[Struct]) -> tuple[Struct, bytes]:
+    """A message, and its JSON written anew. Raises Refused."""
+    heard = parse(payload, kind)
+    try:
+        return heard, to_json(heard)
+    except (OverflowError, RecursionError):  # whole numbers of hundreds of digits
+        raise Refused(f"not a {kind.__name__}: a number is out of all range") from None

@@ -1,0 +1,122 @@
+"""Which results are published: by mode, rate and score, in the words of the wire."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from math import isfinite
+from time import monotonic_ns
+
+from runtime.loop import Clock, Model, Result
+from runtime.tasks import Box, Class, Found, Stats
+from runtime.timing import Timing
+from wire import messages
+from wire.messages import PipelineSettings, StageDurations, Thing
+
+REMIND_NS = 60_000_000_000  # results are not kept by the broker: who comes late learns it then
+MOST_THINGS = 100  # in one result, the first of the model's own order
+LONGEST_LABEL = 200  # characters; labels come with the model, from strangers
+
+
+class Publisher:
+    """Chooses the results of one pipeline. All on the loop's thread.
+
+    Mode "change" publishes the first result, one in which other things are found than in the one
+    published last, and one every 60 s. Other things: another multiset of labels; of a classifier
+    another best label; raw outputs never change. What changes back before the rate allows it to be
+    said is not said. clock: monotonic, wall: Unix time, both in nanoseconds.
+    """
+
+    def __init__(
+        self,
+        pipeline: str,
+        settings: PipelineSettings,
+        clock: Clock = monotonic_ns,
+        wall: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._pipeline = pipeline
+        self._clock = clock
+        self._wall = wall
+        self._said: tuple[str, ...] | None = None  # the labels that were published last
+        self._said_ns = 0
+        self._next_ns = 0
+        self.apply(settings)
+
+    def apply(self, settings: PipelineSettings) -> None:
+        """Choose by these settings from now on."""
+        self.settings = settings
+        self._least = settings.min_score or 0.0
+        self._period_ns = round(1e9 / settings.results_per_s)
+        self._next_ns = min(self._next_ns, self._clock() + self._period_ns)
+        self._off = settings.results == "off"
+        self._every = settings.results == "every"
+
+    def choose(self, result: Result, model: Model) -> messages.Result | None:
+        """The result as it should be published, or None if it should not be."""
+        now_ns = result.timing.decoded_ns
+        if self._off or now_ns < self._next_ns:
+            return None
+        found = above(result.found, self._least)
+        labels = subject(found)
+        if not self._every and labels == self._said and now_ns - self._said_ns < REMIND_NS:
+            return None
+        self._said, self._said_ns = labels, now_ns
+        # a camera's frames do not come evenly: one that is early does not lose its turn
+        self._next_ns = max(self._next_ns, now_ns - self._period_ns) + self._period_ns
+        return messages.Result(
+            self._pipeline,
+            model.manifest.name,
+            model.manifest.version,
+            result.digest,
+            result.seq,
+            (self._wall() - (self._clock() - result.timing.captured_ns)) / 1e9,
+            durations(result.timing),
+            tuple(thing(entry) for entry in found[:MOST_THINGS]),
+        )
+
+
+def above(found: Found, least: float) -> tuple[Class | Box | Stats, ...]:
+    """What was found with at least this score; statistics have none and are always kept."""
+    if least <= 0 or not found or isinstance(found[0], Stats):
+        return found
+    return tuple(entry for entry in found if getattr(entry, "score", 0.0) >= least)
+
+
+def subject(found: tuple[Class | Box | Stats, ...]) -> tuple[str, ...]:
+    """What makes one result another than the one before."""
+    if not found:
+        return ()
+    first = found[0]
+    if isinstance(first, Box):
+        return tuple(sorted([entry.label for entry in found if isinstance(entry, Box)]))
+    return (first.label,) if isinstance(first, Class) else ()
+
+
+def thing(entry: Class | Box | Stats) -> Thing:
+    """One thing as it travels. JSON knows no NaN and no infinity: they become None."""
+    if isinstance(entry, Stats):
+        return Thing(
+            entry.name[:LONGEST_LABEL],
+            minimum=_finite(entry.minimum),
+            maximum=_finite(entry.maximum),
+            mean=_finite(entry.mean),
+        )
+    label, score = entry.label[:LONGEST_LABEL], _finite(entry.score)
+    if isinstance(entry, Class):
+        return Thing(label, entry.index, score)
+    box = (entry.x, entry.y, entry.width, entry.height)
+    return Thing(label, entry.index, score, box if all(map(isfinite, box)) else None)
+
+
+def durations(timing: Timing) -> StageDurations:
+    return StageDurations(
+        (timing.read_ns - timing.captured_ns) / 1e3,
+        (timing.prepared_ns - timing.read_ns) / 1e3,
+        (timing.inferred_ns - timing.prepared_ns) / 1e3,
+        (timing.decoded_ns - timing.inferred_ns) / 1e3,
+        (timing.decoded_ns - timing.captured_ns) / 1e3,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None

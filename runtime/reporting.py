@@ -1,0 +1,186 @@
+"""Tells the agent what this pipeline is and does, and does what the agent wishes.
+
+All on the loop's thread: `glance` and `emit` are the loop's hooks, `tick` is called after each
+step. Nothing waits, and nothing depends on an agent being there. Between two ticks that look at
+the socket, a frame costs a few counters.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic_ns
+
+from runtime.agent_line import ANSWER_S, AgentLine
+from runtime.benching import Subject
+from runtime.cameras import Camera
+from runtime.errands import Errands
+from runtime.frames import Frame
+from runtime.loop import Clock, Model, Result
+from runtime.panel import printable
+from runtime.publishing import Publisher
+from runtime.timing import StageTimes
+from wire.local import Apply, Found, FromAgent, Leave, RunBench, TakeSnapshot, Totals
+from wire.messages import Losses, Phase, PipelineSettings
+
+TOTALS_NS = 10_000_000_000
+POLL_NS = 50_000_000
+LONGEST_TEXT = 1000
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What is reported on. camera_uri: as configured. subject: of a bench."""
+
+    name: str
+    camera_uri: str
+    subject: Subject
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What is said at once when it changes. model: its identity; has_results: since the start."""
+
+    phase: Phase
+    absent: str | None
+    model: int
+    settings: PipelineSettings
+    has_results: bool
+
+
+class Reporter:
+    """Counts what one loop does, and speaks for it.
+
+    frames: results so far. has_ended: set it when the recording is over. is_leaving: the agent
+    asked for the end of this process.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        camera: Camera,
+        model: Callable[[], Model],
+        settings: PipelineSettings,
+        line: AgentLine,
+        clock: Clock = monotonic_ns,
+    ) -> None:
+        """model: gives the loop's model. clock: monotonic, in nanoseconds."""
+        self.frames = 0
+        self.has_ended = False
+        self.is_leaving = False
+        self._pipeline = pipeline
+        self._camera = camera
+        self._model = model
+        self._line = line
+        self._clock = clock
+        self._started_ns = clock()
+        self._run = secrets.token_hex(8)
+        self._times = StageTimes()
+        self._publisher = Publisher(pipeline.name, settings, clock)
+        self._errands = Errands(line, camera, pipeline.subject)
+        self._poll_ns = 0
+        self._totals_ns = 0
+        self._seen: Sight | None = None
+        self.glance: Callable[[Frame], None] = self._errands.glance  # one call less per frame
+
+    def emit(self, result: Result) -> None:
+        """Call with every result."""
+        self.frames += 1
+        self._times.record(result.timing)
+        chosen = self._publisher.choose(result, self._model())
+        if chosen is not None:
+            self._line.send(Found(chosen))
+        self._errands.show(result)
+
+    def tick(self) -> None:
+        """Call after every step."""
+        now_ns = self._clock()
+        if now_ns >= self._poll_ns:
+            self._poll_ns = now_ns + POLL_NS
+            self._poll(now_ns)
+
+    def totals(self) -> Totals:
+        """All that this process did so far."""
+        model, losses, absent = self._model(), self._camera.losses, self._camera.absent
+        return Totals(
+            pipeline=self._pipeline.name,
+            run=self._run,
+            seconds=(self._clock() - self._started_ns) / 1e9,
+            phase=self.phase,
+            absent=None if absent is None else printable(absent, LONGEST_TEXT),
+            model=model.manifest.name,
+            version=model.manifest.version,
+            digest=model.digest,
+            engine=model.engine_kind,
+            camera=self._pipeline.camera_uri,
+            frames=self.frames,
+            losses=Losses(losses.skipped, losses.driver, losses.decode, losses.refused),
+            stages=self._times.counts(),
+            unsent=self._line.unsent,
+            rss_bytes=rss_bytes(),
+            settings=self._publisher.settings,
+        )
+
+    @property
+    def phase(self) -> Phase:
+        if self.has_ended:
+            return "ended"
+        if self._camera.absent is not None:
+            return "no_camera"
+        return "serving" if self.frames else "starting"
+
+    def close(self) -> None:
+        """Say the last word and give up the address. May be called twice."""
+        now_s = self._clock() / 1e9
+        self._errands.close(now_s)
+        self._line.push(now_s)
+        self._line.send(self.totals())
+        self._line.close()
+
+    def _poll(self, now_ns: int) -> None:
+        now_s = now_ns / 1e9
+        for message in self._line.messages():
+            self._obey(message, now_s)
+        self._errands.tick(now_s)
+        self._line.push(now_s)
+        seen = self._sight()
+        if now_ns >= self._totals_ns:
+            self._line.keep_open()
+        elif seen == self._seen:
+            return
+        self._seen = seen
+        self._totals_ns = now_ns + TOTALS_NS
+        self._line.send(self.totals())
+
+    def _obey(self, message: FromAgent, now_s: float) -> None:
+        if isinstance(message, Apply):
+            self._publisher.apply(message.settings)
+            self._seen = None  # said also when nothing changed
+        elif isinstance(message, TakeSnapshot):
+            self._errands.take_snapshot(message, now_s)
+        elif isinstance(message, RunBench):
+            self._errands.run_bench(message, now_s)
+        elif isinstance(message, Leave):
+            self._line.answer(message.id, None, "it ends now", now_s + ANSWER_S)
+            self.is_leaving = True
+
+    def _sight(self) -> Sight:
+        return Sight(
+            self.phase,
+            self._camera.absent,
+            id(self._model()),
+            self._publisher.settings,
+            self.frames > 0,
+        )
+
+
+def rss_bytes() -> int | None:
+    """What this process has resident now."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * PAGE
+    except (OSError, ValueError, IndexError):
+        return None

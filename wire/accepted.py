@@ -1,0 +1,71 @@
+"""The configuration in force: the file on disk, or the last one that was accepted."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from wire import config
+from wire.config import Config
+from wire.durable import write_durably
+from wire.folders import Folders
+from wire.troubles import Trouble, Unavailable
+
+FILE_NAME = "accepted.toml"
+
+_SEAL = re.compile(r"\n# sha256 ([0-9a-f]{64})\n\Z")
+
+
+@dataclass(frozen=True)
+class InForce:
+    """refused: why it is not the file on disk, or None. text: what the configuration was read
+    from; give it to `accept` when the process runs with it."""
+
+    config: Config
+    refused: str | None
+    text: str
+
+
+def in_force(folders: Folders) -> InForce:
+    """What to run with. Raises the trouble of the file on disk where no accepted copy is whole."""
+    try:
+        text = config.read(folders.config)
+        return InForce(config.parse(text, str(folders.config)), None, text)
+    except Trouble as trouble:
+        copy = _copy(folders.state / FILE_NAME)
+        if copy is None:
+            raise
+        return InForce(copy[0], f"{trouble}; the last accepted one stays in force", copy[1])
+
+
+def accept(folders: Folders, text: str) -> None:
+    """Keep a text that works, for the day when the file on disk does not. Raises Refused if it is
+    no configuration, Unavailable if it cannot be written. Writes nothing that is there already."""
+    config.parse(text, str(folders.config))
+    path = folders.state / FILE_NAME
+    content = f"{text}\n# sha256 {_digest(text)}\n".encode()
+    try:
+        if not path.is_file() or path.read_bytes() != content:
+            write_durably(path, content)
+    except OSError as error:
+        raise Unavailable(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _copy(path: Path) -> tuple[Config, str] | None:
+    """The accepted configuration and its text. None where there is none, or a damaged one, or one
+    that this version does not understand."""
+    try:
+        content = config.read(path)
+        seal = _SEAL.search(content)
+        if seal is None:
+            return None
+        text = content[: seal.start()]
+        return (config.parse(text, str(path)), text) if seal[1] == _digest(text) else None
+    except Trouble:
+        return None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,134 @@
+"""What a vedette.toml may not say although each value is of the right type."""
+
+from __future__ import annotations
+
+import math
+import posixpath
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from wire.mqtt_url import address_of
+from wire.names import NAME_PATTERN
+from wire.signing import is_weak
+from wire.toml_lines import KeyPath
+from wire.troubles import Refused
+
+if TYPE_CHECKING:
+    from wire.config import Broker, Config, Pipeline
+
+CAMERA_EXAMPLE = "v4l2:///dev/video0"
+
+Contradiction = tuple[KeyPath, str]  # which key to change, and why
+
+
+def contradictions(config: Config) -> Iterator[Contradiction]:
+    """Everything that is wrong in a configuration whose every value is of the right type."""
+    yield from _broker(config.broker)
+    for number, key in enumerate(config.commands.keys):
+        if is_weak(bytes.fromhex(key)):
+            yield (
+                ("commands", "keys", number),
+                "anybody can sign for this key: make one with vedette ask --new-key FILE",
+            )
+    for name, pipeline in config.pipeline.items():
+        yield from _pipeline(name, pipeline)
+    yield from _shared_cameras(config.pipeline)
+
+
+def v4l2_device(camera: str) -> str | None:
+    """The device that a v4l2 URI names, by path or bus; None for another camera."""
+    kind, _, rest = camera.partition(":")
+    if kind != "v4l2":
+        return None
+    path, _, options = rest.removeprefix("//").partition("?")
+    if path:
+        return posixpath.normpath("/" + path.strip("/"))
+    buses = [option for option in options.split("&") if option.startswith("bus=")]
+    return buses[-1] if buses else None
+
+
+def _broker(broker: Broker) -> Iterator[Contradiction]:
+    if "@" in broker.url:  # said first, because other complaints repeat the URL
+        yield (
+            ("broker", "url"),
+            "a name or a password in the URL would be shown to others: put it in a file, "
+            "password_file, and the name in username",
+        )
+    try:
+        address = address_of(broker.url)
+    except Refused as trouble:
+        yield ("broker", "url"), str(trouble).removeprefix("[broker] url: ")
+        return
+    files = {
+        "ca_file": broker.ca_file,
+        "certificate_file": broker.certificate_file,
+        "key_file": broker.key_file,
+    }
+    for key, path in files.items():
+        if path is not None and not address.encrypted:
+            secure = {"mqtt": "mqtts", "ws": "wss"}[address.scheme]
+            yield (
+                ("broker", key),
+                f"{address.scheme}:// has no TLS, so nothing would use it: write {secure}:// in "
+                f"url, or take {key} away",
+            )
+    if broker.key_file is not None and broker.certificate_file is None:
+        yield ("broker", "key_file"), "a key without its certificate: add certificate_file"
+    if broker.username is not None and not broker.username.isprintable():
+        yield ("broker", "username"), "holds a character that cannot be shown: take it away"
+
+
+def _pipeline(name: str, pipeline: Pipeline) -> Iterator[Contradiction]:
+    here = ("pipeline", name)
+    if not re.match(NAME_PATTERN, name):
+        yield here, "a pipeline's name has 1 to 64 letters, digits, '_' and '-'"
+    yield from _texts(here, pipeline)
+    yield from _camera((*here, "camera"), pipeline.camera)
+    most = pipeline.limits.p95_ms
+    if most is not None and math.isinf(most):
+        yield (*here, "limits", "p95_ms"), "inf is no limit: take it away"
+
+
+def _texts(here: KeyPath, pipeline: Pipeline) -> Iterator[Contradiction]:
+    texts: dict[KeyPath, str | None] = {
+        ("camera",): pipeline.camera,
+        ("model",): pipeline.model,
+        ("engine",): pipeline.engine,
+        **{("accelerators", i): words for i, words in enumerate(pipeline.accelerators)},
+    }
+    for key, words in texts.items():
+        if words is not None and not words.isprintable():
+            yield (*here, *key), "holds a character that cannot be shown: take it away"
+    if "/" in pipeline.model and not pipeline.model.startswith("/"):
+        yield (*here, "model"), "write the whole path, from / on, or the name of a model of the zoo"
+
+
+def _camera(here: KeyPath, camera: str) -> Iterator[Contradiction]:
+    kind, colon, rest = camera.partition(":")
+    if camera.startswith("/dev/"):
+        yield here, f"write v4l2://{camera}"
+    elif not colon or not re.fullmatch(r"[a-z][a-z0-9+.-]*", kind):
+        yield here, f"a camera is written as KIND:ADDRESS, for example {CAMERA_EXAMPLE}"
+    elif kind == "v4l2" and v4l2_device(camera) is None:
+        yield here, f"names no device: for example {CAMERA_EXAMPLE}"
+    elif kind == "v4l2" and rest.startswith("//") and not rest.startswith(("///", "//?")):
+        yield here, f"after v4l2: come three slashes, {CAMERA_EXAMPLE}"
+    elif kind == "file" and not rest.removeprefix("//").startswith("/"):
+        yield here, "write the whole path, from / on: file:///PATH"
+
+
+def _shared_cameras(pipelines: dict[str, Pipeline]) -> Iterator[Contradiction]:
+    """A V4L2 device streams to one process at a time."""
+    first: dict[str, str] = {}
+    for name, pipeline in pipelines.items():
+        device = v4l2_device(pipeline.camera)
+        if device is None:
+            continue
+        owner = first.setdefault(device, name)
+        if owner != name:
+            yield (
+                ("pipeline", name, "camera"),
+                f"pipeline {owner} uses this camera already, and it gives its frames to one: name "
+                "another",
+            )

@@ -1,0 +1,100 @@
+"""What proves to each other who device and broker are: password and certificates, from files.
+
+They are read anew for every attempt to connect: a secret that was rotated works without a restart.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+
+from wire.config import Broker
+from wire.mqtt_url import Address
+from wire.troubles import Refused, Unavailable
+
+LARGEST = 65_535  # bytes: the longest password that MQTT can carry
+
+
+@dataclass(frozen=True)
+class Proofs:
+    """tls: None on a connection that is not encrypted."""
+
+    username: str | None
+    password: str | None
+    tls: ssl.SSLContext | None
+
+
+def proofs_of(broker: Broker, address: Address, client_id: str) -> Proofs:
+    """Read what the config names. Raises Refused and Unavailable, naming the key."""
+    password = _password(broker.password_file) if broker.password_file else None
+    username = broker.username or (client_id if password is not None else None)
+    if address.encrypted:
+        return Proofs(username, password, _context(broker))
+    for key in ("ca_file", "certificate_file", "key_file"):
+        if getattr(broker, key):
+            raise Refused(
+                f"[broker] {key}: {address.scheme}:// is not encrypted, so it would not be used: "
+                f"write {'wss' if address.path else 'mqtts'}:// in url, or remove {key}"
+            )
+    return Proofs(username, password, None)
+
+
+def _password(path: str) -> str:
+    try:
+        password = _content("password_file", path).decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise Refused(f"[broker] password_file: {path}: not UTF-8 text") from None
+    if not password or len(password.encode()) > LARGEST:
+        raise Refused(f"[broker] password_file: {path}: empty or too long: one line, the password")
+    return password
+
+
+def _context(broker: Broker) -> ssl.SSLContext:
+    # not create_default_context: from Python 3.13 on it refuses many home-made authorities
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if broker.ca_file is None:
+        context.load_default_certs()
+    else:
+        _trust(context, broker.ca_file)
+    if broker.certificate_file is not None:
+        _show(context, broker.certificate_file, broker.key_file)
+    elif broker.key_file is not None:
+        raise Refused("[broker] key_file: set without certificate_file: name the certificate too")
+    return context
+
+
+def _trust(context: ssl.SSLContext, path: str) -> None:
+    content = _content("ca_file", path)
+    try:
+        context.load_verify_locations(cadata=content.decode("ascii", "ignore"))
+    except (ssl.SSLError, ValueError):
+        raise Refused(f"[broker] ca_file: {path}: holds no certificate in PEM form") from None
+
+
+def _show(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
+    content = _content("certificate_file", certificate)
+    if key is not None:
+        _content("key_file", key)
+    if b"-----BEGIN CERTIFICATE-----" not in content:
+        raise Refused(f"[broker] certificate_file: {certificate}: holds no certificate in PEM form")
+    try:
+        context.load_cert_chain(certificate, key, password="")  # never ask on a terminal  # noqa: S106
+    except ssl.SSLError as error:
+        named = f"key_file: {key}" if key else f"certificate_file: {certificate}"
+        if "MISMATCH" in (error.reason or ""):
+            why = "the key is not the certificate's key: name the two that belong together"
+        else:
+            why = "holds no private key in PEM form, or one with a passphrase: write it without"
+        raise Refused(f"[broker] {named}: {why}") from None
+
+
+def _content(key: str, path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise Unavailable(
+            f"[broker] {key}: {path} cannot be read: {error.strerror}: "
+            "check that it is there and that this user may read it"
+        ) from None
