@@ -1,4 +1,7 @@
-"""The configuration in force: the file on disk, or the last one that was accepted."""
+"""The configuration in force: the file on disk, or the last one that was accepted.
+
+The agent accepts: it keeps a copy in the state folder. A runtime only reads.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from wire.config import Config
 from wire.durable import write_durably
 from wire.folders import Folders
 from wire.troubles import Trouble, Unavailable
+from wire.typed_toml import LARGEST
 
 FILE_NAME = "accepted.toml"
 
@@ -29,7 +33,8 @@ class InForce:
 
 
 def in_force(folders: Folders) -> InForce:
-    """What to run with. Raises the trouble of the file on disk where no accepted copy is whole."""
+    """What to run with. Raises the file's own trouble (Refused, or Unavailable where it is not
+    there) only if there is no accepted copy that is whole."""
     try:
         text = config.read(folders.config)
         return InForce(config.parse(text, str(folders.config)), None, text)
@@ -57,13 +62,14 @@ def _copy(path: Path) -> tuple[Config, str] | None:
     """The accepted configuration and its text. None where there is none, or a damaged one, or one
     that this version does not understand."""
     try:
-        content = config.read(path)
+        with open(path, "rb") as file:
+            content = file.read(2 * LARGEST).decode()
         seal = _SEAL.search(content)
         if seal is None:
             return None
         text = content[: seal.start()]
         return (config.parse(text, str(path)), text) if seal[1] == _digest(text) else None
-    except Trouble:
+    except (Trouble, OSError, UnicodeDecodeError):
         return None
 
 

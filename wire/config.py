@@ -14,7 +14,9 @@ from wire.consistency import contradictions
 from wire.messages import LogLevel, ResultMode
 from wire.names import Name
 from wire.troubles import Unavailable
-from wire.typed_toml import LARGEST, as_utf8, tables_of, typed
+from wire.typed_toml import LARGEST, as_utf8, tables_of, too_large, typed
+
+EXAMPLE = "systemd/vedette.toml"  # in the sources: every key, with its meaning
 
 Words = Annotated[str, Meta(min_length=1, max_length=1000)]
 PublicKey = Annotated[str, Meta(pattern=KEY_PATTERN)]
@@ -102,8 +104,12 @@ def read(path: Path) -> str:
     try:
         with open(path, "rb") as file:
             content = file.read(LARGEST + 1)
+    except FileNotFoundError:
+        raise Unavailable(f"{path}: is not there: write one, {EXAMPLE} shows how") from None
     except OSError as error:
         raise Unavailable(f"{path}: cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST:
+        raise too_large(str(path))
     return as_utf8(content, str(path))
 
 

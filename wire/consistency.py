@@ -15,7 +15,7 @@ from wire.toml_lines import KeyPath
 from wire.troubles import Refused
 
 if TYPE_CHECKING:
-    from wire.config import Broker, Config, Pipeline
+    from wire.config import Broker, Commands, Config, Pipeline
 
 CAMERA_EXAMPLE = "v4l2:///dev/video0"
 
@@ -25,12 +25,7 @@ Contradiction = tuple[KeyPath, str]  # which key to change, and why
 def contradictions(config: Config) -> Iterator[Contradiction]:
     """Everything that is wrong in a configuration whose every value is of the right type."""
     yield from _broker(config.broker)
-    for number, key in enumerate(config.commands.keys):
-        if is_weak(bytes.fromhex(key)):
-            yield (
-                ("commands", "keys", number),
-                "anybody can sign for this key: make one with vedette ask --new-key FILE",
-            )
+    yield from _commands(config.commands)
     for name, pipeline in config.pipeline.items():
         yield from _pipeline(name, pipeline)
     yield from _shared_cameras(config.pipeline)
@@ -75,8 +70,31 @@ def _broker(broker: Broker) -> Iterator[Contradiction]:
             )
     if broker.key_file is not None and broker.certificate_file is None:
         yield ("broker", "key_file"), "a key without its certificate: add certificate_file"
+    if broker.certificate_file is not None and broker.key_file is None:
+        yield (
+            ("broker", "certificate_file"),
+            "a certificate without its key: add key_file, the same file if it holds both",
+        )
     if broker.username is not None and not broker.username.isprintable():
         yield ("broker", "username"), "holds a character that cannot be shown: take it away"
+    elif broker.username is not None and broker.password_file is None:
+        yield ("broker", "username"), "a name without its password: add password_file"
+
+
+def _commands(commands: Commands) -> Iterator[Contradiction]:
+    for number, key in enumerate(commands.keys):
+        if is_weak(bytes.fromhex(key)):
+            yield (
+                ("commands", "keys", number),
+                "anybody can sign for this key: make one with vedette ask --new-key FILE",
+            )
+        if key in commands.keys[:number]:
+            yield ("commands", "keys", number), "it is there twice: take one away"
+    if commands.snapshot and not commands.keys:
+        yield (
+            ("commands", "snapshot"),
+            "allowed, but no key may ask for one: name the operator's public key in keys",
+        )
 
 
 def _pipeline(name: str, pipeline: Pipeline) -> Iterator[Contradiction]:

@@ -47,9 +47,14 @@ def as_utf8(content: bytes, where: str) -> str:
         raise Refused(f"{where}:{line}: not UTF-8 text") from None
 
 
+def too_large(where: str) -> Refused:
+    """The trouble with a file of more than LARGEST bytes."""
+    return Refused(f"{where}: larger than {LARGEST // 1024} KiB: this is no such file")
+
+
 def _check_size(text: str, where: str) -> None:
     if len(text) > LARGEST:
-        raise Refused(f"{where}: larger than {LARGEST // 1024} KiB: this is no such file")
+        raise too_large(where)
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) > LONGEST_LINE:
             raise Refused(f"{where}:{number}: longer than {LONGEST_LINE} characters: break it up")
