@@ -17,8 +17,12 @@ COMMANDS = {
     "bench": ("runtime.commands.bench", "measure the loop against the bare engine, in one run"),
     "doctor": ("runtime.commands.doctor", "which cameras and engines work here, and if not, why"),
     "cameras": ("runtime.commands.cameras", "list the cameras of this machine and what they offer"),
-    "runtime": ("runtime.commands.service", "run one pipeline of vedette.toml as a service"),
     "model": ("runtime.commands.model", "show a model: manifest, tensors, golden check"),
+    "runtime": ("runtime.commands.service", "service: run one pipeline of vedette.toml"),
+    "agent": ("agent.commands.agent", "service: join this device's runtimes to the broker"),
+    "check-config": ("agent.commands.check_config", "read vedette.toml and say what it means"),
+    "watch": ("fleet.commands.watch", "see telemetry, faults and results of the fleet arrive"),
+    "ask": ("fleet.commands.ask", "command one device: status, snapshot, restart, set, bench"),
 }
 
 

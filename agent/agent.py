@@ -16,10 +16,11 @@ from agent.commander import Commander
 from agent.courier import Courier
 from agent.inbox import Inbox
 from agent.keeping import Keeping
+from agent.lookout import Lookout
 from agent.orderly import Deeds, Orderly
 from agent.presence import Doorplate
 from agent.recorder import Recorder
-from agent.reported import pipeline_fault, pipeline_states, state_of
+from agent.reported import pipeline_states, state_of
 from agent.runtimes import Runtimes
 from agent.settings import Settings
 from wire import topics
@@ -27,14 +28,13 @@ from wire.config import Config
 from wire.folders import Folders
 from wire.link import Connected, Delivered, Disconnected, Link, LinkEvent, MakeWill, Post, Received
 from wire.local import Answer, Apply, Found, FromRuntime, Mailbox, Totals
-from wire.messages import Ack, Reply, State, parse, to_json
+from wire.messages import Ack, LogLevel, Reply, State, parse, to_json
 from wire.troubles import Refused
 from wire.version import VERSION
 
 TURN_S = 1.0  # what is due by the clock is looked for at least this often
 WATCHED_S = 10.0  # seconds between two records while somebody watches
 STATE_GAP_S = 1.0
-JUMP_S = 60.0  # a clock that jumps by more is worth an event
 
 log = logging.getLogger("vedette.agent")
 
@@ -60,6 +60,7 @@ class Parts:
     mailbox: Mailbox[FromRuntime]
     inbox: Inbox
     make_link: MakeLink
+    set_log_level: Callable[[LogLevel], None]
 
 
 class Agent:
@@ -78,21 +79,30 @@ class Agent:
             parts.keeping, parts.board, clock, parts.boot, parts.folders.run, self._courier.fresh
         )
         self._runtimes = Runtimes(parts.mailbox, parts.folders.run, config.pipeline, now_s)
+        self._lookout = Lookout(self._recorder, self._runtimes, config.pipeline, clock)
         deeds = Deeds(self.state, self._watch, self._settings_changed, self._send_picture)
         self._orderly = Orderly(parts.commander, self._runtimes, parts.settings, clock, deeds)
         self._watched_until_s = now_s
         self._turned_s = now_s
         self._state_said: bytes | None = None
         self._state_said_s = now_s - STATE_GAP_S
-        self._wall_ahead_s = clock.wall_s() - now_s
-        self._broker: str | None = None  # what is wrong with the connection
+        self._broker: str | None = "connecting"  # what is wrong with the connection
 
     def open(self) -> None:
-        """Begin: say that we started, and connect."""
+        """Begin: say that we started and what was found damaged, and connect."""
+        parts = self._parts
+        parts.set_log_level(parts.settings.log_level)
         self._recorder.note("agent", None, f"agent {VERSION} started")
+        for subject, damage in (
+            ("settings", parts.settings.damage),
+            ("commands", parts.commander.damage),
+        ):
+            if damage is not None:
+                log.warning("%s", damage)
+                self._recorder.note(subject, None, damage)
+        for topic in (topics.command, topics.ack):
+            self._link.subscribe(topic(self._fleet, self._device))
         self._link.subscribe(self._door.topic)
-        self._link.subscribe(topics.command(self._fleet, self._device))
-        self._link.subscribe(topics.ack(self._fleet, self._device))
         self._link.open()
 
     def close(self) -> None:
@@ -114,7 +124,8 @@ class Agent:
         """One line for systemctl status."""
         names = len(self._runtimes.names)
         link = self._broker or f"connected to {self._parts.config.broker.url}"
-        return f"{link}; {names} pipelines; {self._parts.keeping.waiting} records wait"
+        plural = "" if names == 1 else "s"
+        return f"{link}; {names} pipeline{plural}; {self._parts.keeping.waiting} records wait"
 
     def state(self) -> State:
         """What is published, retained."""
@@ -148,18 +159,21 @@ class Agent:
             self._disconnected(event)
 
     def _connected(self, event: Connected) -> None:
-        log.info("connected by %s", event.protocol)
+        log.info("connected to %s by %s", self._parts.config.broker.url, event.protocol)
         self._broker = None
         word = self._door.connected(event.session, self._clock.uptime_s())
         self._link.publish(self._door.topic, word, retain=True)
         self._state_said = None
         self._say_state()
+        for reply in self._orderly.interrupted():
+            self._reply(reply)
         self._courier.connected(event)
 
     def _disconnected(self, event: Disconnected) -> None:
-        if self._broker is None:
-            log.warning("not connected: %s", event.why)
-        self._broker = f"not connected: {event.why}"
+        said = f"not connected: {event.why}"
+        if said != self._broker:
+            log.warning("%s", said)
+        self._broker = said
         if event.taken_over:
             self._door.taken_over(self._clock.uptime_s())
         self._courier.disconnected()
@@ -189,7 +203,7 @@ class Agent:
         wanted = self._parts.settings.pipeline(name)
         if totals.settings != wanted and totals.phase != "ended":
             self._runtimes.tell(name, Apply(wanted))
-        self._look_at_faults(now_s)
+        self._look(now_s)
         self._say_state()
 
     def _found(self, found: Found) -> None:
@@ -200,35 +214,24 @@ class Agent:
 
     def _turn(self) -> None:
         now_s = self._turned_s = self._clock.uptime_s()
+        self._parts.keeping.tick()
         self._recorder.sample()
-        self._look_at_clock(now_s)
-        self._look_at_faults(now_s)
+        self._lookout.look_at_clock(now_s)
         if self._recorder.is_due(self._period_s(now_s)):
             self._recorder.cut(self._runtimes.silent(now_s))
+            self._lookout.judge(self._recorder.windows)
+        self._look(now_s)
         for reply in self._orderly.overdue():
             self._reply(reply)
         self._correct_presence(now_s)
         self._say_state()
 
-    def _look_at_faults(self, now_s: float) -> None:
-        faults, missing = self._recorder.faults, self._runtimes.missing(now_s)
+    def _look(self, now_s: float) -> None:
+        faults = self._recorder.faults
         faults.tell("spool", None, self._parts.keeping.fault)
         faults.tell("name", None, self._door.rival(now_s))
         faults.tell("config", None, self._parts.refused)
-        for name in self._runtimes.names:
-            totals = self._recorder.ledger.latest(name)
-            faults.tell("pipeline", name, pipeline_fault(totals, name in missing, name))
-            if totals is not None and name not in missing:
-                faults.tell("camera", name, totals.absent)
-        self._recorder.say(faults.due(now_s))
-
-    def _look_at_clock(self, now_s: float) -> None:
-        ahead_s = self._clock.wall_s() - now_s
-        by_s = ahead_s - self._wall_ahead_s
-        self._wall_ahead_s = ahead_s
-        if abs(by_s) > JUMP_S:
-            way = "forward" if by_s > 0 else "back"
-            self._recorder.note("clock", None, f"the clock was set {way} by {abs(by_s):.0f} s")
+        self._lookout.look(now_s)
 
     def _period_s(self, now_s: float) -> float:
         period_s = self._parts.settings.telemetry_period_s
@@ -239,6 +242,7 @@ class Agent:
         self._say_state()
 
     def _settings_changed(self) -> None:
+        self._parts.set_log_level(self._parts.settings.log_level)
         for name in self._runtimes.names:
             self._runtimes.tell(name, Apply(self._parts.settings.pipeline(name)))
         self._say_state()

@@ -58,10 +58,11 @@ class Faults:
         thing = self._things.setdefault(key, _Thing())
         thing.now = wrong if wrong is None else wrong[:LONGEST]
 
-    def forget(self, pipeline: str) -> None:
-        """All is well with a pipeline that is no more."""
-        for _, thing in filter(lambda entry: entry[0][1] == pipeline, self._things.items()):
-            thing.now = None
+    def keep_only(self, pipelines: frozenset[str]) -> None:
+        """All is well with pipelines that are no more."""
+        for (_, pipeline), thing in self._things.items():
+            if pipeline is not None and pipeline not in pipelines:
+                thing.now = None
 
     def due(self, now_s: float) -> list[Saying]:
         """What has started or ended and was not said. Each is given once."""

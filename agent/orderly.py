@@ -60,6 +60,11 @@ class Orderly:
             reply = Reply(command.id, False, str(trouble))
         return None if reply is None else self._commander.finish(command.id, reply)
 
+    def interrupted(self) -> list[Reply]:
+        """Replies to what an agent before us was cut off in. Each is given once."""
+        replies, self._commander.interrupted = list(self._commander.interrupted), ()
+        return replies
+
     def answered(self, answer: Answer) -> Reply | None:
         """The reply that a runtime's answer makes possible."""
         errand = self._runtimes.answered(answer)

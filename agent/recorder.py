@@ -48,6 +48,7 @@ class Recorder:
         self.ledger = Ledger(boot, clock.uptime_s(), kept)
         self.faults = Faults(keeping.note(FAULTS_NOTE))
         self.health = board.read()
+        self.windows: dict[str, Window] = {}  # of the newest record
         self._sampled_s = clock.uptime_s()
         self._cut_s = clock.uptime_s()
         self._throttled: set[str] | None = None
@@ -89,7 +90,7 @@ class Recorder:
         self._read_board(now_s)
         throttled = None if self._throttled is None else tuple(sorted(self._throttled))
         window_s, windows = self.ledger.cut(now_s, silent, throttled)
-        self._throttled, self._cut_s = None, now_s
+        self._throttled, self._cut_s, self.windows = None, now_s, windows
         bodies = self._telemetry(window_s, windows, self.health)
         notes = {LEDGER_NOTE: self.ledger.book()}
         self._keeping.append([("telemetry", body) for body in bodies], notes)

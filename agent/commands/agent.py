@@ -7,26 +7,27 @@ import json
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
-from agent.agent import Agent, Parts
+from agent.agent import Agent, MakeLink, Parts
 from agent.boards import open_board
 from agent.clock import SystemClock, boot_id
 from agent.commander import Commander
 from agent.inbox import Inbox, LocalReader
 from agent.keeping import Keeping
 from agent.settings import Settings
-from wire.accepted import accept, in_force
-from wire.config import Config
+from wire import logs
+from wire.accepted import InForce, accept, in_force
+from wire.config import Broker
 from wire.folders import Folders, add_folder_options, folders_of
 from wire.link import Link, MakeWill, Post
 from wire.local import agent_mailbox
 from wire.mqtt import MqttLink
 from wire.systemd import Notifier
-from wire.troubles import Unavailable
+from wire.troubles import Trouble, Unavailable
 
 STATUS_S = 5.0
 
@@ -36,45 +37,44 @@ log = logging.getLogger("vedette.agent")
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
     folders = folders_of(words)
-    _log_to_stderr()
-    wishes = _Wishes(None if words.seconds is None else time.monotonic() + words.seconds)
-    notifier = Notifier.from_environment()
-    while True:
-        waiting = _serve(folders, wishes, notifier)
-        if not wishes.reload:
-            break
-        wishes.reload = False
-        log.info("reading %s again", folders.config)
-    notifier.stopping()
+    logs.log_to_stderr("info")
+    signals = Signals(None if words.seconds is None else time.monotonic() + words.seconds)
+    with Notifier() as notifier:
+        waiting = _serve(folders, signals, notifier)
+        while signals.reload:
+            signals.reload = False
+            log.info("reading %s again", folders.config)
+            waiting = _serve(folders, signals, notifier)
     if words.json:
         print(json.dumps({"waiting": waiting}))
     return 0
 
 
-class _Wishes:
+class Signals:
     """What signals ask for. A second signal to end leaves at once."""
 
     def __init__(self, end_s: float | None) -> None:
+        """end_s: when to stop without being asked, by time.monotonic."""
         self.stop = False
         self.reload = False
-        self._end_s = end_s
         self.inbox: Inbox | None = None
-        signal.signal(signal.SIGTERM, self._stop)
-        signal.signal(signal.SIGINT, self._stop)
-        signal.signal(signal.SIGHUP, self._reload)
+        self._end_s = end_s
+        signal.signal(signal.SIGTERM, self._hear_stop)
+        signal.signal(signal.SIGINT, self._hear_stop)
+        signal.signal(signal.SIGHUP, self._hear_reload)
 
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         if self._end_s is not None and time.monotonic() >= self._end_s:
             self.stop = True
         return self.stop or self.reload
 
-    def _stop(self, number: int, _: object) -> None:
+    def _hear_stop(self, number: int, _: object) -> None:
         if self.stop:
             os._exit(128 + number)
         self.stop = True
         self._wake()
 
-    def _reload(self, *_: object) -> None:
+    def _hear_reload(self, *_: object) -> None:
         self.reload = True
         self._wake()
 
@@ -83,47 +83,55 @@ class _Wishes:
             self.inbox.wake()
 
 
-def _serve(folders: Folders, wishes: _Wishes, notifier: Notifier) -> int:
+def _serve(folders: Folders, signals: Signals, notifier: Notifier) -> int:
     """Run with one configuration until a signal. Returns how many records wait in the spool."""
-    _make(folders)
+    _make(folders.state)
+    _make(folders.run)
     force = in_force(folders)
-    clock = SystemClock()
+    if force.refused is not None:
+        log.error("%s", force.refused)
     with ExitStack() as stack:
-        keeping = Keeping(folders.state, force.config.telemetry, clock)
-        stack.callback(keeping.close)
-        mailbox = agent_mailbox(folders.run)
-        stack.callback(mailbox.close)
-        settings = Settings(folders.state, force.config)
-        inbox = wishes.inbox = Inbox()
-        agent = Agent(
-            Parts(
-                config=force.config,
-                refused=force.refused,
-                folders=folders,
-                boot=boot_id(),
-                clock=clock,
-                board=open_board(folders.state),
-                keeping=keeping,
-                settings=settings,
-                commander=Commander(folders.state, force.config),
-                mailbox=mailbox,
-                inbox=inbox,
-                make_link=_link_to(force.config),
-            )
-        )
-        if force.refused is None:
-            accept(folders)
-        stack.callback(LocalReader(mailbox, inbox).close)
+        parts = _open_parts(folders, force, stack)
+        signals.inbox = parts.inbox
+        agent = Agent(parts)
+        stack.callback(LocalReader(parts.mailbox, parts.inbox).close)
         agent.open()
         stack.callback(agent.close)
+        _keep(folders, force)
         notifier.ready(agent.status())
-        _turn(agent, wishes, notifier)
-    return keeping.waiting
+        _turn(agent, signals, notifier)
+        if signals.stop:
+            signals.reload = False
+            notifier.stopping("saying goodbye")
+    return parts.keeping.waiting
 
 
-def _turn(agent: Agent, wishes: _Wishes, notifier: Notifier) -> None:
+def _open_parts(folders: Folders, force: InForce, stack: ExitStack) -> Parts:
+    clock = SystemClock()
+    keeping = Keeping(folders.state, force.config.telemetry, clock)
+    stack.callback(keeping.close)
+    mailbox = agent_mailbox(folders.run)
+    stack.callback(mailbox.close)
+    return Parts(
+        config=force.config,
+        refused=force.refused,
+        folders=folders,
+        boot=boot_id(),
+        clock=clock,
+        board=open_board(folders.state),
+        keeping=keeping,
+        settings=Settings(folders.state, force.config),
+        commander=Commander(folders.state, force.config, clock.wall_s()),
+        mailbox=mailbox,
+        inbox=Inbox(),
+        make_link=_link_to(force.config.broker),
+        set_log_level=logs.set_level,
+    )
+
+
+def _turn(agent: Agent, signals: Signals, notifier: Notifier) -> None:
     said_s = time.monotonic()
-    while not wishes.over():
+    while not signals.is_over():
         agent.step()
         now_s = time.monotonic()
         if notifier.due(now_s):
@@ -133,32 +141,30 @@ def _turn(agent: Agent, wishes: _Wishes, notifier: Notifier) -> None:
             said_s = now_s
 
 
-def _link_to(config: Config) -> ...:
+def _link_to(broker: Broker) -> MakeLink:
     def make(client_id: str, post: Post, will: MakeWill) -> Link:
-        return MqttLink(config.broker, client_id, post, will)
+        return MqttLink(broker, client_id, post, will)
 
     return make
 
 
-def _make(folders: Folders) -> None:
-    for folder in (folders.state, folders.run):
+def _keep(folders: Folders, force: InForce) -> None:
+    """What runs is what a later start can fall back to."""
+    if force.refused is None:
         try:
-            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        except OSError as error:
-            raise Unavailable(f"{folder}: cannot be made: {error.strerror}") from None
+            accept(folders, force.text)
+        except Trouble as trouble:
+            log.warning("the accepted configuration is not kept: %s", trouble)
 
 
-def _log_to_stderr() -> None:
-    """journald reads the level from <N>; a person at a terminal reads the word."""
-    is_journal = "JOURNAL_STREAM" in os.environ
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines(is_journal))
-    log.handlers = [handler]
-    log.setLevel(logging.INFO)
-
-
-class _Lines(logging.Formatter):
-    """One line for each record."""
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(
+            f"{folder}: cannot be made: {error.strerror}: run as the user of the service, or name "
+            "others with --state and --run"
+        ) from None
 
 
 def parser() -> argparse.ArgumentParser:

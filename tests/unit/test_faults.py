@@ -84,6 +84,6 @@ def test_a_pipeline_that_is_no_more_has_no_faults() -> None:
     faults = Faults(None)
     faults.tell("camera", "door", "gone")
     faults.due(0.0)
-    faults.forget("door")
+    faults.keep_only(frozenset({"attic"}))
     assert faults.standing() == ()
     assert kinds(faults.due(60.0)) == [("recovered", "camera")]

@@ -1,0 +1,88 @@
+"""Looks at what may be wrong with the device, and tells the recorder once when it starts and ends."""
+
+from __future__ import annotations
+
+from agent.clock import Clock
+from agent.recorder import Recorder
+from agent.reported import pipeline_fault
+from agent.runtimes import Runtimes
+from wire.config import Pipeline
+from wire.health import Health
+from wire.messages import Window
+
+JUMP_S = 60.0  # a clock that jumps by more is worth an event
+LEAST_FRAMES = 20  # a 95th percentile of fewer says nothing
+
+THROTTLED = {
+    "under_voltage": "the supply voltage is too low: use a stronger power supply or a shorter cable",
+    "frequency_capped": "the processor's clock is capped",
+    "throttled": "the processor is slowed down by heat or by low voltage",
+    "soft_temperature_limit": "the processor is near its temperature limit: cool it better",
+}
+
+
+class Lookout:
+    """What the device's own parts say is wrong; the broker side is told by its owner."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        runtimes: Runtimes,
+        pipelines: dict[str, Pipeline],
+        clock: Clock,
+    ) -> None:
+        self._recorder = recorder
+        self._runtimes = runtimes
+        self._pipelines = pipelines
+        self._clock = clock
+        self._wall_ahead_s = clock.wall_s() - clock.uptime_s()
+        recorder.faults.keep_only(frozenset(pipelines))
+
+    def look(self, now_s: float) -> None:
+        """Find what is wrong now. What is new in it becomes events."""
+        faults, missing = self._recorder.faults, self._runtimes.missing(now_s)
+        for name in sorted(self._runtimes.names):
+            totals = self._recorder.ledger.latest(name)
+            faults.tell("pipeline", name, pipeline_fault(totals, name in missing, name))
+            if totals is not None and name not in missing:
+                faults.tell("camera", name, totals.absent)
+        faults.tell("power", None, power_fault(self._recorder.health))
+        self._recorder.say(faults.due(now_s))
+
+    def judge(self, windows: dict[str, Window]) -> None:
+        """Hold the newest windows against the limits of the configuration."""
+        for name, window in windows.items():
+            if name in self._pipelines:
+                self._recorder.faults.tell(
+                    "limit", name, limit_fault(window, self._pipelines[name])
+                )
+
+    def look_at_clock(self, now_s: float) -> None:
+        """A jump of the system clock is an event: it explains times that make no sense."""
+        ahead_s = self._clock.wall_s() - now_s
+        by_s = ahead_s - self._wall_ahead_s
+        self._wall_ahead_s = ahead_s
+        if abs(by_s) > JUMP_S:
+            way = "forward" if by_s > 0 else "back"
+            self._recorder.note("clock", None, f"the clock was set {way} by {abs(by_s):.0f} s")
+
+
+def limit_fault(window: Window, pipeline: Pipeline) -> str | None:
+    """Which limit of [pipeline.NAME.limits] a window was beyond, or None."""
+    p95_ms, memory_mib = pipeline.limits.p95_ms, pipeline.limits.memory_mib
+    counts = window.stages.end_to_end
+    p95_us = counts.percentile(0.95) if counts.count >= LEAST_FRAMES else None
+    if p95_ms is not None and p95_us is not None and p95_us > p95_ms * 1000:
+        slowed = f" (throttled: {', '.join(window.throttled)})" if window.throttled else ""
+        return f"95 % of the frames took up to {p95_us / 1000:.1f} ms, {p95_ms:g} ms is the limit{slowed}"
+    if memory_mib is not None and (window.rss_bytes or 0) > memory_mib * 2**20:
+        used_mib = (window.rss_bytes or 0) / 2**20
+        return f"its process uses {used_mib:.0f} MiB, {memory_mib} MiB is the limit"
+    return None
+
+
+def power_fault(health: Health) -> str | None:
+    """Why the board is slowed down now, or None."""
+    if health.throttle is None or not health.throttle.now:
+        return None
+    return "; ".join(THROTTLED.get(reason, reason) for reason in health.throttle.now)

@@ -1,0 +1,339 @@
+"""The whole agent on a link in memory: what goes out when what happens."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.rig import Rig, config_text, totals
+from wire import orders, topics
+from wire.config import parse as parse_config
+from wire.link import Received
+from wire.local import Answer, Apply, Found, Leave, agent_socket
+from wire.memory_link import MemoryBroker
+from wire.messages import (
+    Event,
+    PipelineSettings,
+    Presence,
+    Reply,
+    Result,
+    StageDurations,
+    State,
+    Telemetry,
+    parse,
+    to_json,
+)
+from wire.signing import make_key
+
+KEY = make_key(Path(tempfile.mkdtemp()) / "key")
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    return MemoryBroker()
+
+
+def config_with_key(extra: str = "") -> str:
+    return config_text() + f'[commands]\nkeys = ["{KEY.public}"]\n{extra}'
+
+
+@pytest.fixture
+def rig(tmp_path: Path, broker: MemoryBroker) -> Iterator[Rig]:
+    config = parse_config(config_with_key(), "vedette.toml")
+    with Rig(tmp_path, broker.link, config) as rig:
+        rig.quiet()
+        yield rig
+
+
+def sent(broker: MemoryBroker, topic: str) -> list[bytes]:
+    return [payload for name, payload in broker.sent if name == topic]
+
+
+def records(broker: MemoryBroker) -> list[Telemetry]:
+    return [parse(each, Telemetry) for each in sent(broker, topics.telemetry("yard", "door"))]
+
+
+def events(broker: MemoryBroker) -> list[tuple[str, str, str | None]]:
+    found = [parse(each, Event) for each in sent(broker, topics.event("yard", "door"))]
+    return [(each.kind, each.subject, each.pipeline) for each in found]
+
+
+def state(broker: MemoryBroker) -> State:
+    return parse(broker.kept(topics.state("yard", "door"))[0].payload, State)
+
+
+def presence(broker: MemoryBroker) -> Presence:
+    return parse(broker.kept(topics.presence("yard", "door"))[0].payload, Presence)
+
+
+def command(rig: Rig, broker: MemoryBroker, order: orders.Order, number: int = 1) -> Reply | None:
+    """Send a signed command; the reply, if one came at once."""
+    now = int(rig.clock.wall_s())
+    body = orders.Command("yard", "door", f"id{number}", now, now + 60, order)
+    before = len(sent(broker, topics.reply("yard", "door")))
+    broker.carry(topics.command("yard", "door"), orders.signed(body, KEY), retain=False)
+    rig.quiet()
+    replies = sent(broker, topics.reply("yard", "door"))[before:]
+    return parse(replies[-1], Reply) if replies else None
+
+
+def test_says_that_it_is_there_and_what_it_is(rig: Rig, broker: MemoryBroker) -> None:
+    assert presence(broker).online
+    said = state(broker)
+    assert (said.board, said.acknowledged_by, said.telemetry_s) == ("test board", "broker", 60.0)
+    assert said.config is None
+    assert said.pipelines == {}
+
+
+def test_says_goodbye_when_it_ends(tmp_path: Path, broker: MemoryBroker) -> None:
+    with Rig(tmp_path, broker.link) as rig:
+        rig.quiet()
+    assert not presence(broker).online
+
+
+def test_a_record_every_period_with_what_was_counted_in_it(rig: Rig, broker: MemoryBroker) -> None:
+    rig.say(totals(300, 10.0))
+    rig.forward(61.0)
+    rig.say(totals(2100, 70.0))
+    rig.forward(61.0)
+    rig.quiet()
+    first, second = records(broker)
+    assert (first.pipelines["lane"].frames, second.pipelines["lane"].frames) == (300, 1800)
+    assert (first.seq, second.seq) == (2, 3), "seq 1 is the event that says the agent started"
+    assert first.health.temperatures_c == {"soc": 48.5}
+    assert second.time == pytest.approx(rig.clock.wall_s(), abs=3)
+
+
+def test_watch_makes_records_come_every_10_s(rig: Rig, broker: MemoryBroker) -> None:
+    rig.say(totals(300, 10.0))
+    reply = command(rig, broker, orders.Watch(minutes=1))
+    assert reply is not None
+    assert reply.ok
+    assert state(broker).telemetry_s == 10.0
+    rig.forward(60.0)
+    assert len(records(broker)) == 6
+    rig.forward(60.0)
+    assert state(broker).telemetry_s == 60.0
+    assert len(records(broker)) in (6, 7)
+
+
+def test_a_missing_camera_is_said_once_and_once_when_it_is_back(
+    rig: Rig, broker: MemoryBroker
+) -> None:
+    gone = "/dev/video0 is not there"
+    for second in range(5):
+        rig.say(totals(0, second * 10.0, phase="no_camera", absent=gone))
+        rig.forward(10.0)
+    assert state(broker).faults == (f"lane: camera: {gone}",)
+    rig.say(totals(30, 60.0))
+    rig.forward(12.0)
+    rig.quiet()
+    assert events(broker)[1:] == [("fault", "camera", "lane"), ("recovered", "camera", "lane")]
+    assert state(broker).faults == ()
+
+
+def test_a_runtime_that_falls_silent_is_a_fault(rig: Rig, broker: MemoryBroker) -> None:
+    rig.say(totals(30, 1.0))
+    rig.forward(120.0)
+    rig.quiet()
+    assert state(broker).pipelines["lane"].phase == "silent"
+    assert ("fault", "pipeline", "lane") in events(broker)
+    rig.say(totals(60, 120.0, run="run2"))
+    rig.forward(12.0)
+    rig.quiet()
+    assert ("recovered", "pipeline", "lane") in events(broker)
+    assert state(broker).pipelines["lane"].restarts == 1
+
+
+def test_beyond_a_limit_is_a_fault(tmp_path: Path, broker: MemoryBroker) -> None:
+    text = config_text() + "[pipeline.lane.limits]\np95_ms = 3\n"
+    with Rig(tmp_path, broker.link, parse_config(text, "vedette.toml")) as rig:
+        rig.say(totals(300, 10.0))  # 4 ms a frame
+        rig.forward(62.0)
+        rig.quiet()
+        assert ("fault", "limit", "lane") in events(broker)
+        assert "95 % of the frames took up to 4.0 ms, 3 ms is the limit" in state(broker).faults[0]
+
+
+def test_low_voltage_is_a_fault_and_explains_the_window(rig: Rig, broker: MemoryBroker) -> None:
+    rig.board.throttle("under_voltage")
+    rig.say(totals(300, 10.0))
+    rig.forward(15.0)
+    rig.board.throttle()
+    rig.forward(50.0)
+    rig.quiet()
+    assert records(broker)[0].pipelines["lane"].throttled == ("under_voltage",)
+    assert events(broker)[1:] == [("fault", "power", None), ("recovered", "power", None)]
+
+
+@pytest.mark.parametrize("years", [-30, 30])
+def test_a_clock_that_jumps_by_years_changes_no_count(
+    rig: Rig, broker: MemoryBroker, years: int
+) -> None:
+    rig.say(totals(300, 10.0))
+    rig.forward(30.0)
+    rig.clock.wall_ahead_s += years * 365 * 86400.0
+    rig.forward(31.0)
+    rig.say(totals(2100, 70.0))
+    rig.forward(61.0)
+    rig.quiet()
+    windows = [record.pipelines["lane"] for record in records(broker)]
+    assert [window.frames for window in windows] == [300, 1800]
+    assert [record.window_s for record in records(broker)] == pytest.approx([60, 60], abs=2)
+    assert ("note", "clock", None) in events(broker)
+    assert rig.keeping.lost == 0
+
+
+def test_results_pass_through(rig: Rig, broker: MemoryBroker) -> None:
+    durations = StageDurations(1, 2, 3, 4, 10)
+    result = Result("lane", "digits", "1", "a" * 64, 7, 1.5, durations, ())
+    rig.runtime.send(agent_socket(rig.folders.run), Found(result))
+    rig.quiet(0.1)
+    assert [parse(p, Result) for p in sent(broker, topics.result("yard", "door", "lane"))] == [
+        result
+    ]
+
+
+def test_a_pipeline_that_is_not_configured_is_not_heard(rig: Rig, broker: MemoryBroker) -> None:
+    rig.runtime.send(agent_socket(rig.folders.run), totals(30, 1.0, pipeline="stranger"))
+    rig.say(totals(30, 1.0))
+    rig.forward(61.0)
+    assert list(records(broker)[0].pipelines) == ["lane"]
+
+
+def test_settings_are_told_to_a_runtime_that_does_not_use_them(
+    rig: Rig, broker: MemoryBroker
+) -> None:
+    rig.say(totals(30, 1.0))
+    reply = command(rig, broker, orders.Set(results="every", results_per_s=5))
+    assert reply is not None
+    assert reply.ok, reply.text
+    wanted = PipelineSettings("every", 5)
+    assert rig.runtime.receive(1.0) == Apply(wanted)
+    rig.say(totals(60, 2.0, run="run2"))  # a new process knows nothing of it
+    assert rig.runtime.receive(1.0) == Apply(wanted)
+    rig.say(totals(60, 3.0, run="run2", settings=wanted))
+    assert rig.runtime.receive(0.05) is None
+    rig.forward(2.0)
+    assert state(broker).pipelines["lane"].settings == wanted
+
+
+def test_a_restart_is_answered_when_the_runtime_has_agreed(rig: Rig, broker: MemoryBroker) -> None:
+    rig.say(totals(30, 1.0))
+    assert command(rig, broker, orders.Restart()) is None
+    assert rig.runtime.receive(1.0) == Leave("id1")
+    rig.runtime.send(agent_socket(rig.folders.run), Answer("lane", "id1", True, "leaving"))
+    rig.quiet(0.1)
+    assert parse(sent(broker, topics.reply("yard", "door"))[-1], Reply).ok
+
+
+def test_a_runtime_that_does_not_answer_is_reported(rig: Rig, broker: MemoryBroker) -> None:
+    rig.say(totals(30, 1.0))
+    assert command(rig, broker, orders.Restart()) is None
+    rig.forward(15.0)
+    reply = parse(sent(broker, topics.reply("yard", "door"))[-1], Reply)
+    assert not reply.ok
+    assert "did not answer" in reply.text
+
+
+def test_an_old_will_that_lies_is_corrected(rig: Rig, broker: MemoryBroker) -> None:
+    old = Presence(False, "boot0", "old-session", rig.keeping.identity)
+    broker.carry(topics.presence("yard", "door"), to_json(old), retain=True)
+    rig.quiet()
+    rig.forward(2.0)
+    rig.quiet()
+    assert presence(broker).online
+
+
+def test_a_second_device_of_the_same_name_is_a_fault(rig: Rig, broker: MemoryBroker) -> None:
+    other = Presence(True, "boot9", "session9", "another-spool")
+    broker.carry(topics.presence("yard", "door"), to_json(other), retain=True)
+    rig.quiet()
+    rig.forward(2.0)
+    rig.quiet()
+    assert ("fault", "name", None) in events(broker)
+    assert "another device connects as 'door'" in state(broker).faults[0]
+
+
+def test_what_could_not_be_sent_is_sent_after_the_outage(rig: Rig, broker: MemoryBroker) -> None:
+    rig.say(totals(300, 10.0))
+    rig.forward(61.0)
+    broker.stop()
+    rig.quiet()
+    for minute in range(2, 6):
+        rig.say(totals(1800 * minute, 60.0 * minute))
+        rig.forward(61.0)
+    assert rig.keeping.waiting == 4
+    rig.agent._link.open()
+    rig.quiet()
+    rig.forward(5.0)
+    rig.quiet()
+    assert sum(r.pipelines["lane"].frames for r in records(broker)) == 1800 * 5
+    assert rig.keeping.waiting == 0
+
+
+def test_a_restarted_agent_goes_on_where_it_was(tmp_path: Path, broker: MemoryBroker) -> None:
+    with Rig(tmp_path, broker.link) as rig:
+        rig.say(totals(300, 10.0))
+        clock = rig.clock
+    with Rig(tmp_path, broker.link, clock=clock) as rig:
+        rig.say(totals(400, 13.0))
+        rig.forward(61.0)
+        rig.quiet()
+    frames = [r.pipelines["lane"].frames for r in records(broker) if r.pipelines]
+    assert sum(frames) == 400
+    assert len({(r.spool, r.seq) for r in records(broker)}) == len(records(broker))
+
+
+GARBAGE = st.one_of(
+    st.binary(max_size=300),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.floats(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+        max_leaves=8,
+    ).map(lambda value: msgspec.json.encode(value)),
+    st.sampled_from(["spool", "seq", "online", "session", "boot", "body", "key", "signature"])
+    .flatmap(lambda key: st.tuples(st.just(key), st.integers() | st.text(max_size=9)))
+    .map(lambda pair: msgspec.json.encode(dict([pair]))),
+    st.just(b"[" * 100_000),
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(payloads=st.lists(GARBAGE, max_size=4), local=st.lists(st.binary(max_size=400), max_size=4))
+def test_garbage_changes_nothing(
+    rig: Rig, broker: MemoryBroker, payloads: list[bytes], local: list[bytes]
+) -> None:
+    waiting = rig.keeping.waiting
+    for make in (topics.command, topics.ack, topics.presence):
+        for payload in payloads:
+            rig.inbox.post(Received(make("yard", "door"), payload, retained=False))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
+        stranger.setblocking(False)
+        for datagram in local:
+            with contextlib.suppress(BlockingIOError):
+                stranger.sendto(datagram, str(agent_socket(rig.folders.run)))
+    rig.quiet(0.001)
+    rig.forward(2.0)
+    rig.quiet(0.001)
+    assert presence(broker).online
+    assert rig.keeping.waiting == waiting
+
+
+def test_a_flood_of_garbage_does_not_stop_the_agent(rig: Rig, broker: MemoryBroker) -> None:
+    for _ in range(5_000):
+        rig.inbox.post(Received(topics.command("yard", "door"), b"{}", retained=False))
+    began_s = time.monotonic()
+    rig.say(totals(300, 10.0))
+    rig.forward(61.0)
+    assert len(records(broker)) == 1
+    assert time.monotonic() - began_s < 30
