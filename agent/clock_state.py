@@ -6,8 +6,9 @@ import ctypes
 from collections.abc import Callable
 from pathlib import Path
 
-# The kernel raises the error that it admits while nobody corrects the clock. From 16 s on the clock
-# counts as unsynchronised. The flag STA_UNSYNC is no answer: some set it to guard the hardware clock.
+# The kernel raises the error that it admits while nobody corrects the clock. From 16 s on the
+# clock counts as unsynchronised. The flag STA_UNSYNC is no answer: some set it to guard the
+# hardware clock.
 LARGEST_ERROR_US = 16_000_000
 TIMESYNCD = "run/systemd/timesync"  # its folder, and a file in it once the clock was right
 

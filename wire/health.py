@@ -45,7 +45,8 @@ class Health(Struct, frozen=True, omit_defaults=True):
     1, 5 and 15 minutes. process_rss: bytes, by process name. temperatures_c: by sensor.
     clocks_mhz: now, by clock. network: by interface, without loopback. uptime_s: since boot, sleep
     included. clock_synchronised: whether the system clock follows a time server.
-    gpu_percent, power_mw (by rail), fan_percent, power_mode: Jetson.
+    fan_percent: what the fan is driven with; fan_rpm: how fast it turns.
+    gpu_percent, power_mw (by rail), power_mode: Jetson.
     """
 
     cpu_percent: tuple[float, ...] | None = None
@@ -62,4 +63,5 @@ class Health(Struct, frozen=True, omit_defaults=True):
     gpu_percent: float | None = None
     power_mw: dict[str, float] | None = None
     fan_percent: float | None = None
+    fan_rpm: int | None = None
     power_mode: str | None = None

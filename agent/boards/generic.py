@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import psutil
 
 MOST_INTERFACES = 16  # a host of containers has hundreds, with new names every day
+LONGEST_NAME = 64  # characters; the kernel allows 15
 LARGEST = 2**62  # of a counter; what is beyond is garbage
 HIGHEST_LOAD = 1e6
 
@@ -29,8 +30,10 @@ class CoreTimes:
     def __init__(self, times: psutil._ntuples.scputimes) -> None:
         # guests are in user and nice already
         idle = times.idle + times.iowait
-        self.busy = times.user + times.nice + times.system + times.irq + times.softirq + times.steal
-        self.total = self.busy + idle
+        self.busy: float = (
+            times.user + times.nice + times.system + times.irq + times.softirq + times.steal
+        )
+        self.total: float = self.busy + idle
 
 
 class Generic:
@@ -112,7 +115,12 @@ class Generic:
                 int(one.errin) + int(one.errout),
                 int(one.dropin) + int(one.dropout),
             )
-            if name.isprintable() and self._is_outward(name) and _is_sane(traffic):
+            if (
+                len(name) <= LONGEST_NAME
+                and name.isprintable()
+                and self._is_outward(name)
+                and _is_sane(traffic)
+            ):
                 found[name] = traffic
         return dict(list(found.items())[:MOST_INTERFACES]) or None
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from agent.boards.generic import Generic
-from agent.boards.sensors import fan_percent
+from agent.boards.sensors import fan_percent, fan_rpm
 from agent.boards.sysfs import children, hwmons, number, text
 from wire.health import Health, Throttle
 
@@ -43,7 +43,10 @@ class Raspberry:
 
     def read(self) -> Health:
         return replace(
-            self._generic.read(), throttle=self._throttle(), fan_percent=fan_percent(self._root)
+            self._generic.read(),
+            throttle=self._throttle(),
+            fan_percent=fan_percent(self._root),
+            fan_rpm=fan_rpm(self._root),
         )
 
     def _throttle(self) -> Throttle | None:

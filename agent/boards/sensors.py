@@ -13,6 +13,7 @@ from agent.boards.sysfs import children, hwmons, label, number, text
 COLDEST_C, HOTTEST_C = -100.0, 250.0  # sensors that are switched off show -256 or the like
 MOST_SENSORS, MOST_CLOCKS = 32, 16  # a server's hundred cores would fill the record
 HIGHEST_MHZ = 100_000.0
+FASTEST_RPM = 100_000
 _CPUINFO_MHZ = re.compile(r"^cpu MHz\s*:\s*(\d{1,6}(?:\.\d{1,6})?)$", re.MULTILINE | re.ASCII)
 
 Reading = tuple[str, float]
@@ -40,6 +41,17 @@ def fan_percent(root: Path) -> float | None:
         width = number(f"{chip}/pwm1")
         if width is not None and 0 <= width <= 255:
             return width / 255 * 100
+    return None
+
+
+def fan_rpm(root: Path) -> int | None:
+    """How fast the first fan with a tachometer turns."""
+    for chip in children(root / "sys/class/hwmon"):
+        # fan1_input of hwmon; Jetsons have a driver of their own, with a file rpm
+        for file in ("fan1_input", "rpm"):
+            turns = number(f"{chip}/{file}")
+            if turns is not None and 0 <= turns <= FASTEST_RPM:
+                return turns
     return None
 
 
