@@ -22,10 +22,11 @@ from agent.boards.sysfs import children, hwmons, label, number, text
 from wire.health import Health
 
 GPU_NAMES = ("gpu", "gp10b", "gv11b", "ga10b")  # as the device tree calls them
-XXI2C = "sys/bus/i2c/drivers"
+GPU_FOLDERS = ("gpu.0", "platform/gpu.0", "platform/17000000.gpu")  # of sys/devices
+I2C_DRIVERS = "sys/bus/i2c/drivers"
 MOST_RAILS = 16
-PLACEHOLDER = ("PMIC-Die", 100.0)  # the Nano has no sensor there, and says so in this way
 LARGEST_MW = 1e6
+PLACEHOLDER = ("PMIC-Die", 100.0)  # the Nano has no sensor there, and says so in this way
 _MODE = re.compile(r"^pmode:0*(\d{1,4})\b", re.MULTILINE | re.ASCII)
 _MODE_NAME = re.compile(
     r"^\s*<\s*POWER_MODEL\s+ID=(\d{1,4})\s+NAME=([\w.+-]{1,64})\s*>", re.MULTILINE | re.ASCII
@@ -139,7 +140,7 @@ def _hwmon_rails(root: Path) -> Iterator[tuple[str, float | None]]:
 
 
 def _iio_rails(root: Path) -> Iterator[tuple[str, float | None]]:
-    for device in children(root / I2C / "ina3221x"):
+    for device in children(root / I2C_DRIVERS / "ina3221x"):
         for sensor in children(device, "iio:device"):
             for file in children(sensor, "rail_name_"):
                 name, channel = label(file), file.rpartition("_")[2]
