@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fleet.watch import Device, Fleet
+from fleet.devices import Device, Fleet
 from fleet.wording import clock_words, count, number, plural, printable, share, stretch
 from wire.health import Health
 

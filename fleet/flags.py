@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from wire.config import Broker
+from wire.troubles import Refused
 
 
 def add_broker_options(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +24,9 @@ def add_broker_options(parser: argparse.ArgumentParser) -> None:
 
 
 def broker_of(words: argparse.Namespace) -> Broker:
-    """The broker that the options name."""
+    """The broker that the options name. Raises Refused."""
+    if words.password_file is not None and words.username is None:
+        raise Refused("--password-file: whose password is it? add --username NAME")
 
     def absolute(path: Path | None) -> str | None:
         return None if path is None else str(path.absolute())

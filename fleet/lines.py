@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fleet.watch import Happened, News
+from fleet.devices import Happened, News
 from fleet.wording import clock_time, number, plural, printable, share, spread, stretch
 from wire.messages import Event, Presence, Reply, Result, State, Telemetry, Thing, Window
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from wire.messages import Event, Telemetry
 
 MOST_BOOTS = 8
+LONGEST_NAME = 64  # of a boot
 MOST_EARLY_S = 10.0  # further ahead of ours, a device's clock is wrong
 MOST_LATE_S = 31 * 86400.0  # a spool keeps records no longer than about that
 OLDEST_S = 366 * 86400.0  # what claims to be older is shown as this old
@@ -33,8 +34,9 @@ class Moments:
         """When the record that arrived at `now_s` was made."""
         if isinstance(record, Telemetry):
             self.synchronised = record.health.clock_synchronised
-        booted_s = min(self.boots.get(record.boot, now_s), now_s - record.uptime_s)
-        self.boots[record.boot] = booted_s
+        boot = record.boot[:LONGEST_NAME]
+        booted_s = min(self.boots.get(boot, now_s), now_s - record.uptime_s)
+        self.boots[boot] = booted_s
         if len(self.boots) > MOST_BOOTS:
             del self.boots[next(iter(self.boots))]
         late_s = now_s - record.time

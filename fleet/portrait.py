@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fleet.concerns import concerns, cpu_percent, memory_percent
+from fleet.devices import Device, Happened
 from fleet.lines import event_words, result_words
-from fleet.watch import Device, Happened
 from fleet.wording import (
     clock_time,
     count,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-MOST_STRETCHES = 256  # live records and a backlog make two; only nonsense makes many
+MOST_STRETCHES = 32  # live records and a backlog make two; each loss of connection one more
 
 
 class Seen:

@@ -3,8 +3,8 @@ much as fits."""
 
 from __future__ import annotations
 
+import math
 import sys
-from dataclasses import dataclass
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -13,16 +13,20 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.concerns import Concern, Ranked, Ranking, cpu_percent, hottest_c, memory_percent
+from fleet.devices import Device, Fleet, News
+from fleet.keys import Keys
 from fleet.lines import happened_line, without_percent
 from fleet.portrait import Line, portrait
-from fleet.watch import Device, Fleet
+from fleet.screens import Standing
 from fleet.wording import count, number, plural, printable, spread, stretch
 from wire.messages import PipelineState, Window
 
 MOST_PIPELINES = 8  # rows of one device
 MOST_EVENTS = 5
+DRAW_S = 1.0
 TOTAL_S = 5.0  # how often the latency of the whole fleet is added up
 BAD = 80  # concerns of this weight are red, others yellow
+KEYS = "space or n: next page, p: page before, q: end"
 STYLES = {"title": "bold", "bad": "bold red", "plain": "", "dim": "dim"}
 # column, from how many characters of terminal on it is shown
 COLUMNS = (
@@ -33,22 +37,15 @@ COLUMNS = (
 RIGHT = ("fps", "no result", "cpu", "memory", "temp", "record")
 
 
-@dataclass(frozen=True)
-class Standing:
-    """How we stand with the broker. where: its URL. why: what is wrong, or None."""
-
-    where: str
-    why: str | None
-
-
 class View:
-    """Redrawn in place, and taken away when it is closed. device: only this one, in depth."""
+    """A Screen, redrawn in place and taken away when it is closed. device: only this one."""
 
     def __init__(self, file: TextIO, device: str | None) -> None:
-        self.page = 0
+        self._page = 0
         self._device = device
         self._ranking = Ranking()
         self._total: tuple[float, str] | None = None
+        self._drawn: tuple[float, Standing | None] = (-math.inf, None)
         self._console = Console(file=file, highlight=False, markup=False, emoji=False)
         self._size = self._console.size
         self._live = Live(
@@ -58,23 +55,37 @@ class View:
             transient=True,
             vertical_overflow="crop",
             redirect_stdout=False,
-            redirect_stderr=sys.stderr.isatty(),
+            redirect_stderr=sys.stderr is not None and sys.stderr.isatty(),
         )
         self._live.start(refresh=True)
+        self._keys = Keys()
 
-    def draw(self, fleet: Fleet, standing: Standing, now_s: float) -> None:
+    def tell(self, news: News, now_s: float) -> None:
+        """Nothing: single messages are not shown."""
+
+    def draw(self, fleet: Fleet, standing: Standing, now_s: float) -> bool:
+        keys = self._keys.pressed()
+        for key in keys:
+            self._page = max(0, self._page + {" ": 1, "n": 1, "p": -1}.get(key, 0))
         size = self._console.size
-        if size != self._size:  # the terminal has wrapped what stood there: begin on a clean one
-            self._size = size
-            self._console.clear()
-        room = max(1, size.height - 1)
+        is_due = not 0 <= now_s - self._drawn[0] < DRAW_S or standing != self._drawn[1]
+        if is_due or keys or size != self._size:
+            if size != self._size:  # the terminal has wrapped what stood there: begin anew
+                self._console.clear()
+            self._drawn, self._size = (now_s, standing), size
+            self._live.update(self._picture(fleet, standing, now_s), refresh=True)
+        return "q" not in keys
+
+    def _picture(self, fleet: Fleet, standing: Standing, now_s: float) -> RenderableType:
+        room = max(1, self._size.height - 1)
         if self._device is not None:
-            picture = self._portrait(fleet, self._device, standing, room, now_s)
-        else:
-            ranked = self._ranking.worst_first(fleet, now_s)
-            head = [*head_lines(fleet, standing), Line(self._latency(fleet, now_s), "dim")]
-            picture, self.page = overview(fleet, ranked, head, self.page, size.width, room, now_s)
-        self._live.update(picture, refresh=True)
+            return self._portrait(fleet, self._device, standing, room, now_s)
+        ranked = self._ranking.worst_first(fleet, now_s)
+        head = [*head_lines(fleet, standing), Line(self._latency(fleet, now_s), "dim")]
+        picture, self._page = overview(
+            fleet, ranked, head, self._page, self._size.width, room, now_s
+        )
+        return picture
 
     def _portrait(
         self, fleet: Fleet, name: str, standing: Standing, room: int, now_s: float
@@ -85,7 +96,8 @@ class View:
             lines.append(Line(f"{name}: nothing heard yet; is that its name, in this fleet?"))
         else:
             lines += portrait(device, fleet.events, now_s)
-        return excerpt(lines, self.page, room)
+        picture, self._page = excerpt(lines, self._page, room)
+        return picture
 
     def _latency(self, fleet: Fleet, now_s: float) -> str:
         if self._total is None or not 0 <= now_s - self._total[0] < TOTAL_S:
@@ -95,6 +107,7 @@ class View:
         return self._total[1]
 
     def close(self) -> None:
+        self._keys.close()
         self._live.stop()
 
 
@@ -175,7 +188,7 @@ def foot(start: int, end: int, total: int, pages: int) -> str:
     hidden = total - (end - start)
     return (
         f"devices {start + 1:,} to {end:,} of {total:,}, the worst first, {hidden:,} not shown; "
-        "space or n: next page, p: page before, q: end"
+        f"{KEYS}"
     )
 
 
@@ -197,20 +210,17 @@ def device_table(ranked: list[Ranked], rows: int, width: int, now_s: float) -> T
         for place, cells in enumerate(device_rows(entry, now_s)):
             if table.row_count < rows:
                 shown = [cells.get(name, "") for name in columns]
-                table.add_row(*(cell(text, name) for text, name in zip(shown, columns, strict=True))
-                              if place or not entry.concerns else coloured(shown, columns, entry))  # fmt: skip
+                table.add_row(*coloured(shown, columns, entry if place == 0 else None))
     return table
 
 
-def cell(text: str, column: str) -> Text:
-    return Text(text, style="bold" if column == "device" else "")
-
-
-def coloured(shown: list[str], columns: list[str], entry: Ranked) -> list[Text]:
-    """The first row of a device that something is wrong with."""
-    bad = "bold red" if entry.concerns[0].weight >= BAD else "yellow"
+def coloured(shown: list[str], columns: list[str], entry: Ranked | None) -> list[Text]:
+    """One row. entry: of the device that it is the first row of."""
+    style = "bold"
+    if entry is not None and entry.concerns:
+        style = "bold red" if entry.concerns[0].weight >= BAD else "yellow"
     return [
-        Text(text, style=bad if name in ("device", "what is wrong") else "")
+        Text(text, style=style if name in ("device", "what is wrong") else "")
         for text, name in zip(shown, columns, strict=True)
     ]
 
@@ -272,15 +282,16 @@ def pipeline_cells(name: str, state: PipelineState | None, window: Window | None
     return cells
 
 
-def excerpt(lines: list[Line], page: int, room: int) -> RenderableType:
-    """As many lines as there is room for, and a word about the rest."""
+def excerpt(lines: list[Line], page: int, room: int) -> tuple[RenderableType, int]:
+    """As many lines as there is room for, a word about the rest, and the page that it really is."""
     if len(lines) <= room:
-        return Group(*(styled(line) for line in lines))
+        return Group(*(styled(line) for line in lines)), 0
     rows = max(1, room - 1)
-    start = min(max(0, page) * rows, (len(lines) - 1) // rows * rows)
+    page = max(0, min(page, (len(lines) - 1) // rows))
+    start = page * rows
     shown = [styled(line) for line in lines[start : start + rows]]
-    rest = f"lines {start + 1} to {start + len(shown)} of {len(lines)}; space or n: next page"
-    return Group(*shown, styled(Line(f"{rest}, p: page before, q: end", "dim")))
+    rest = f"lines {start + 1} to {start + len(shown)} of {len(lines)}; {KEYS}"
+    return Group(*shown, styled(Line(rest, "dim"))), page
 
 
 def styled(line: Line) -> Text:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import msgspec
 from msgspec import Struct
 
 from fleet.moments import Moments
@@ -31,9 +30,15 @@ from wire.messages import (
 )
 from wire.troubles import Refused
 
-MOST_DEVICES = 20_000  # a broker that lets anybody in may be told any number of names
-MOST_SPOOLS = 8  # of one device: a new one is rare
+# a broker that lets anybody in may be told any number of names, and texts of any size
+MOST_DEVICES = 20_000
+MOST_BYTES = 256 * 1024 * 1024  # of all payloads that are known now
+LARGEST = 64 * 1024  # bytes of one payload: what devices send fits the smallest brokers
+MOST_SPOOLS = 4  # of one device: a new one is rare
+MOST_RECORDS = 4  # that together say how a device is: one, unless it has many pipelines
+MOST_RESULTS = 16  # pipelines of one device
 MOST_EVENTS = 100
+LONGEST = 300  # characters of why something cannot be read
 STALE_WINDOWS = 3  # a pipeline that is in none of so many windows is gone
 
 KINDS: dict[str, type[Struct]] = {
@@ -75,19 +80,20 @@ class Device:
     """What is known of one device. What was not heard yet is None.
 
     online_s: when its presence changed, on the watcher's clock, if that was while we watched.
-    pipelines: the newest window of each, and the record that it came in. reached_s: when the newest
-    record was made, on the watcher's clock; clock_off_s: how far the device's clock then was ahead.
-    garbage: payloads that could not be read. version: grows with everything that is heard.
+    records: that say how its pipelines are, the newest first. windows: the newest of each pipeline
+    that is still there. reached_s: when the newest record was made, on the watcher's clock;
+    clock_off_s: how far the device's clock then was ahead. garbage: payloads that could not be
+    read. version: grows with everything that is heard. sizes: bytes that are known, by kind.
     """
 
     name: str
     presence: Presence | None = None
     online_s: float | None = None
     state: State | None = None
-    newest: Telemetry | None = None
+    records: list[Telemetry] = field(default_factory=list)
+    windows: dict[str, Window] = field(default_factory=dict)
     reached_s: float | None = None
     clock_off_s: float = 0.0
-    pipelines: dict[str, tuple[Telemetry, Window]] = field(default_factory=dict)
     results: dict[str, Result] = field(default_factory=dict)
     garbage: int = 0
     garbled: str | None = None
@@ -95,6 +101,11 @@ class Device:
     spools: dict[str, Seen] = field(default_factory=dict)
     moments: Moments = field(default_factory=Moments)
     payloads: dict[str, bytes] = field(default_factory=dict)  # of what is retained
+    sizes: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> Telemetry | None:
+        return self.records[0] if self.records else None
 
     @property
     def spool(self) -> str | None:
@@ -108,29 +119,32 @@ class Device:
         """Records that the device still holds beside the newest that it sent."""
         return 0 if self.newest is None else max(0, self.newest.seq - self.newest.oldest)
 
-    @property
-    def windows(self) -> dict[str, Window]:
-        """The newest window of each pipeline that is still there."""
-        return {
-            name: window
-            for name, (record, window) in sorted(self.pipelines.items())
-            if self._is_there(record)
-        }
-
-    def _is_there(self, record: Telemetry) -> bool:
+    def take(self, record: Telemetry) -> bool:
+        """Put a record into what is known. Whether it is the newest now."""
         newest = self.newest
-        if newest is None or record is newest:
-            return True
-        patience_s = STALE_WINDOWS * max(newest.window_s, 10.0)
-        return record.boot == newest.boot and newest.uptime_s - record.uptime_s <= patience_s
+        if newest is not None and record.spool != newest.spool:
+            if record.spool != self.spool:
+                return False  # late, from before the spool was made anew
+            self.records = []
+        ranked = sorted([record, *self.records], key=lambda each: -each.seq)
+        self.records = _telling(ranked)
+        windows = {n: w for each in reversed(self.records) for n, w in each.pipelines.items()}
+        self.windows = dict(sorted(windows.items()))
+        return ranked[0] is record
 
-    def supersedes(self, record: Telemetry, before: Telemetry | None) -> bool:
-        """Whether a record is newer than the one that is shown."""
-        if before is None:
-            return True
-        if record.spool == before.spool:
-            return record.seq > before.seq
-        return record.spool == self.spool
+
+def _telling(ranked: list[Telemetry]) -> list[Telemetry]:
+    """Those of the records, the newest first, that say something which no newer one says: a device
+    of many pipelines cuts its telemetry into several records."""
+    newest = ranked[0]
+    patience_s = STALE_WINDOWS * max(newest.window_s, 10.0)
+    telling, told = [newest], set(newest.pipelines)
+    for record in ranked[1:]:
+        is_there = record.boot == newest.boot and newest.uptime_s - record.uptime_s <= patience_s
+        if is_there and not told.issuperset(record.pipelines) and len(telling) < MOST_RECORDS:
+            telling.append(record)
+            told.update(record.pipelines)
+    return telling
 
 
 class Fleet:
@@ -144,6 +158,7 @@ class Fleet:
         self.duplicates = 0
         self.garbage = 0
         self.beyond = 0  # messages of devices for which there was no room
+        self.bytes = 0  # of what is known
         self.version = 0
 
     def hear(self, message: Received, now_s: float) -> News | None:
@@ -153,53 +168,68 @@ class Fleet:
         if told is None or told.kind not in KINDS:
             self.garbage += 1
             why = "no device writes to such a topic"
-            return News("", "unknown", message.topic, message.retained, None, garbage=why)
-        device = self.devices.get(told.device)
+            return News("", "unknown", message.topic[:LONGEST], message.retained, None, garbage=why)
+        device = self._device(told.device, told.kind, message.payload)
         if device is None:
-            if told.kind in RETAINED and not message.payload:
-                return None
-            if len(self.devices) >= MOST_DEVICES:
-                self.beyond += 1
-                return None
-            device = self.devices[told.device] = Device(told.device)
+            return None
         device.version += 1
         if told.kind in RETAINED:
             if device.payloads.get(told.kind) == message.payload:
                 return None  # sent again on a new connection
-            device.payloads[told.kind] = message.payload
             if not message.payload:
                 self._clear(device, told.kind)
                 return News(device.name, told.kind, "", message.retained, None)
         try:
             heard, text = _read(message.payload, KINDS[told.kind])
         except Refused as refused:
+            why = str(refused)[:LONGEST]
             self.garbage += 1
             device.garbage += 1
-            device.garbled = f"{told.kind}: {refused}"
-            return News(
-                device.name, told.kind, told.part, message.retained, None, garbage=str(refused)
-            )
-        if not self._take(device, heard, message.retained, now_s):
+            device.garbled = f"{told.kind}: {why}"
+            return News(device.name, told.kind, told.part, message.retained, None, garbage=why)
+        if told.kind in RETAINED:
+            device.payloads[told.kind] = message.payload
+        if not self._take(device, heard, message, now_s):
             self.duplicates += 1
             return None
         return News(device.name, told.kind, told.part, message.retained, heard, text)
 
-    def _take(self, device: Device, heard: Struct, retained: bool, now_s: float) -> bool:
+    def _device(self, name: str, kind: str, payload: bytes) -> Device | None:
+        """Whom a message is about. None: it says nothing, or there is no room to keep it."""
+        device = self.devices.get(name)
+        if device is None:
+            if kind in RETAINED and not payload:
+                return None
+            if len(self.devices) >= MOST_DEVICES:
+                self.beyond += 1
+                return None
+            device = self.devices[name] = Device(name)
+        if len(payload) > device.sizes.get(kind, 0) and self.bytes + len(payload) > MOST_BYTES:
+            self.beyond += 1
+            return None
+        return device
+
+    def _take(self, device: Device, heard: Struct, message: Received, now_s: float) -> bool:
         """Put what a device said into what is known of it. False: it was known already."""
+        size = len(message.payload)
         if isinstance(heard, Presence):
             before = device.presence
             if before is None or before.online != heard.online:
-                device.online_s = None if retained else now_s
+                device.online_s = None if message.retained else now_s
             device.presence = heard
+            self._weigh(device, "presence", size)
         elif isinstance(heard, State):
             device.state = heard
+            self._weigh(device, "state", size)
         elif isinstance(heard, Result):
-            device.results[heard.pipeline] = heard
+            if heard.pipeline in device.results or len(device.results) < MOST_RESULTS:
+                device.results[heard.pipeline] = heard
+                self._weigh(device, f"result {heard.pipeline}", size)
         elif isinstance(heard, Telemetry | Event):
-            return self._record(device, heard, now_s)
+            return self._record(device, heard, size, now_s)
         return True
 
-    def _record(self, device: Device, record: Telemetry | Event, now_s: float) -> bool:
+    def _record(self, device: Device, record: Telemetry | Event, size: int, now_s: float) -> bool:
         seen = device.spools.get(record.spool)
         if seen is None:
             if len(device.spools) >= MOST_SPOOLS:
@@ -212,19 +242,17 @@ class Fleet:
         if isinstance(record, Event):
             self._happened(Happened(moment.at_s, device.name, record))
             return True
-        if device.supersedes(record, device.newest):
-            device.newest = record
+        if device.take(record):
             device.reached_s, device.clock_off_s = moment.at_s, moment.clock_off_s
-            device.pipelines = {
-                name: kept
-                for name, kept in device.pipelines.items()
-                if kept[0].spool == record.spool
-            }
-        for name, window in record.pipelines.items():
-            kept = device.pipelines.get(name)
-            if device.supersedes(record, kept[0] if kept else None):
-                device.pipelines[name] = (record, window)
+        # each of them as large as the largest was, which is no less than the truth
+        largest = max(size, device.sizes.get("largest", 0))
+        device.sizes["largest"] = largest
+        self._weigh(device, "telemetry", largest * len(device.records))
         return True
+
+    def _weigh(self, device: Device, kind: str, size: int) -> None:
+        self.bytes += size - device.sizes.get(kind, 0)
+        device.sizes[kind] = size
 
     def _happened(self, happened: Happened) -> None:
         place = len(self.events)
@@ -235,10 +263,13 @@ class Fleet:
 
     def _clear(self, device: Device, kind: str) -> None:
         """A retained message was taken away: an operator removed the device."""
+        device.payloads.pop(kind, None)
+        self._weigh(device, kind, 0)
         if kind == "state":
             device.state = None
         else:
-            device.presence = None
+            for each in device.sizes.keys() - {"largest"}:
+                self._weigh(device, each, 0)
             del self.devices[device.name]
 
     def latency(self, stage: str) -> Counts:
@@ -257,6 +288,8 @@ def merged(many: Iterable[Counts]) -> Counts:
 
 def _read(payload: bytes, kind: type[Struct]) -> tuple[Struct, bytes]:
     """A message, and its JSON written anew. Raises Refused."""
+    if len(payload) > LARGEST:
+        raise Refused(f"{len(payload)} bytes are too many for a {kind.__name__}")
     heard = parse(payload, kind)
     try:
         return heard, to_json(heard)

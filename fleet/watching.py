@@ -1,0 +1,72 @@
+"""Brings what the link delivers to the screen, on one thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from fleet.devices import Fleet
+from fleet.screens import Screen, Standing
+from wire.link import Connected, Disconnected, LinkEvent, Received
+
+MOST_WAITING = 10_000  # events; then the link waits for us, and the broker for the link
+MOST_AT_ONCE = 1000  # between two looks at the screen
+DRAW_S = 0.25
+
+
+class Watching:
+    """`post` is for the link's thread, `step` for ours."""
+
+    def __init__(
+        self, fleet: Fleet, screen: Screen, where: str, now_s: Callable[[], float] = time.time
+    ) -> None:
+        """where: the broker's URL. now_s: gives Unix time."""
+        self.was_connected = False
+        self._fleet = fleet
+        self._screen = screen
+        self._now_s = now_s
+        self._standing = Standing(where, "connecting")
+        self._inbox: queue.Queue[LinkEvent] = queue.Queue(MOST_WAITING)
+        self._drawn_s = -DRAW_S
+        self._over = threading.Event()
+
+    def post(self, event: LinkEvent) -> None:
+        """Take in what the link says. Waits while more than enough waits already."""
+        while not self._over.is_set():
+            try:
+                self._inbox.put(event, timeout=DRAW_S)
+                return
+            except queue.Full:
+                continue
+
+    def step(self, timeout_s: float) -> bool:
+        """Show what arrives within the time, at most so much at once. False: nobody looks."""
+        try:
+            self._take(self._inbox.get(timeout=timeout_s))
+            for _ in range(MOST_AT_ONCE):
+                self._take(self._inbox.get_nowait())
+        except queue.Empty:
+            pass
+        now_s = time.monotonic()
+        if now_s - self._drawn_s < DRAW_S:
+            return True
+        self._drawn_s = now_s
+        return self._screen.draw(self._fleet, self._standing, self._now_s())
+
+    def close(self) -> None:
+        """Nothing more is taken in."""
+        self._over.set()
+
+    def _take(self, event: LinkEvent) -> None:
+        if isinstance(event, Connected):
+            self.was_connected = True
+            self._standing = Standing(self._standing.where, None)
+        elif isinstance(event, Disconnected):
+            self._standing = Standing(self._standing.where, event.why)
+        elif isinstance(event, Received):
+            now_s = self._now_s()
+            news = self._fleet.hear(event, now_s)
+            if news is not None:
+                self._screen.tell(news, now_s)
