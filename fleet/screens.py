@@ -1,4 +1,4 @@
-"""Where a watcher sees what arrives: lines of JSON, plain lines, or the live table of a terminal."""
+"""Where a watcher sees what arrives: a live table in a terminal, plain lines, lines of JSON."""
 
 from __future__ import annotations
 

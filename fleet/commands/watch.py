@@ -28,10 +28,9 @@ def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
     if sys.stdout is None:
         raise Refused("standard output is closed: there is nowhere to show anything")
+    patterns = [topics.from_devices(words.fleet, kind, words.device) for kind in kinds(words)]
     try:
-        return watch(
-            words, [topics.from_devices(words.fleet, k, words.device) for k in kinds(words)]
-        )
+        return watch(words, patterns)
     except BrokenPipeError:  # `| head` has seen enough
         forget_output()
         return 0
