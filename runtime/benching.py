@@ -1,36 +1,36 @@
-"""Measures the model beside the live loop: `vedette bench` in a process that gives way to all."""
+"""A bench of the live loop: the exact stage times of its next frames, while it goes on serving."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import subprocess
-import sys
-import threading
-from dataclasses import dataclass
-from pathlib import Path
-from queue import Empty, SimpleQueue
+from dataclasses import dataclass, replace
 
-from runtime.child import MESSAGE_START
-from runtime.engines import EngineOptions
-from runtime.frames import Layout
-from wire.troubles import one_line
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
 
-ROOT = Path(__file__).resolve().parents[1]  # where `python -m vedette` is found
+from runtime.frames import Losses
+from runtime.loop import Model, Result
+from runtime.panel import STAGES, Spread, Stages
+
 LEAST_FRAMES, MOST_FRAMES = 1, 10_000
-PATIENCE_S = 300.0
-GIVES_WAY = 19  # niceness: only what nobody else wants
-SIDES = (32, 8192)  # that a synthetic camera can have
-USUAL = (640, 480)
+PATIENCE_S = 150.0  # whoever asked waits no longer than 180
+SHARES = (50, 95, 99)  # percent
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What is measured. model: absolute, or the name of a zoo model."""
+class Bill(Struct, frozen=True):
+    """frames: that were measured; wanted: that were asked for. fps: results per second."""
 
+    frames: int
+    wanted: int
+    seconds: float
+    fps: float | None
     model: str
-    engine_kind: str
-    options: EngineOptions
+    version: str
+    digest: str
+    engine: str
+    losses: Losses
+    stages_us: Stages
 
 
 @dataclass(frozen=True)
@@ -41,80 +41,74 @@ class Figures:
     text: str
 
 
-class Benching:
-    """One bench under way, on a thread of its own."""
+class Bench:
+    """One bench under way. All on the loop's thread."""
 
-    def __init__(self, command: list[str]) -> None:
-        self._done: SimpleQueue[Figures] = SimpleQueue()
-        self._stopped = threading.Event()
-        self._child: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(
-            target=self._work, args=(command,), name="bench", daemon=True
-        )
-        self._thread.start()
+    def __init__(self, frames: int, model: Model, losses: Losses, now_s: float) -> None:
+        """losses: of the camera; they grow."""
+        self._stamps: npt.NDArray[np.int64] = np.zeros((frames, 5), np.int64)
+        self._count = 0
+        self._model = model
+        self._swapped = False
+        self._losses = losses
+        self._before = replace(losses)
+        self._until_s = now_s + PATIENCE_S
 
-    def figures(self) -> Figures | None:
-        """How it ended, once; None while it is under way."""
-        try:
-            return self._done.get_nowait()
-        except Empty:
-            return None
-
-    def close(self) -> None:
-        """Give up, if it is still under way: the child does not outlive us."""
-        self._stopped.set()
-        if self._child is not None:
-            self._child.kill()
-        self._thread.join(1.0)
-
-    def _work(self, command: list[str]) -> None:
-        paths = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
-        try:
-            child = subprocess.Popen(
-                command, cwd=ROOT, env=os.environ | {"PYTHONPATH": paths},
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            )  # fmt: skip
-        except OSError as error:
-            self._done.put(Figures(None, f"the bench cannot be started: {error.strerror}"))
+    def show(self, result: Result) -> None:
+        """Call with every result."""
+        if self._count == len(self._stamps):
             return
-        self._child = child
-        with child:
-            with contextlib.suppress(OSError):  # a hardened unit may forbid it
-                os.setpriority(os.PRIO_PROCESS, child.pid, GIVES_WAY)
-            if self._stopped.is_set():
-                child.kill()
-            try:
-                out, err = child.communicate(timeout=PATIENCE_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.communicate()
-                self._done.put(Figures(None, f"the bench takes longer than {PATIENCE_S:g} s"))
-                return
-        self._done.put(judged(child.returncode, out, err))
+        timing = result.timing
+        self._stamps[self._count] = (
+            timing.captured_ns,
+            timing.read_ns,
+            timing.prepared_ns,
+            timing.inferred_ns,
+            timing.decoded_ns,
+        )
+        self._count += 1
+        self._swapped |= result.digest != self._model.digest
+
+    def figures(self, now_s: float) -> Figures | None:
+        """How it ended; None while it is under way."""
+        wanted = len(self._stamps)
+        if self._count < wanted and now_s < self._until_s:
+            return None
+        if self._count == 0:
+            return Figures(None, f"no frame came within {PATIENCE_S:g} s")
+        if self._swapped:
+            return Figures(None, "the model changed meanwhile: ask again")
+        within = "" if self._count == wanted else f" of {wanted}, in {PATIENCE_S:g} s"
+        return Figures(
+            msgspec.json.encode(self._bill()), f"{self._count}{within} frames of the live loop"
+        )
+
+    def _bill(self) -> Bill:
+        stamps = self._stamps[: self._count]
+        ends = stamps[:, 4]
+        seconds = float(ends[-1] - ends[0]) / 1e9
+        model, now, before = self._model, self._losses, self._before
+        return Bill(
+            self._count,
+            len(self._stamps),
+            seconds,
+            (self._count - 1) / seconds if seconds > 0 else None,
+            model.manifest.name,
+            model.manifest.version,
+            model.digest,
+            model.engine_kind,
+            Losses(
+                now.skipped - before.skipped,
+                now.driver - before.driver,
+                now.decode - before.decode,
+                now.refused - before.refused,
+            ),
+            stages_of(stamps),
+        )
 
 
-def bench_command(subject: Subject, layout: Layout, frames: int) -> list[str]:
-    """`vedette bench` of this model, on a synthetic camera as large as the live one."""
-    options = subject.options
-    command = [sys.executable, "-m", "vedette", "bench", "--json", "--frames", str(frames)]
-    command += ["--model", subject.model, "--engine", subject.engine_kind]
-    command += ["--camera", synthetic(layout), "--threads", str(options.thread_count)]
-    return command + [f"--accelerator={name}" for name in options.accelerators]
-
-
-def synthetic(layout: Layout) -> str:
-    """The synthetic camera that gives pictures as large as this one's."""
-    wide, tall = layout.source
-    if not (wide and tall):
-        wide, tall = USUAL
-    least, most = SIDES
-    return f"synthetic://{min(max(wide, least), most)}x{min(max(tall, least), most)}"
-
-
-def judged(code: int, out: bytes, err: bytes) -> Figures:
-    """What came of the child."""
-    if code == 0 and out.strip():
-        return Figures(out.strip(), "measured beside the live loop, at the lowest priority")
-    lines = err.decode("utf-8", "replace").strip().splitlines() or [f"exit code {code}"]
-    why = one_line(lines[-1].removeprefix(MESSAGE_START))[:500]
-    return Figures(None, f"the bench failed: {why}")
+def stages_of(stamps: npt.NDArray[np.int64]) -> Stages:
+    """The exact percentiles of the five stages. stamps: (frames, 5), nanoseconds, in order."""
+    steps = np.column_stack([np.diff(stamps), stamps[:, 4] - stamps[:, 0]]) / 1000
+    spreads = np.percentile(steps, SHARES, axis=0, method="inverted_cdf").T
+    return Stages(*(Spread(*map(float, spreads[place])) for place in range(len(STAGES))))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from runtime.agent_line import ANSWER_S, AgentLine
-from runtime.benching import LEAST_FRAMES, MOST_FRAMES, Benching, Subject, bench_command
+from runtime.benching import LEAST_FRAMES, MOST_FRAMES, Bench
 from runtime.cameras import Camera
 from runtime.frames import Frame
-from runtime.loop import Result
+from runtime.loop import Model, Result
 from runtime.snapshot import Snapshot
 from wire.local import RunBench, TakeSnapshot
 from wire.messages import LARGEST_SNAPSHOT
@@ -15,13 +17,13 @@ from wire.messages import LARGEST_SNAPSHOT
 class Errands:
     """At most one snapshot and one bench under way. All on the loop's thread."""
 
-    def __init__(self, line: AgentLine, camera: Camera, subject: Subject) -> None:
+    def __init__(self, line: AgentLine, camera: Camera, model: Callable[[], Model]) -> None:
         self._line = line
         self._camera = camera
-        self._subject = subject
+        self._model = model
         self._snapshot: Snapshot | None = None
         self._snapshot_id = ""
-        self._bench: Benching | None = None
+        self._bench: Bench | None = None
         self._bench_id = ""
 
     def glance(self, frame: Frame) -> None:
@@ -33,6 +35,8 @@ class Errands:
         """Call with every result."""
         if self._snapshot is not None:
             self._snapshot.show(result)
+        if self._bench is not None:
+            self._bench.show(result)
 
     def take_snapshot(self, wish: TakeSnapshot, now_s: float) -> None:
         if self._snapshot is not None:
@@ -48,8 +52,10 @@ class Errands:
             why = "another bench is running: ask again when it is done"
         elif not LEAST_FRAMES <= wish.frames <= MOST_FRAMES:
             why = f"a bench takes {LEAST_FRAMES} to {MOST_FRAMES} frames, not {wish.frames}"
+        elif self._camera.absent is not None:
+            why = f"there is nothing to measure: {self._camera.absent}"
         else:
-            self._bench = Benching(bench_command(self._subject, self._camera.layout, wish.frames))
+            self._bench = Bench(wish.frames, self._model(), self._camera.losses, now_s)
             self._bench_id = wish.id
             return
         self._line.decline(wish.id, why, now_s + ANSWER_S)
@@ -65,7 +71,7 @@ class Errands:
                 absent = self._camera.absent
                 why = f"{shot.text}: {absent}" if absent else shot.text
                 self._line.decline(self._snapshot_id, why, now_s + ANSWER_S)
-        figures = self._bench.figures() if self._bench else None
+        figures = self._bench.figures(now_s) if self._bench else None
         if figures is not None:
             self._bench = None
             if figures.json is not None:
@@ -80,6 +86,5 @@ class Errands:
             self._snapshot = None
             self._line.decline(self._snapshot_id, "the pipeline ends", now_s)
         if self._bench is not None:
-            self._bench.close()
             self._bench = None
             self._line.decline(self._bench_id, "the pipeline ends", now_s)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from time import monotonic_ns
 
 from runtime.agent_line import ANSWER_S, AgentLine
-from runtime.benching import Subject
 from runtime.cameras import Camera
 from runtime.errands import Errands
 from runtime.frames import Frame
@@ -33,28 +32,26 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What is reported on. camera_uri: as configured. subject: of a bench."""
+    """What is reported on. camera_uri: as configured."""
 
     name: str
     camera_uri: str
-    subject: Subject
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What is said at once when it changes. model: its identity; has_results: since the start."""
+    """What is said at once when it changes."""
 
     phase: Phase
     absent: str | None
-    model: int
+    digest: str
     settings: PipelineSettings
-    has_results: bool
 
 
 class Reporter:
     """Counts what one loop does, and speaks for it.
 
-    frames: results so far. has_ended: set it when the recording is over. is_leaving: the agent
+    frames: results so far. has_ended: nothing more will come. is_leaving: the agent
     asked for the end of this process.
     """
 
@@ -65,22 +62,25 @@ class Reporter:
         model: Callable[[], Model],
         settings: PipelineSettings,
         line: AgentLine,
+        first: Model,
         clock: Clock = monotonic_ns,
     ) -> None:
-        """model: gives the loop's model. clock: monotonic, in nanoseconds."""
+        """model: gives the loop's model; first: with which it begins. clock: monotonic, in
+        nanoseconds."""
         self.frames = 0
         self.has_ended = False
         self.is_leaving = False
         self._pipeline = pipeline
         self._camera = camera
         self._model = model
+        self._counted = first  # whose results were counted last
         self._line = line
         self._clock = clock
         self._started_ns = clock()
         self._run = secrets.token_hex(8)
         self._times = StageTimes()
         self._publisher = Publisher(pipeline.name, settings, clock)
-        self._errands = Errands(line, camera, pipeline.subject)
+        self._errands = Errands(line, camera, model)
         self._poll_ns = 0
         self._totals_ns = 0
         self._seen: Sight | None = None
@@ -88,9 +88,12 @@ class Reporter:
 
     def emit(self, result: Result) -> None:
         """Call with every result."""
+        if result.digest != self._counted.digest:
+            self._line.send(self.totals())  # or a window would hold the times of two models
+            self._counted = self._model()
         self.frames += 1
         self._times.record(result.timing)
-        chosen = self._publisher.choose(result, self._model())
+        chosen = self._publisher.choose(result, self._counted)
         if chosen is not None:
             self._line.send(Found(chosen))
         self._errands.show(result)
@@ -104,7 +107,7 @@ class Reporter:
 
     def totals(self) -> Totals:
         """All that this process did so far."""
-        model, losses, absent = self._model(), self._camera.losses, self._camera.absent
+        model, losses, absent = self._counted, self._camera.losses, self._camera.absent
         return Totals(
             pipeline=self._pipeline.name,
             run=self._run,
@@ -132,8 +135,14 @@ class Reporter:
             return "no_camera"
         return "serving" if self.frames else "starting"
 
+    def apply(self, settings: PipelineSettings) -> None:
+        """Use these settings from now on, and say so."""
+        self._publisher.apply(settings)
+        self._seen = None  # said also when nothing changed
+
     def close(self) -> None:
         """Say the last word and give up the address. May be called twice."""
+        self.has_ended = True
         now_s = self._clock() / 1e9
         self._errands.close(now_s)
         self._line.push(now_s)
@@ -157,8 +166,7 @@ class Reporter:
 
     def _obey(self, message: FromAgent, now_s: float) -> None:
         if isinstance(message, Apply):
-            self._publisher.apply(message.settings)
-            self._seen = None  # said also when nothing changed
+            self.apply(message.settings)
         elif isinstance(message, TakeSnapshot):
             self._errands.take_snapshot(message, now_s)
         elif isinstance(message, RunBench):
@@ -171,9 +179,8 @@ class Reporter:
         return Sight(
             self.phase,
             self._camera.absent,
-            id(self._model()),
+            self._counted.digest,
             self._publisher.settings,
-            self.frames > 0,
         )
 
 

@@ -11,14 +11,15 @@ from runtime.reporting import Reporter
 from wire.systemd import Notifier
 
 STATUS_S = 10.0
+USUAL = ("serving", None)
 
 
 class Service:
     """One pipeline under supervision.
 
-    The watchdog is petted when a frame came out, or while the camera is reported absent and is
-    being reopened. Not otherwise: a camera that gives nothing and an engine that hangs are for
-    systemd to end. title: model and camera, for people. clock: seconds, monotonic.
+    It is ready, and the watchdog is petted, when a frame came out, or while the camera is reported
+    absent and is being reopened. Not otherwise: an engine that hangs is for systemd to end.
+    title: model and camera, for people. clock: seconds, monotonic.
     """
 
     def __init__(
@@ -36,17 +37,10 @@ class Service:
         self._notifier = notifier
         self._title = title
         self._clock = clock
+        self._is_ready = False
         self._said: tuple[str, str | None] | None = None
-        self._status_s = 0.0
+        self._said_s = clock()
         self._frames = 0  # when the status was said
-
-    def start(self) -> None:
-        """Say that the service is up, then start the camera: it may be missing for hours.
-
-        Raises Refused if the camera cannot do what its URI asks.
-        """
-        self._notifier.ready(f"starting: {self._title()}")
-        self._camera.start()
 
     def step(self, timeout: float) -> bool:
         """Carry one frame, tell systemd and the agent. False if this was the end."""
@@ -57,10 +51,12 @@ class Service:
             reporter.has_ended = True
             return False
         now_s = self._clock()
-        if self._notifier.due(now_s) and (came or self._camera.absent is not None):
-            self._notifier.watchdog()
+        if not self._is_ready or self._notifier.due(now_s):
+            self._say_alive(came)
         reporter.tick()
-        if now_s >= self._status_s or (not came and self._now() != self._said):
+        if now_s - self._said_s >= STATUS_S or (
+            (not came or self._said != USUAL) and self._now() != self._said
+        ):
             self._say_status(now_s)
         return not reporter.is_leaving
 
@@ -68,18 +64,25 @@ class Service:
         """Say that the service goes down."""
         self._notifier.stopping(f"ending after {self._reporter.frames} results")
 
+    def _say_alive(self, came: bool) -> None:
+        if not came and self._camera.absent is None:
+            return
+        if not self._is_ready:
+            self._is_ready = True
+            self._notifier.ready(self._title())
+        self._notifier.watchdog()
+
     def _now(self) -> tuple[str, str | None]:
         return self._reporter.phase, self._camera.absent
 
     def _say_status(self, now_s: float) -> None:
-        seconds = now_s - self._status_s + STATUS_S
-        rate = (self._reporter.frames - self._frames) / seconds
+        seconds = now_s - self._said_s
+        frames = self._reporter.frames - self._frames
         phase, absent = self._said = self._now()
         if absent is not None:
             self._notifier.status(f"no camera, trying again: {absent}")
-        elif phase == "serving" and self._status_s:
-            self._notifier.status(f"{self._title()}: {rate:.3g} results/s")
+        elif phase == "serving" and seconds >= STATUS_S:
+            self._notifier.status(f"{self._title()}: {frames / seconds:.3g} results/s")
         else:
             self._notifier.status(f"{phase}: {self._title()}")
-        self._frames = self._reporter.frames
-        self._status_s = now_s + STATUS_S
+        self._frames, self._said_s = self._reporter.frames, now_s

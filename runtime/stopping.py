@@ -9,10 +9,14 @@ import threading
 ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
-def leave_on_sigterm() -> None:
+def leave_on_sigterm(exit_code: int = 128 + signal.SIGTERM) -> None:
     """Until there is a loop to stop: end as the signal asks, but give back what was taken, such as
     an unpacked bundle."""
-    signal.signal(signal.SIGTERM, _leave)
+
+    def leave(*_: object) -> None:
+        raise SystemExit(exit_code)
+
+    signal.signal(signal.SIGTERM, leave)
 
 
 def stop_on_signals() -> threading.Event:
@@ -29,10 +33,6 @@ def stop_on_signals() -> threading.Event:
         signal.signal(number, lambda *_: None)
     threading.Thread(target=_listen, args=(hears, stop), name="signals", daemon=True).start()
     return stop
-
-
-def _leave(number: int, _: object) -> None:
-    raise SystemExit(128 + number)
 
 
 def _listen(hears: int, stop: threading.Event) -> None:

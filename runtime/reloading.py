@@ -1,0 +1,78 @@
+"""What a running pipeline makes of a configuration that is read again."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from runtime.locating import resolve
+from runtime.reporting import Reporter
+from wire.accepted import in_force
+from wire.config import Config, Pipeline
+from wire.folders import Folders
+from wire.logs import set_level
+from wire.messages import PipelineSettings
+from wire.names import Name
+from wire.troubles import Refused, Trouble
+
+AT_START = ("camera", "engine", "threads", "accelerators")  # what only a new process can change
+
+log = logging.getLogger("vedette.runtime")
+
+
+def pipeline_of(folders: Folders, name: Name) -> tuple[Config, Pipeline]:
+    """The configuration in force and the pipeline of that name. Raises Refused, Unavailable."""
+    force = in_force(folders)
+    if force.refused is not None:
+        log.warning("%s", force.refused)
+    if name not in force.config.pipeline:
+        known = ", ".join(sorted(force.config.pipeline)) or "none: add a table [pipeline.NAME]"
+        raise Refused(f"{folders.config}: there is no pipeline {name!r}; there are: {known}")
+    return force.config, force.config.pipeline[name]
+
+
+def settings_of(pipeline: Pipeline) -> PipelineSettings:
+    """The settings as configured; the agent may know others."""
+    return PipelineSettings(pipeline.results, pipeline.results_per_s, pipeline.min_score)
+
+
+class Reloading:
+    """Reads the configuration again when `read_again` is called. On the loop's thread.
+
+    load: takes the path of the model that should run, and returns at once.
+    """
+
+    def __init__(
+        self,
+        folders: Folders,
+        name: Name,
+        running: Pipeline,
+        reporter: Reporter,
+        load: Callable[[Path], None],
+    ) -> None:
+        self._folders = folders
+        self._name = name
+        self._running = running
+        self._reporter = reporter
+        self._load = load
+
+    def read_again(self) -> None:
+        """Use what changed. Whatever is wrong with it, the pipeline runs on as before."""
+        try:
+            config, wanted = pipeline_of(self._folders, self._name)
+        except Trouble as trouble:
+            log.warning("the configuration stays as it was: %s", trouble)
+            return
+        before, self._running = self._running, wanted
+        set_level(config.log_level)
+        late = [key for key in AT_START if getattr(before, key) != getattr(wanted, key)]
+        if late:
+            log.warning(
+                "[pipeline.%s] %s: changed, used when this service is restarted",
+                self._name, ", ".join(late),
+            )  # fmt: skip
+        if settings_of(wanted) != settings_of(before):
+            self._reporter.apply(settings_of(wanted))
+        self._load(resolve(os.fspath(wanted.model)))
