@@ -15,8 +15,9 @@ from runtime.engines import Tensor, TensorSpec
 from runtime.engines.null import NullEngine
 from runtime.frames import Aim, Frame
 from runtime.loop import Loop, Model, Result
+from runtime.panel import STAGES
 from runtime.tasks import Class, Found, View
-from runtime.timing import STAGES, StageTimes
+from runtime.timing import StageTimes
 
 VIEW = View(64, 48, 0, 0, 1, 1)
 
