@@ -1,67 +1,41 @@
 """The link over MQTT: the one file that knows paho.
 
-One thread of ours connects, runs paho's loop, and waits between attempts. Every connection is a
+One thread of ours connects, moves the bytes, and waits between attempts. Every connection is a
 fresh paho client: nothing of an old one is sent again. Events are posted on that thread only.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import secrets
 import socket
 import threading
-import time
-import traceback
-from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from wire import mqtt_words as words
 from wire.backoff import Backoff
 from wire.config import Broker
-from wire.link import Connected, Delivered, Disconnected, LinkEvent, MakeWill, Post, Received, Will
-from wire.mqtt_proofs import Proofs, proofs_of
-from wire.mqtt_url import address_of
-from wire.mqtt_waiting import Waiting
+from wire.link import Disconnected, LinkEvent, MakeWill, Post, Received, Will
+from wire.mqtt_life import FLUSH_S, GOODBYE_S, Life, Limits, Terms, packet_bytes
+from wire.mqtt_proofs import Proofs, check, proofs_of
+from wire.mqtt_socket import LARGEST, Bell, Buffer, Wiring
+from wire.mqtt_tries import MQTT_3_1_1, MQTT_5, Ended, Tries
+from wire.mqtt_url import Address, address_of
+from wire.mqtt_waiting import Sent
 from wire.troubles import Trouble
 
 if TYPE_CHECKING:
-    from paho.mqtt.client import (
-        Client,
-        ConnectFlags,
-        DisconnectFlags,
-        MQTTMessage,
-        PayloadType,
-    )
+    from paho.mqtt.client import Client, DisconnectFlags, MQTTMessage
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
-MQTT_5, MQTT_3_1_1 = 5, 4
-NAMES = {MQTT_5: "MQTT 5", MQTT_3_1_1: "MQTT 3.1.1"}
 CONNECT_S = 10.0  # for TCP, TLS and the web socket, each
-ANSWER_S = 10.0  # for CONNACK and every SUBACK
-GOODBYE_S = 0.4  # for DISCONNECT to leave
-LOOP_S = 1.0
-WINDOW = 20  # messages on their way at a time, unless the broker takes less
-MOST_WAITING = 4 * 1024 * 1024  # bytes
-LARGEST_RECEIVED = 1024 * 1024  # bytes: MQTT 5 brokers send us nothing larger
-SHORT_LIFE_S = 60.0
-SUSPICIOUS = 3  # short lives in a row
+LIMITS = ("MaximumPacketSize", "ReceiveMaximum", "RetainAvailable", "MaximumQoS")  # of CONNACK
+NAMES = {MQTT_5: "MQTT 5", MQTT_3_1_1: "MQTT 3.1.1"}
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a connection ended. mute: without a word before CONNACK. window: it takes less at a time,
-    connect again at once."""
-
-    why: str
-    taken_over: bool = False
-    lasted_s: float = 0.0
-    wrong_version: bool = False
-    mute: bool = False
-    broken: bool = False
-    window: int | None = None
 
 
 class MqttLink:
@@ -75,27 +49,28 @@ class MqttLink:
         will: MakeWill | None = None,
         backoff: Backoff | None = None,
     ) -> None:
-        """Check the config and the files it names. Raises Refused and Unavailable."""
+        """Raises Refused for a config that can never work; files are read when connecting."""
         self._broker = broker
         self._client_id = client_id
         self._post = post
         self._make_will = will
         self._backoff = backoff or Backoff()
         self._address = address_of(broker.url)
-        proofs_of(broker, self._address, client_id)
+        check(broker, self._address)
+        self._tries = Tries()
         self._patterns: list[str] = []
-        self._lock = threading.Lock()  # _patterns and _life change together
-        self._life: _Life | None = None
-        self._lives = 0
-        self._versions: tuple[int, ...] = (MQTT_5, MQTT_3_1_1)  # narrowed when one was accepted
-        self._window = WINDOW
-        self._short_lives = 0
+        self._lock = threading.RLock()  # _patterns, _wiring, _life and all in it
+        self._wiring: Wiring | None = None
+        self._life: Life | None = None
+        self._bell: Bell | None = None
+        self._numbers = itertools.count(1)
         self._stopping = threading.Event()
         # daemon: looking up a name may hang, and must not hold up the end of the process
         self._thread = threading.Thread(target=self._supervise, name="mqtt", daemon=True)
 
     def open(self) -> None:
         if self._thread.ident is None and not self._stopping.is_set():
+            self._bell = Bell()
             self._thread.start()
 
     def subscribe(self, pattern: str) -> None:
@@ -108,43 +83,36 @@ class MqttLink:
     def publish(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False
     ) -> int | None:
-        life = self._life
-        return None if life is None else life.publish(topic, payload, qos, retain)
+        with self._lock:
+            if self._life is None or self._stopping.is_set():
+                return None
+            return self._life.publish(topic, payload, qos, retain)
 
     def close(self) -> None:
         self._stopping.set()
         with self._lock:
-            if self._life is not None:
-                self._life.leave()
+            if self._wiring is not None and self._life is None:
+                self._wiring.abandon()
+        if self._bell is not None:
+            self._bell.ring()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
-            self._thread.join(GOODBYE_S * 2)
+            self._thread.join(FLUSH_S + 3 * GOODBYE_S)
 
     def _supervise(self) -> None:
         while not self._stopping.is_set():
             try:
-                ended = self._attempt()
+                ended = self._tries.attempt(self._live)
             except Exception:  # a bug, which must not silence the device: said with its traceback
                 log.exception("the link to the broker failed")
-                ended = Ended("a fault in this program, see its log")
-            again_s = self._backoff.next_s(ended.lasted_s)
-            self._tell(Disconnected(ended.why, again_s, ended.taken_over))
-            self._stopping.wait(again_s)
+                ended = Ended("a fault in this program: see its log")
+            if not self._stopping.is_set():
+                again_s = self._backoff.next_s(ended.lasted_s or 0.0)
+                self._tell(Disconnected(ended.why, again_s, ended.taken_over))
+                self._stopping.wait(again_s)
+        if self._bell is not None:
+            self._bell.close()
 
-    def _attempt(self) -> Ended:
-        """Connect with the versions that may work; each gives one life. Returns how it ended."""
-        ended = Ended("")
-        for version in self._versions:
-            ended = self._live(version)
-            if ended.window is not None:
-                self._window = ended.window
-                ended = self._live(version)
-            if not (ended.wrong_version or ended.mute) or self._stopping.is_set():
-                return ended
-        if ended.wrong_version:  # of the version that worked before: another broker, ask anew
-            self._versions = (MQTT_5, MQTT_3_1_1)
-        return ended
-
-    def _live(self, version: int) -> Ended:
+    def _live(self, version: int, window: int) -> Ended:
         """One connection from CONNECT to its end."""
         try:
             proofs = proofs_of(self._broker, self._address, self._client_id)
@@ -152,53 +120,22 @@ class MqttLink:
             return Ended(str(trouble))
         session = secrets.token_hex(8)
         will = self._make_will(session) if self._make_will else None
-        self._lives += 1
-        client = self._client(version, proofs, will)
-        life = _Life(client, self._tell, session, self._lives << 16)
+        wiring = Wiring(self._address, proofs.tls, CONNECT_S)
+        client = _client(version, self._client_id, wiring)
+        client.max_inflight_messages = window
+        _introduce(client, self._address, proofs, will)
+        with self._lock:
+            self._wiring = wiring
         try:
-            if trouble_words := self._connect(client):
-                return Ended(trouble_words)
-            with self._lock:
-                life.patterns = list(self._patterns)
-                self._life = life
-            ended = life.run(self._stopping, self._address, self._broker.keepalive_s)
+            if self._stopping.is_set():
+                return Ended("")
+            if why := self._connect(client):
+                return Ended(why)
+            return self._begin(client, wiring, session).run()
         finally:
             with self._lock:
-                self._life = None
-            client.reinitialise()  # closes its sockets, and forgets us
-        if life.accepted_s is not None:
-            self._versions = (version,)
-        return self._with_suspicion(ended, version)
-
-    def _with_suspicion(self, ended: Ended, version: int) -> Ended:
-        """MQTT 3.1.1 has no word for a connection that was taken over: the broker just closes."""
-        short = version == MQTT_3_1_1 and ended.broken and ended.lasted_s < SHORT_LIFE_S
-        self._short_lives = self._short_lives + 1 if short else 0
-        if self._short_lives < SUSPICIOUS:
-            return ended
-        return replace(ended, why=f"{ended.why}, again: perhaps {words.TAKEN_OVER}")
-
-    def _client(self, version: int, proofs: Proofs, will: Will | None) -> Client:
-        from paho.mqtt.client import Client
-        from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            self._client_id,
-            protocol=MQTTProtocolVersion(version),
-            transport="tcp" if self._address.path is None else "websockets",
-            reconnect_on_failure=False,
-        )
-        client.connect_timeout = CONNECT_S
-        client.max_inflight_messages = self._window
-        client.username_pw_set(proofs.username, proofs.password)
-        if proofs.tls is not None:
-            client.tls_set_context(proofs.tls)
-        if self._address.path is not None:
-            client.ws_set_options(self._address.path)
-        if will is not None:
-            client.will_set(will.topic, will.payload, qos=1, retain=True)
-        return client
+                self._life = self._wiring = None
+            wiring.close()
 
     def _connect(self, client: Client) -> str | None:
         """Connect and send CONNECT. Returns why it could not be done, None if it was."""
@@ -207,110 +144,166 @@ class MqttLink:
 
         properties = None
         if client.protocol == MQTT_5:
-            properties = Properties(PacketTypes.CONNECT)
-            properties.MaximumPacketSize = LARGEST_RECEIVED
-        # paho pings after one keepalive and gives up after the second: so noticed in 1.5 of ours
-        keepalive_s = max(1, int(self._broker.keepalive_s * 0.7))
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.MaximumPacketSize = LARGEST
+        address = self._address
         try:
             client.connect(
-                self._address.host, self._address.port, keepalive_s, properties=properties
+                address.host, address.port, self._broker.keepalive_s, properties=properties
             )
         except (OSError, ValueError) as error:
-            close_sockets_of(error)
-            return words.no_connection(self._address, error)
+            return words.no_connection(address, error)
         return None
 
+    def _begin(self, client: Client, wiring: Wiring, session: str) -> Life:
+        assert self._bell is not None
+        terms = Terms(
+            self._address,
+            self._tell,
+            self._patterns,
+            self._numbers,
+            self._bell,
+            self._lock,
+            self._stopping,
+        )
+        life = Life(_PahoWire(client), wiring, NAMES[client.protocol], session, terms)
+        life.keepalive_s = self._broker.keepalive_s
+        _take_notes(client, life)
+        with self._lock:
+            self._life = life
+        return life
+
     def _tell(self, event: LinkEvent) -> None:
-        if self._stopping.is_set():
-            return
         try:
             self._post(event)
-        except Exception:  # a bug of the receiver must end neither this thread nor paho's loop
+        except Exception:  # a bug of the receiver must not end this thread
             log.exception("%s could not be posted", type(event).__name__)
 
 
-class _Life:
-    """One connection. Everything but publish and subscribe happens on the link's thread."""
+@cache
+def _client_class() -> type[Client]:
+    """paho's client on sockets of ours: paho leaves them open when TLS fails, and loses the rest
+    of a web socket's frame when the socket is full."""
+    from paho.mqtt.client import Client
 
-    def __init__(self, client: Client, tell: Post, session: str, first: int) -> None:
-        """first: numbers of messages count from here, so that they differ in every life."""
-        self.patterns: list[str] = []
-        self.accepted_s: float | None = None
+    class WiredClient(Client):
+        def _create_socket_connection(self) -> socket.socket:
+            wiring: Wiring = self.user_data_get()
+            return wiring.dial()
+
+        def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> socket.socket:  # type: ignore[override]
+            wiring: Wiring = self.user_data_get()
+            return wiring.encrypt(tcp_sock)
+
+        def _sock_recv(self, bufsize: int) -> bytes:
+            wiring: Wiring = self.user_data_get()
+            return wiring.receive(bufsize, super()._sock_recv)
+
+        def _sock_send(self, buf: Buffer) -> int:
+            wiring: Wiring = self.user_data_get()
+            return wiring.send(buf, super()._sock_send)
+
+    return WiredClient
+
+
+def _client(version: int, client_id: str, wiring: Wiring) -> Client:
+    from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+    return _client_class()(
+        CallbackAPIVersion.VERSION2,
+        client_id,
+        userdata=wiring,
+        protocol=MQTTProtocolVersion(version),
+        reconnect_on_failure=False,
+    )
+
+
+def _introduce(client: Client, address: Address, proofs: Proofs, will: Will | None) -> None:
+    client.connect_timeout = CONNECT_S
+    client.username_pw_set(proofs.username, proofs.password)
+    if proofs.tls is not None:
+        client.tls_set_context(proofs.tls)
+    if address.path is not None:
+        client.transport = "websockets"
+        client.ws_set_options(address.path)
+    if will is not None:
+        client.will_set(will.topic, will.payload, qos=1, retain=True)
+
+
+class _PahoWire:
+    """paho behind the seam Wire."""
+
+    def __init__(self, client: Client) -> None:
         self._client = client
-        self._tell = tell
-        self._session = session
-        self._first = first
-        self._ended: Ended | None = None
-        self._ready = False
-        self._most_bytes: int | None = None
-        self._asked: dict[int, str] = {}  # SUBSCRIBE -> pattern
-        self._asking = threading.Lock()
-        self._early: list[Received] = []
-        self._quiet: set[int] = set()  # on their way with QoS 0
-        self._quietly = threading.Lock()
-        self._waiting = Waiting(MOST_WAITING)
-        self._refused_once = False
-        self._tls_said = ""
-        client.on_connect = self._on_connect
-        client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
-        client.on_publish = self._on_publish
-        client.on_disconnect = self._on_disconnect
-        client.on_log = self._on_log
-        # with this set, paho writes in its loop only, and publish() never on its caller's thread
+        # with this set, paho writes only when it is turned, never in publish on its caller's thread
         client.on_socket_register_write = lambda *_: None
 
-    def run(self, stopping: threading.Event, address: Address, keepalive_s: int) -> Ended:
-        """Turn paho's loop until the connection ends, or we leave."""
-        answer_by = time.monotonic() + ANSWER_S
-        leave_by: float | None = None
-        while self._client.loop(LOOP_S if leave_by is None else 0.05) == 0:
-            now = time.monotonic()
-            if leave_by is None and (stopping.is_set() or self._ended is not None):
-                self.leave()
-                leave_by = now + GOODBYE_S
-            elif leave_by is None and not self._ready and now > answer_by:
-                self._ended = Ended(words.silent(address, ANSWER_S))
-            elif leave_by is not None and now > leave_by:
-                break
-        self._ready = False
-        ended = self._ended or self._how_it_broke(address, keepalive_s)
-        since = time.monotonic() if self.accepted_s is None else self.accepted_s
-        return replace(ended, lasted_s=time.monotonic() - since)
+    def fileno(self) -> int | None:
+        socket_ = self._client.socket()
+        return None if socket_ is None or socket_.fileno() < 0 else socket_.fileno()
 
-    def _how_it_broke(self, address: Address, keepalive_s: int) -> Ended:
-        if self._deaf:
-            return Ended(words.deaf(address, keepalive_s))
-        if self.accepted_s is not None:
-            return Ended(words.broken(address, self._waiting.largest()), broken=True)
-        if self._tls_said:
-            return Ended(words.no_handshake(address, self._tls_said))
-        return Ended(words.mute(address), mute=True)
+    def pending(self) -> bool:
+        asked = getattr(self._client.socket(), "pending", None)  # TLS and web sockets have it
+        return asked is not None and asked() > 0
+
+    def wants_to_write(self) -> bool:
+        return self._client.want_write()
+
+    def turn(self, readable: bool, writable: bool) -> None:
+        if readable:
+            self._client.loop_read()
+        if writable:
+            self._client.loop_write()
+        self._client.loop_misc()
+
+    def send(
+        self, number: int, topic: str, payload: bytes, retain: bool
+    ) -> tuple[int, Sent] | None:
+        told = self._client.publish(topic, payload, 1 if number else 0, retain)
+        if told.rc != 0:
+            return None
+        return told.mid, Sent(number, topic, packet_bytes(topic, payload), told.is_published)
+
+    def ask(self, patterns: list[str]) -> int | None:
+        code, mid = self._client.subscribe([(pattern, 1) for pattern in patterns])
+        return mid if code == 0 else None
 
     def leave(self) -> None:
-        """Say DISCONNECT, so that no will goes out. Any thread."""
         self._client.disconnect()
 
-    def subscribe(self, pattern: str) -> None:
-        """Any thread."""
-        with self._asking:
-            if self.accepted_s is None:
-                self.patterns.append(pattern)
-            else:
-                self._ask(pattern)
 
-    def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> int | None:
-        """Any thread."""
-        size = packet_bytes(topic, payload)
-        too_large = self._most_bytes is not None and size > self._most_bytes
-        if not self._ready or too_large or not self._waiting.admit(size + OVERHEAD):
-            return None
-        with self._quietly if qos == 0 else nullcontext():
-            told = self._client.publish(topic, payload, qos, retain)
-            if qos == 0:
-                self._quiet.add(told.mid)
-        if told.rc != 0:
-            self._waiting.drop(size)
-            return None
-        self._waiting.name(told.mid, size)
-        return 0 if qos == 0 else self._first + told.mid
+def _take_notes(client: Client, life: Life) -> None:
+    """Tell the life what the broker says."""
+
+    def connected(
+        client: Client, _: object, _flags: object, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            wrong_version = reason.value == words.WRONG_VERSION
+            life.ended(Ended(words.broker_said(reason.value), wrong_version=wrong_version))
+            return
+        life.keepalive_s = client.keepalive
+        limits = Limits(*(getattr(properties, name, None) for name in LIMITS))
+        life.accepted(limits, client.max_inflight_messages)
+
+    def disconnected(
+        _client: Client, _: object, flags: DisconnectFlags, reason: ReasonCode, *_more: object
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            taken_over = reason.value == words.SESSION_TAKEN_OVER
+            life.ended(Ended(words.broker_said(reason.value), taken_over=taken_over))
+
+    def received(_client: Client, _: object, message: MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            return
+        life.received(Received(topic, bytes(message.payload), bool(message.retain)))
+
+    client.on_connect = connected
+    client.on_disconnect = disconnected
+    client.on_message = received
+    client.on_subscribe = lambda _c, _u, mid, reasons, _p: life.answered(
+        mid, [reason.value for reason in reasons]
+    )
+    client.on_publish = lambda _c, _u, mid, reason, _p: life.taken(mid, reason.value)

@@ -24,19 +24,23 @@ class Proofs:
     tls: ssl.SSLContext | None
 
 
-def proofs_of(broker: Broker, address: Address, client_id: str) -> Proofs:
-    """Read what the config names. Raises Refused and Unavailable, naming the key."""
-    password = _password(broker.password_file) if broker.password_file else None
-    username = broker.username or (client_id if password is not None else None)
-    if address.encrypted:
-        return Proofs(username, password, _context(broker))
+def check(broker: Broker, address: Address) -> None:
+    """Whether the keys fit together. Raises Refused, naming the key. Reads no file."""
     for key in ("ca_file", "certificate_file", "key_file"):
-        if getattr(broker, key):
+        if getattr(broker, key) and not address.encrypted:
             raise Refused(
                 f"[broker] {key}: {address.scheme}:// is not encrypted, so it would not be used: "
                 f"write {'wss' if address.path else 'mqtts'}:// in url, or remove {key}"
             )
-    return Proofs(username, password, None)
+    if broker.key_file and not broker.certificate_file:
+        raise Refused("[broker] key_file: set without certificate_file: name the certificate too")
+
+
+def proofs_of(broker: Broker, address: Address, client_id: str) -> Proofs:
+    """Read what the config names. Raises Refused and Unavailable, naming the key."""
+    password = _password(broker.password_file) if broker.password_file else None
+    username = broker.username or (client_id if password is not None else None)
+    return Proofs(username, password, _context(broker) if address.encrypted else None)
 
 
 def _password(path: str) -> str:
@@ -59,8 +63,6 @@ def _context(broker: Broker) -> ssl.SSLContext:
         _trust(context, broker.ca_file)
     if broker.certificate_file is not None:
         _show(context, broker.certificate_file, broker.key_file)
-    elif broker.key_file is not None:
-        raise Refused("[broker] key_file: set without certificate_file: name the certificate too")
     return context
 
 
@@ -79,7 +81,7 @@ def _show(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
     if b"-----BEGIN CERTIFICATE-----" not in content:
         raise Refused(f"[broker] certificate_file: {certificate}: holds no certificate in PEM form")
     try:
-        context.load_cert_chain(certificate, key, password="")  # never ask on a terminal  # noqa: S106
+        context.load_cert_chain(certificate, key, password="")  # never ask on a terminal
     except ssl.SSLError as error:
         named = f"key_file: {key}" if key else f"certificate_file: {certificate}"
         if "MISMATCH" in (error.reason or ""):

@@ -2,54 +2,53 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+OVERHEAD = 512  # bytes that a message costs in memory beside its own
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One message on its way. number: as publish gave it, 0 for QoS 0. is_taken: by the broker,
+    or for QoS 0 by the socket."""
+
+    number: int
+    topic: str
+    size: int
+    is_taken: Callable[[], bool]
 
 
 class Waiting:
-    """Bytes that were published and not yet taken. Any thread.
-
-    Between `admit` and `name` the broker may already have taken the message: `taken` comes first.
-    """
+    """What was published and not yet taken. Not thread-safe: its user has a lock."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._sizes: dict[int, int] = {}
-        self._early: set[int] = set()
-        self._lock = threading.Lock()
+        self._sent: dict[tuple[int, bool], Sent] = {}
 
-    def admit(self, size: int) -> bool:
-        """Take in a message of `size` bytes, unless there is no room. One alone always fits."""
-        with self._lock:
-            if self._bytes and self._bytes + size > self._most_bytes:
-                return False
-            self._bytes += size
-            return True
+    def __len__(self) -> int:
+        return len(self._sent)
 
-    def name(self, number: int, size: int) -> None:
-        """The message that was admitted got this number."""
-        with self._lock:
-            if number in self._early:
-                self._early.discard(number)
-                self._bytes -= size
-            else:
-                self._sizes[number] = size
+    def has_room(self, size: int) -> bool:
+        """One alone always fits."""
+        return not self._sent or self._bytes + size + OVERHEAD <= self._most_bytes
 
-    def drop(self, size: int) -> None:
-        """The message that was admitted was not sent."""
-        with self._lock:
-            self._bytes -= size
+    def add(self, mid: int, sent: Sent) -> None:
+        """mid: what MQTT calls the message; QoS 0 and 1 may use the same at one time."""
+        self._sent[mid, sent.number > 0] = sent
+        self._bytes += sent.size + OVERHEAD
 
-    def taken(self, number: int) -> None:
-        """The broker, or for QoS 0 the socket, took the message."""
-        with self._lock:
-            size = self._sizes.pop(number, None)
-            if size is None:
-                self._early.add(number)
-            else:
-                self._bytes -= size
+    def take(self, mid: int) -> Sent | None:
+        """One with this mid was taken: which one; None if it is not ours."""
+        for key in ((mid, True), (mid, False)):
+            sent = self._sent.get(key)
+            if sent is not None and sent.is_taken():
+                del self._sent[key]
+                self._bytes -= sent.size + OVERHEAD
+                return sent
+        return None
 
     def largest(self) -> int:
         """Bytes of the largest message that waits, 0 if none does."""
-        with self._lock:
-            return max(self._sizes.values(), default=0)
+        return max((sent.size for sent in self._sent.values()), default=0)

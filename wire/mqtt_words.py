@@ -47,7 +47,8 @@ REASONS = {
 }
 SESSION_TAKEN_OVER = 0x8E
 WRONG_VERSION = 0x84
-KEEPALIVE = 0x8D
+NO_RETAIN = 0x9A
+NO_QOS = 0x9B
 
 NOT_YET_VALID, EXPIRED = 9, 10  # X509_V_ERR_...
 UNKNOWN_ISSUER = (2, 18, 19, 20, 21)
@@ -57,6 +58,19 @@ WRONG_NAME = (62, 64)
 def broker_said(reason: int) -> str:
     """A reason code of CONNACK or DISCONNECT."""
     return REASONS.get(reason, f"the broker ended the connection with reason 0x{reason:02x}")
+
+
+def not_subscribed(reason: int) -> str:
+    """A reason code of SUBACK. 0x80 is all that 3.1.1 knows."""
+    why = "" if reason == 0x80 else f" ({broker_said(reason)})"
+    return f"the broker does not let us subscribe{why}: allow this device's topics in its rules"
+
+
+def not_published(topic: str, reason: int) -> str:
+    """A reason code of PUBACK."""
+    if reason == 0x87:
+        return f"the broker does not let us write to {topic}: allow it in its rules (ACL)"
+    return f"the broker did not take a message to {topic}: {broker_said(reason)}"
 
 
 def no_connection(address: Address, error: Exception) -> str:
@@ -76,6 +90,10 @@ def no_connection(address: Address, error: Exception) -> str:
             f"nothing listens at {address.host}, port {address.port}: "
             "start the broker, or check the port in [broker] url"
         )
+    if isinstance(error, ConnectionError) and address.encrypted:
+        return no_handshake(address, "reset")
+    if isinstance(error, ConnectionResetError | ConnectionAbortedError):
+        return mute(address)
     if isinstance(error, TimeoutError):
         return (
             f"no answer from {address.host}, port {address.port}: "
