@@ -33,6 +33,13 @@ _KINDS: dict[type, str] = {
     inspect.VarTupleType: "an array",
     inspect.BoolType: "true or false",
 }
+_TOML_WORDS = {
+    "int": "whole number",
+    "float": "number",
+    "str": "text",
+    "bool": "true or false",
+    "object": "table",
+}
 _LONGEST = 200  # characters of somebody else's text that are repeated
 
 
@@ -210,7 +217,8 @@ def _near(word: str, known: list[str]) -> str:
 
 def _plain(what: str) -> str:
     """msgspec's words, in TOML's terms."""
-    words = what.replace("`int`", "whole number").replace("`str`", "text").replace(" | null", "")
-    words = words.replace("`object`", "table").replace("`bool`", "true or false")
-    words = words.replace("`float`", "number").replace("`", "").replace("Expected ", "expected ")
+    words = what.replace(" | null", "")
+    for theirs, ours in _TOML_WORDS.items():
+        words = words.replace(f"`{theirs}`", ours)
+    words = words.replace("`", "").replace("Expected ", "expected ")
     return words.replace("Number out of range", "out of range")
