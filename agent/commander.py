@@ -7,20 +7,22 @@ counted. A command is carried out once: its id is on disk before it is accepted.
 from __future__ import annotations
 
 import datetime
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from agent.seen import SKEW_S, SeenCommands
+from agent.seen import SKEW_S, Seen, SeenCommands
 from wire import orders
 from wire.config import Config
 from wire.messages import Reply
-from wire.orders import Claim, Command
+from wire.orders import Claim, Command, Envelope
 from wire.troubles import Refused, Unavailable, one_line
 
 STATE_FILE = "commands.json"
 LONGEST_TEXT = 1000  # characters of a reply: more is refused by its reader
+DIGEST_DIGITS = 32
 LAST_SECOND = 253402300799.0  # of the year 9999
 
 
@@ -85,8 +87,10 @@ class Commander:
             self.forged += 1
             # whoever can write to the topic could otherwise make us flood the broker
             answer = Reply(claim.id, False, self._why_not_believed(envelope.key))
-            return answer if self._strangers.allows(now_s) else None
-        judged = self._judged(claim, key, now_s)
+            # the id of a true command, copied: its operator must not take our no for the answer
+            is_copy = self._seen.get(claim.id) is not None
+            return answer if not is_copy and self._strangers.allows(now_s) else None
+        judged = self._judged(envelope, claim, key, now_s)
         if isinstance(judged, Reply):  # a thief of old commands can send them for ever
             return judged if self._repeats.allows(now_s) else None
         return judged
@@ -107,11 +111,16 @@ class Commander:
             return "this device does not know the key: add it to [commands] keys in vedette.toml"
         return "the signature is wrong: this command was changed on its way, or is forged"
 
-    def _judged(self, claim: Claim, key: str, now_s: float) -> Accepted | Reply | None:
+    def _judged(
+        self, envelope: Envelope, claim: Claim, key: str, now_s: float
+    ) -> Accepted | Reply | None:
         """A command whose signature is right."""
         if (claim.fleet, claim.device) != (self._config.fleet, self._config.device):
             return _no(claim, f"this command is for {claim.device} of fleet {claim.fleet}")
+        digest = hashlib.sha256(envelope.body.encode()).hexdigest()[:DIGEST_DIGITS]
         if seen := self._seen.get(claim.id):
+            if seen.digest != digest:
+                return _no(claim, "another command had this id: issue this one anew")
             gone = _no(claim, "this was done before, and the answer is no longer kept")
             return (seen.reply or gone) if seen.done else None
         # a clock that falls back must not make old commands valid again
@@ -120,7 +129,8 @@ class Commander:
             self._check_time(claim, time_s, now_s)
             command = orders.command_of(claim)
             self._check_allowed(command)
-            self._begin(command, time_s)
+            seen = Seen(command.id, command.issued, command.expires, digest)
+            self._begin(command, seen, time_s, now_s)
         except (Refused, Unavailable) as trouble:
             return _no(claim, str(trouble))
         return Accepted(command, key)
@@ -128,7 +138,7 @@ class Commander:
     def _check_time(self, claim: Claim, time_s: float, now_s: float) -> None:
         here = f"by this device's clock it is {_in_words(now_s)}"
         if time_s > now_s:
-            here += f", but the last command was issued at {_in_words(time_s)}"
+            here += f", but the newest command that it believed is of {_in_words(time_s)}"
         if not 0 < claim.expires - claim.issued <= orders.LONGEST_LIFETIME_S:
             raise Refused("a command may be valid for 1 s to 1 h: issue it anew")
         if claim.expires <= time_s:
@@ -148,14 +158,17 @@ class Commander:
                 "vedette.toml"
             )
 
-    def _begin(self, command: Command, time_s: float) -> None:
+    def _begin(self, command: Command, seen: Seen, time_s: float, now_s: float) -> None:
+        # an operator whose clock is ahead must not make the commands of others too old
+        fell_back = time_s > now_s
+        believed_s = float(seen.issued) if fell_back else min(float(seen.issued), now_s)
         try:
-            self._seen.begin(command.id, command.issued, command.expires, time_s)
+            self._seen.begin(seen, believed_s, time_s)
         except Unavailable as trouble:
             if not isinstance(command.order, orders.Status):
                 raise Unavailable(f"nothing was done, it could not be noted: {trouble}") from None
             # with a full disk too the device must be able to say how it is
-            self._seen.begin_unwritten(command.id, command.issued, command.expires)
+            self._seen.begin_unwritten(seen)
 
 
 def _no(claim: Claim, text: str) -> Reply:

@@ -25,30 +25,36 @@ SKEW_S = 300  # by which the clocks of device and operator may differ
 
 
 class Seen(Struct, frozen=True, omit_defaults=True):
-    """One command. done: it was carried out, or cut off. reply: None where it is no longer kept."""
+    """One command. done: it was carried out, or cut off. reply: None where it is no longer kept.
+    digest: of what was signed, so that the same id over another text is noticed."""
 
     id: str
     issued: int
     expires: int
+    digest: str
     done: bool = False
     reply: Reply | None = None
 
 
 class _Kept(Struct, frozen=True):
-    """The file. forgotten_s: what was issued then or before may have been forgotten."""
+    """The file. forgotten_s: what was issued then or before may have been forgotten. latest_s: the
+    latest time that was believed."""
 
     forgotten_s: float
+    latest_s: float
     seen: tuple[Seen, ...]
 
 
 class SeenCommands:
     """At most 1,000 of them. damage: why older ones are unknown, or None. interrupted: answers for
-    those that were being carried out when the agent was stopped."""
+    those that were being carried out when the agent was stopped. forgotten_s, latest_s: as in the
+    file."""
 
     def __init__(self, path: Path, now_s: float) -> None:
         self._path = path
         self.damage: str | None = None
         self.forgotten_s = 0.0
+        self.latest_s = 0.0
         self._seen: dict[str, Seen] = {}
         kept = read_kept(path, _Kept)
         if isinstance(kept, Damage):
@@ -56,41 +62,38 @@ class SeenCommands:
             self.forgotten_s = max(now_s, kept.written_s) + SKEW_S
             self.damage = kept.text
         elif kept is not None:
-            self.forgotten_s = kept.forgotten_s
+            self.forgotten_s, self.latest_s = kept.forgotten_s, kept.latest_s
             self._seen = {each.id: each for each in kept.seen}
         self.interrupted = self._end_interrupted()
         if self.interrupted or self.damage:
             with contextlib.suppress(Unavailable):  # it is in memory, and so in every later write
                 self._keep()
 
-    @property
-    def latest_s(self) -> float:
-        """The highest signed time that was ever believed."""
-        return max((float(each.issued) for each in self._seen.values()), default=0.0)
-
     def get(self, identity: str) -> Seen | None:
         return self._seen.get(identity)
 
-    def begin(self, identity: str, issued: int, expires: int, now_s: float) -> None:
-        """Remember a command before it is carried out.
+    def begin(self, command: Seen, believed_s: float, now_s: float) -> None:
+        """Remember a command before it is carried out. believed_s: the time that its acceptance
+        proves, below which no clock is believed again.
 
         Raises Refused if there is no room, Unavailable if it cannot be written down; then it is
         not remembered.
         """
-        before, forgotten_s = dict(self._seen), self.forgotten_s
+        before, forgotten_s, latest_s = dict(self._seen), self.forgotten_s, self.latest_s
         if len(self._seen) >= MOST:
             self._forget_one(now_s)
-        self._seen[identity] = Seen(identity, issued, expires)
+        self._seen[command.id] = command
+        self.latest_s = max(latest_s, believed_s)
         try:
             self._keep()
         except Unavailable:
-            self._seen, self.forgotten_s = before, forgotten_s
+            self._seen, self.forgotten_s, self.latest_s = before, forgotten_s, latest_s
             raise
 
-    def begin_unwritten(self, identity: str, issued: int, expires: int) -> None:
+    def begin_unwritten(self, command: Seen) -> None:
         """Remember, until the agent ends, a command that may be carried out twice."""
         if len(self._seen) < MOST:
-            self._seen[identity] = Seen(identity, issued, expires)
+            self._seen[command.id] = command
 
     def finish(self, identity: str, reply: Reply) -> Reply:
         """Keep the answer; the first one, if there are two."""
@@ -129,7 +132,7 @@ class SeenCommands:
         return replies
 
     def _keep(self) -> None:
-        keep(self._path, _Kept(self.forgotten_s, tuple(self._seen.values())))
+        keep(self._path, _Kept(self.forgotten_s, self.latest_s, tuple(self._seen.values())))
 
 
 def _small(reply: Reply) -> Reply:

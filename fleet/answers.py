@@ -59,7 +59,7 @@ def in_words(device: str, reply: Reply) -> str:
         if "pipelines" in content:
             return _status(device, msgspec.convert(content, State))
         return _bench(msgspec.convert(content, Figures))
-    except msgspec.ValidationError:  # of another version than ours
+    except (msgspec.ValidationError, UnicodeError):  # of another version than ours
         plain = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=True)
         return f"{printable(reply.text, 1000)}\n{plain}"
 

@@ -104,7 +104,7 @@ class _Conversation:
             if now_s >= self._send_s:
                 self._send(link, now_s)
             self._look_around(now_s)
-            self._wait(min(until_s, self._send_s, now_s + 0.5) - now_s)
+            self._wait(min(until_s, self._send_s, now_s + SOON_S) - now_s)
             if self._reply is not None and (self._picture or not self._awaits_picture):
                 return Answer(self._reply, self._picture)
         raise Unavailable(self._silence(timeout_s))

@@ -216,7 +216,7 @@ def test_a_clock_that_falls_back_lets_nothing_in_again(desk: Desk) -> None:
         assert desk.commander.take(done, then_s) == first
         why = desk.no(held, then_s)
         assert "expired" in why and "by this device's clock it is 2017" in why
-        assert "the last command was issued at 2027-01-15 08:01:40" in why
+        assert "the newest command that it believed is of 2027-01-15 08:01:40" in why
     assert desk.done(desk.payload(Status(), issued=NOW + 110), NOW - 10 * YEAR_S).ok
 
 
@@ -225,6 +225,31 @@ def test_a_clock_that_jumped_ahead_for_a_while_does_not_lock_the_operator_out(de
     assert "expired" in desk.no(desk.payload(Status()), 1e18), "a year that no calendar has"
     desk.restart(NOW + 50 * YEAR_S)
     assert desk.done(desk.payload(Status()), NOW).ok
+
+
+def test_an_operator_whose_clock_is_ahead_does_not_shut_the_others_out(desk: Desk) -> None:
+    assert desk.done(desk.payload(Status(), issued=NOW + 299)).ok
+    assert desk.done(desk.payload(Status(), issued=NOW, lifetime_s=10)).ok
+
+
+def test_the_same_id_over_another_text_is_another_command(desk: Desk) -> None:
+    desk.done(desk.payload(Status(), identity="twice"))
+    other = desk.payload(Set(log_level="debug"), identity="twice")
+    for restart in (False, True):
+        if restart:
+            desk.restart()
+        assert "another command had this id" in desk.no(other, NOW + 1)
+
+
+def test_a_forged_copy_does_not_talk_the_operator_out_of_the_answer(desk: Desk) -> None:
+    """Who sees a command pass can send its id again, unsigned, before it was answered."""
+    payload = desk.payload(Bench(), identity="b1")
+    forged = json.loads(payload) | {"signature": ""}
+    assert isinstance(desk.commander.take(payload, NOW), Accepted)
+    assert desk.commander.take(json.dumps(forged).encode(), NOW + 1) is None
+    assert desk.commander.forged == 1
+    desk.commander.finish("b1", Reply("b1", True, "done"))
+    assert desk.commander.take(json.dumps(forged).encode(), NOW + 60) is None
 
 
 def fill(desk: Desk, count: int, issued: float, lifetime_s: int) -> list[bytes]:
