@@ -144,9 +144,8 @@ class Courier:
             if room <= 0:
                 return False
             records = self._keeping.after(self._current, stretch.next - 1, min(room, BATCH))
-            oldest = self._keeping.oldest(self._current)
             for record in records:
-                if self._hand_over(record, oldest) is None:
+                if self._hand_over(record) is None:
                     return False
                 stretch.next = record.seq + 1
             self._has_fresh = bool(records)
@@ -164,7 +163,6 @@ class Courier:
     def _send_late(self, records: list[Record]) -> bool:
         """Send records of the backlog, those left out that were sent. False: no room now."""
         spool = records[0].spool
-        oldest = self._keeping.oldest(spool)
         sent = self._unacked.union(self._flying.values())
         stretch = self._live.get(spool)
         for record in records:
@@ -176,7 +174,7 @@ class Courier:
                     self._place = (spool, stretch.next - 1)
                     return True
             if (spool, record.seq) not in sent:
-                number = self._hand_over(record, oldest)
+                number = self._hand_over(record)
                 if number is None:
                     return False
                 if number:
@@ -190,9 +188,10 @@ class Courier:
         if self._by_registry:
             self._unacked.add(key)
 
-    def _hand_over(self, record: Record, oldest: int) -> int | None:
+    def _hand_over(self, record: Record) -> int | None:
         """Publish a record. The link's number for it, 0 if it is given up, None: not now."""
         topic = self._topics[record.kind]
+        oldest = self._keeping.oldest(record.spool)
         payload = enveloped(record.body, record.spool, record.seq, oldest)
         size = len(topic) + len(payload) + PACKET_BYTES
         if self._most_bytes is not None and size > self._most_bytes:

@@ -1,4 +1,4 @@
-"""A courier with a clock by hand, a spool, and a broker that takes records when the test says so."""
+"""A courier with a clock by hand, a spool, and a broker that takes what the test says."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Literal
 import msgspec
 
 from agent.courier import Courier
-from agent.keeping import Keeping
-from agent.spool import Record
+from agent.spool import Record, Spool
 from wire.config import Broker, Config, TelemetryTable
 from wire.link import Connected
 from wire.messages import Ack
@@ -91,11 +90,14 @@ class FarEnd:
         return Ack(record.spool, floor)
 
 
-class Reading(Keeping):
-    """Counts how much is read, and notes what is given up."""
+class Reading(Spool):
+    """A spool in memory that counts how much is read."""
 
     reads = 0
     most_read = 0
+
+    def __init__(self, clock: HandClock) -> None:
+        super().__init__(None, 64 << 20, 30 * 86400.0, clock.uptime_s, "me")
 
     def after(self, spool: str, seq: int, limit: int) -> list[Record]:
         self.reads += 1
@@ -109,7 +111,7 @@ class Delivery:
 
     def __init__(
         self,
-        keeping: Reading,
+        spool: Reading,
         clock: HandClock,
         by: Literal["broker", "registry"],
         chance: float = 0.0,
@@ -120,11 +122,11 @@ class Delivery:
             telemetry=TelemetryTable(acknowledged_by=by),
         )
         self.clock = clock
-        self.keeping = keeping
+        self.spool = spool
         self.wire = Wire(clock)
         self.far: FarEnd | None = FarEnd()
         self.by_registry = by == "registry"
-        self.courier = Courier(keeping, self.wire.publish, config, clock, lambda: chance)
+        self.courier = Courier(spool, self.wire.publish, config, clock, lambda: chance)
         self.made: list[Key] = []
 
     @property
@@ -144,7 +146,7 @@ class Delivery:
     def append_bodies(
         self, bodies: Sequence[bytes], kind: Literal["telemetry", "event"] = "telemetry"
     ) -> None:
-        records = self.keeping.append([(kind, body) for body in bodies], {})
+        records = self.spool.append([(kind, body) for body in bodies], {})
         self.made += [(record.spool, record.seq) for record in records]
         self.courier.fresh()
 
