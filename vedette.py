@@ -20,7 +20,7 @@ COMMANDS = {
     "model": ("runtime.commands.model", "show a model: manifest, tensors, golden check"),
     "runtime": ("runtime.commands.service", "service: run one pipeline of vedette.toml"),
     "agent": ("agent.commands.agent", "service: join this device's runtimes to the broker"),
-    "check-config": ("agent.commands.check_config", "read vedette.toml and say what it means"),
+    "check-config": ("runtime.commands.check_config", "read vedette.toml and say what it means"),
     "watch": ("fleet.commands.watch", "see telemetry, faults and results of the fleet arrive"),
     "ask": ("fleet.commands.ask", "command one device: status, snapshot, restart, set, bench"),
 }

@@ -15,6 +15,7 @@ from wire.toml_lines import KeyPath
 from wire.troubles import Refused, Trouble, Unavailable
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+UNSEEN = {"home", "root", "tmp"}  # folders of / that a service does not see: see systemd/
 
 
 def impossible(config: Config) -> Iterator[tuple[KeyPath, str]]:
@@ -40,6 +41,13 @@ def warnings(config: Config) -> Iterator[str]:
     for name, pipeline in config.pipeline.items():
         yield from _camera(name, pipeline, nodes)
         yield from _model(name, pipeline)
+        for key, place in (("camera", pipeline.camera), ("model", pipeline.model)):
+            path = place.removeprefix("file://").partition("?")[0]
+            if path.startswith("/") and path.split("/")[1] in UNSEEN:
+                yield (
+                    f"pipeline.{name}.{key}: the service does not see {path}: put it under "
+                    "/var/lib/vedette"
+                )
 
 
 def _broker(broker: Broker) -> Iterator[str]:

@@ -1,0 +1,207 @@
+"""`vedette check-config`: what is refused, what is warned about, and what a device would do."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from runtime.commands.check_config import main
+from runtime.secret_files import complaint_about
+from tests.laws.sources import ROOT
+from wire import config
+from wire.troubles import Refused, Unavailable
+
+EXAMPLE = ROOT / "systemd" / "vedette.toml"
+BROKER = '[broker]\nurl = "mqtt://localhost"\n'
+CAMERA = 'camera = "synthetic://64x48@5"\n'
+MODEL = 'model = "digits"\n'
+NOBODY = "nobody-of-this-name"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "vedette.toml"
+
+
+def said(file: Path, text: str, capsys: pytest.CaptureFixture[str]) -> str:
+    file.write_text(text)
+    assert main([str(file)]) == 0
+    return capsys.readouterr().out
+
+
+def pipeline(camera: str = CAMERA, model: str = MODEL, more: str = "") -> str:
+    return f"device = 'door'\n{BROKER}[pipeline.a]\n{camera}{model}{more}"
+
+
+def test_the_example_is_good(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(config.load(EXAMPLE).pipeline) == ["door"]
+    assert main([str(EXAMPLE)]) == 0
+    assert "digits on v4l2:///dev/video0" in capsys.readouterr().out
+
+
+def test_the_example_without_its_comment_signs_is_good() -> None:
+    lines = EXAMPLE.read_text().splitlines()
+    text = "\n".join(line.removeprefix("# ") if " = " in line else line for line in lines)
+    meant = config.parse(
+        text.replace("mqtt://", "mqtts://").replace("64 hex digits", "a1" * 32), "x"
+    )
+    assert meant.groups == ("entrance",) and meant.pipeline["door"].limits.p95_ms == 100
+
+
+def test_the_example_shows_the_defaults() -> None:
+    text = EXAMPLE.read_text()
+    for table in (config.Broker, config.TelemetryTable, config.Commands, config.HomeAssistant):
+        for field, default in zip(
+            table.__struct_fields__[::-1], table.__struct_defaults__[::-1], strict=False
+        ):
+            if default is not None and default != ():
+                assert f"# {field} = {written(default)}" in text, field
+    for field in ("results", "results_per_s"):
+        default = getattr(config.Pipeline("x:y", "m"), field)
+        assert f"# {field} = {written(default)}" in text, field
+
+
+def written(value: object) -> str:
+    return json.dumps(int(value) if isinstance(value, float) and value.is_integer() else value)
+
+
+def test_says_what_a_device_would_do(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = said(file, pipeline(more="results = 'every'\nlimits.p95_ms = 40\n"), capsys)
+    assert words.splitlines() == [
+        f"{file}: accepted",
+        "  device     door of fleet home; log level info",
+        "  broker     mqtt://localhost",
+        "  telemetry  every 60 s; kept for at most 30 days and 64 MiB, until the broker has it",
+        "  pipeline   a: digits on synthetic://64x48@5; results of every frame, at most 1/s; "
+        "fault above 40 ms (p95)",
+        "  commands   refused: no key may sign them",
+    ]
+
+
+def test_answers_in_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(pipeline())
+    assert main([str(file), "--json"]) == 0
+    verdict = json.loads(capsys.readouterr().out)
+    assert (verdict["refused"], verdict["warnings"]) == (None, [])
+    assert verdict["config"]["pipeline"]["a"]["model"] == "digits"
+
+
+def test_a_refusal_is_an_answer_in_json_too(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text("fleet = 3\n")
+    with pytest.raises(Refused):
+        main([str(file), "--json"])
+    verdict = json.loads(capsys.readouterr().out)
+    assert verdict["config"] is None and f"{file}:1: fleet: " in verdict["refused"]
+
+
+def test_a_file_that_is_not_there_is_said(file: Path) -> None:
+    with pytest.raises(Unavailable, match="is not there"):
+        main([str(file)])
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (pipeline(camera='camera = "usb://0"\n'), r":5: pipeline\.a\.camera: .*use one of"),
+        (pipeline(camera='camera = "synthetic://1x1"\n'), r":5: pipeline\.a\.camera: "),
+        (pipeline(camera='camera = "v4l2:///dev/video0?speed=9"\n'), r":5: .*no option 'speed'"),
+        (pipeline(more='engine = "tflite"\n'), r":7: pipeline\.a\.engine: .*use one of litert"),
+        (BROKER + "keepalive = 3\n", r":3: broker\.keepalive: .*did you mean keepalive_s"),
+    ],
+)
+def test_what_no_runtime_runs_is_refused(file: Path, text: str, where: str) -> None:
+    file.write_text(text)
+    with pytest.raises(Refused, match=where):
+        main([str(file)])
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        (BROKER, "pipeline: there is none"),
+        (
+            pipeline(camera='camera = "v4l2:///dev/video987"\n'),
+            "a.camera: there is no /dev/video987",
+        ),
+        (
+            pipeline(camera='camera = "v4l2://?bus=usb-9"\n'),
+            "a.camera: there is no camera at usb-9",
+        ),
+        (pipeline(camera='camera = "file:///tmp/x.mp4"\n'), "does not see /tmp/x.mp4"),
+        (pipeline(model='model = "/no/such/model"\n'), "a.model: there is no model at /no/such"),
+        (pipeline(model='model = "digit"\n'), "a.model: there is no model at digit (models that"),
+        (pipeline(model='model = "/tmp/m"\n'), "a.model: the service does not see /tmp/m: put"),
+        (BROKER + 'password_file = "/no/such"\n', "broker.password_file: /no/such: there is no"),
+        (
+            BROKER.replace("mqtt:", "mqtts:") + 'ca_file = "/no/such"\n',
+            "broker.ca_file: /no/such: there is no",
+        ),
+        (
+            BROKER.replace("localhost", "far") + 'password_file = "/x"\n',
+            "broker.url: the password travels in the clear: use mqtts://",
+        ),
+    ],
+)
+def test_what_is_amiss_here_is_warned_about(
+    file: Path, text: str, warning: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = said(file, text, capsys)
+    assert any(line.startswith("  warning: ") and warning in line for line in words.splitlines())
+    assert words.count("  warning: ") == int(words.partition("accepted, ")[2].split(" ")[0])
+
+
+def test_one_camera_under_two_names_is_noticed(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    node, link = tmp_path / "video", tmp_path / "by-id"
+    node.touch()
+    link.symlink_to(node)
+    text = pipeline(camera=f'camera = "v4l2://{node}"\n')
+    text += f'[pipeline.b]\ncamera = "v4l2://{link}"\n{MODEL}'
+    assert "pipeline.b.camera: this is the camera of pipeline a under" in said(file, text, capsys)
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    path = tmp_path / "password"
+    path.write_text("secret\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_a_secret_that_only_its_reader_sees_is_good(secret: Path) -> None:
+    assert complaint_about(str(secret), pwd.getpwuid(os.geteuid()).pw_name) is None
+    assert complaint_about(str(secret), NOBODY) is None  # nobody to judge for
+
+
+def test_a_secret_that_all_may_read_is_not(secret: Path) -> None:
+    secret.chmod(0o604)
+    said = complaint_about(str(secret), "me")
+    assert said == f"everybody on this machine can read it: chmod 640 {secret}; chgrp me {secret}"
+
+
+def test_an_empty_one_a_folder_and_none_are_said(secret: Path, tmp_path: Path) -> None:
+    secret.write_text("")
+    assert complaint_about(str(secret)) == "is empty"
+    assert complaint_about(str(tmp_path)) == "is no file"
+    assert complaint_about(str(tmp_path / "none")) == "there is no such file"
+    assert "cannot be looked at" in str(complaint_about(f"{secret}/below"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_the_services_user_must_be_able_to_read(secret: Path) -> None:
+    user = pwd.getpwnam("daemon")
+    assert "the user daemon cannot read it" in str(complaint_about(str(secret), "daemon"))
+    os.chown(secret, 0, user.pw_gid)
+    assert "cannot read it" in str(complaint_about(str(secret), "daemon"))
+    secret.chmod(0o640)
+    assert complaint_about(str(secret), "daemon") is None
+    os.chown(secret, user.pw_uid, grp.getgrnam("root").gr_gid)
+    assert complaint_about(str(secret), "daemon") is None
+    secret.chmod(0o040)
+    assert "cannot read it" in str(complaint_about(str(secret), "daemon"))
