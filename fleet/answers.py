@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from fleet.wording import number, printable
-from wire.messages import PipelineState, Reply, State
+from fleet.wording import count, duration, number, printable
+from wire.messages import Losses, PipelineState, Reply, State
 
 MOST_ROWS = 64
 
@@ -23,31 +23,27 @@ class Times(Struct, frozen=True):
     p99: float
 
 
-class Flow(Struct, frozen=True):
-    """Flat out: microseconds per frame, and how that compares to the slower of the two."""
+class Stages(Struct, frozen=True):
+    """Of a frame."""
 
-    frame_us: float
-    camera_us: float
-    raw_us: float
-    ratio: float
+    queue: Times
+    preprocess: Times
+    inference: Times
+    postprocess: Times
+    end_to_end: Times
 
 
 class Figures(Struct, frozen=True):
-    """What a device measured: the bill of `vedette bench`."""
+    """What a pipeline measured of its own next frames."""
 
-    model: str
-    engine: str
-    threads: int
-    camera: str
     frames: int
-    raw_us: Times
-    end_to_end_us: Times
-    preprocess_us: Times
-    own_us: Times
-    overhead_us: float
-    overhead_ratio: float
-    flow: Flow
-    peak_rss_mib: float
+    seconds: float
+    fps: float | None
+    model: str
+    version: str
+    engine: str
+    losses: Losses
+    stages_us: Stages
 
 
 def in_words(device: str, reply: Reply) -> str:
@@ -118,29 +114,21 @@ def _pipeline(name: str, state: PipelineState) -> tuple[str, ...]:
 
 
 def _bench(figures: Figures) -> str:
-    threads = f"{figures.threads} thread{'' if figures.threads == 1 else 's'}"
-    rows = [
-        ("", "p50", "p95", "p99"),
-        *(
-            (name, *(f"{us:,.0f} us" for us in (times.p50, times.p95, times.p99)))
-            for name, times in (
-                ("raw engine call", figures.raw_us),
-                ("end to end", figures.end_to_end_us),
-                ("preprocess", figures.preprocess_us),
-                ("the loop's own share", figures.own_us),
-            )
-        ),
-    ]
-    flow = figures.flow
-    more = [
-        ("overhead", f"{figures.overhead_us:,.0f} us a frame, {figures.overhead_ratio:.3f} x raw"),
-        ("flat out", f"{flow.frame_us:,.0f} us a frame, {flow.ratio:.3f} x the slower of camera "
-         f"({flow.camera_us:,.0f}) and engine ({flow.raw_us:,.0f})"),
-        ("peak memory", f"{figures.peak_rss_mib:.1f} MiB"),
-    ]  # fmt: skip
-    title = f"{printable(figures.model)} with {printable(figures.engine)}, {threads}, on "
-    title += f"{printable(figures.camera, 100)}, {figures.frames} frames, beside the live loop"
-    return "\n".join([title, "", *aligned(rows), "", *aligned(more)])
+    stages, losses = figures.stages_us, figures.losses
+    rows = [("", "p50", "p95", "p99")]
+    for name, times in (
+        ("queue", stages.queue),
+        ("preprocess", stages.preprocess),
+        ("inference", stages.inference),
+        ("postprocess", stages.postprocess),
+        ("end to end", stages.end_to_end),
+    ):
+        rows.append((name, duration(times.p50), duration(times.p95), duration(times.p99)))
+    title = f"{printable(figures.model)} {printable(figures.version)} with "
+    title += f"{printable(figures.engine)}: {count(figures.frames)} frames of the live loop in "
+    title += f"{number(figures.seconds, 's', 1)}, {number(figures.fps, 'per second', 1)}"
+    lost = losses.skipped + losses.driver + losses.decode + losses.refused
+    return "\n".join([title, "", *aligned(rows), "", f"  frames without a result: {count(lost)}"])
 
 
 def as_json(reply: Reply, file: str | None = None) -> str:

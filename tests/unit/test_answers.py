@@ -69,26 +69,30 @@ def test_what_is_wrong_is_shown() -> None:
     assert "no pipelines" in status(state(pipelines={}))
 
 
+TIMES = {"p50": 1000.4, "p95": 1200.0, "p99": 15000.0}
 BILL = {
-    "model": "digits 1", "engine": "litert", "threads": 1, "camera": "synthetic://640x480",
-    "frames": 300, "raw_us": {"p50": 1000.4, "p95": 1200.0, "p99": 1500.0},
-    "end_to_end_us": {"p50": 1100.0, "p95": 1300.0, "p99": 1600.0},
-    "preprocess_us": {"p50": 80.0, "p95": 90.0, "p99": 95.0},
-    "own_us": {"p50": 20.0, "p95": 25.0, "p99": 30.0}, "overhead_us": 99.6,
-    "overhead_ratio": 1.1, "flow": {"frame_us": 1150.0, "camera_us": 900.0, "raw_us": 1000.0,
-    "ratio": 1.15}, "allocated_bytes_per_frame": 3000, "system_calls_per_frame": None,
-    "peak_rss_mib": 80.25, "first_result_s": 0.5,
+    "frames": 300, "wanted": 300, "seconds": 9.97, "fps": 30.02, "model": "digits", "version": "1",
+    "digest": "ab" * 32, "engine": "litert",
+    "losses": {"skipped": 2, "driver": 1, "decode": 0, "refused": 0},
+    "stages_us": dict.fromkeys(
+        ("queue", "preprocess", "inference", "postprocess", "end_to_end"), TIMES
+    ),
 }  # fmt: skip
 
 
 def test_a_bench_is_rows() -> None:
-    lines = in_words("door", Reply("a", True, "measured", BILL)).splitlines()
-    assert lines[0] == (
-        "digits 1 with litert, 1 thread, on synthetic://640x480, 300 frames, beside the live loop"
-    )
-    assert lines[2].split() == ["p50", "p95", "p99"]
-    assert lines[3] == "  raw engine call       1,000 us  1,200 us  1,500 us"
-    assert "100 us a frame, 1.100 x raw" in lines[8]
+    assert in_words("door", Reply("a", True, "measured", BILL)).splitlines() == [
+        "digits 1 with litert: 300 frames of the live loop in 10.0 s, 30.0 per second",
+        "",
+        "               p50      p95      p99",
+        "  queue        1.00 ms  1.20 ms  15.0 ms",
+        "  preprocess   1.00 ms  1.20 ms  15.0 ms",
+        "  inference    1.00 ms  1.20 ms  15.0 ms",
+        "  postprocess  1.00 ms  1.20 ms  15.0 ms",
+        "  end to end   1.00 ms  1.20 ms  15.0 ms",
+        "",
+        "  frames without a result: 3",
+    ]
 
 
 def test_what_is_not_known_is_shown_as_it_came() -> None:
@@ -104,7 +108,7 @@ def test_nothing_commands_the_terminal() -> None:
         agent=evil, board=evil, groups=(evil,), faults=(evil,), config=evil,
         pipelines={evil: pipeline(model=evil, engine=evil, camera=evil, absent=evil)},
     )  # fmt: skip
-    bill = BILL | {"model": evil, "engine": evil, "camera": evil}
+    bill = BILL | {"model": evil, "engine": evil, "version": evil}
     content = {evil: [evil]}
     for reply in (
         Reply("a", True, evil, msgspec.to_builtins(hostile)),
@@ -132,7 +136,7 @@ JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(["pipelines", "model", "flow", "raw_us", "a"]), inner)
+        | st.dictionaries(st.sampled_from(["pipelines", "model", "p50", "queue", "a"]), inner)
     ),
     max_leaves=12,
 )
