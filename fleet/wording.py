@@ -74,18 +74,18 @@ def number(value: float | None, unit: str = "", digits: int = 0) -> str:
 
 
 def count(value: int) -> str:
-    return f"{value:,}" if value < 10**12 else f"{value:.1e}"
+    return f"{value:,}" if abs(value) < 10**12 else f"{value:.1e}"
 
 
 def size(value: int | None) -> str:
     """Bytes: `812 B`, `48 KiB`, `1.9 GiB`; `-` if not known."""
     if value is None:
         return "-"
-    if value < 1024:
+    if abs(value) < 1024:
         return f"{value} B"
     for power, unit in ((1, "KiB"), (2, "MiB"), (3, "GiB"), (4, "TiB")):
         part = value / 1024**power
-        if part < 1023.5 or unit == "TiB":
+        if abs(part) < 1023.5 or unit == "TiB":
             break
     return number(part, unit, 1 if part < 9.95 else 0)
 
