@@ -1,82 +1,79 @@
 """One SQLite file of records that wait for their acknowledgement, bounded by bytes and by age.
 
-A record is durable before anybody sees it, and is known by (spool, seq). The spool id changes
-whenever the file was not closed in order: storage that lied about an fsync may have forgotten the
-newest numbers, and a number given twice would make the registry throw a record away. Age is
-counted in the agent's running time, never by a clock that people set.
+A record is durable before anybody sees it, and is known by (spool, seq). An era is all records of
+one spool id; a new one begins after a power cut, because storage that lied about an fsync may have
+forgotten the newest numbers, and a number given twice would make the registry throw a record away.
+Age is counted in the agent's running time, never by a clock that people set.
 """
 
 from __future__ import annotations
 
 import contextlib
-import secrets
+import copy
+import itertools
+import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
+from agent.spool_change import ERA, Change, Limits, Record, Room, fresh_id
 from agent.spool_file import (
-    BOOKS,
     KINDS,
     PAGE_BYTES,
     Books,
     Era,
     Kind,
-    checksum,
     connect,
     in_words,
+    is_ours,
+    is_whole,
+    number_of,
     pages_for,
+    read_books,
     read_note,
-    wal_pages,
-    write_note,
+    read_notes,
+    read_past,
 )
 from wire.troubles import Refused
-
-ERA = 1 << 40  # a key is the number of its era times this, plus seq
-BATCH_BYTES = 256 * 1024  # of foreign records that are taken in by one transaction
 
 Entry = tuple[Kind, bytes]
 
 
-@dataclass(frozen=True)
-class Record:
-    """body: a JSON object without spool, seq and oldest."""
-
-    spool: str
-    seq: int
-    kind: Kind
-    body: bytes
-
-
 class Spool:
     """One file, or memory. Raises Refused if the file is damaged, Unavailable if the disk fails;
-    what an operation that raised was to do is not done. Used by one thread."""
+    what an operation that raised was to do is not done. Used by one thread.
+
+    Notes are small contents by name, written together with records; all notes together must stay
+    below a sixteenth of the room.
+    """
 
     def __init__(
         self,
         path: Path | None,
-        most_bytes: int,
-        most_age_s: float,
+        limits: Limits,
         clock: Callable[[], float],
+        boot: str,
         identity: str,
     ) -> None:
-        """path: None keeps all in memory. clock: seconds, only forward. identity: if it is made."""
+        """path: None keeps all in memory. clock: seconds, only forward. boot: names this boot of
+        the machine. identity: of the file, if it has to be made."""
+        self._path = path
         self._where = str(path or "the spool in memory")
-        pages = most_bytes // PAGE_BYTES
-        self._pages = pages - 2 * wal_pages(pages)
-        self._most_age_s = most_age_s
+        self._room = Room.of(limits.most_bytes)
+        self._most_age_s = limits.most_age_s
         self._clock = clock
+        self._boot = boot
         self._seen_s = clock()
         self._floors: dict[int, int] = {}  # era -> highest key acknowledged, still to be removed
         self._gone: set[int] = set()  # single keys that are still to be removed
         self._pending = 0  # records that the two above stand for
         self._spoiled = 0  # of these, lost
-        self._db = connect(path, pages)
+        self._entered = False
+        self._db = connect(path, self._room.pages, self._room.log)
         try:
             with in_words(self._where):
-                self._load(identity)
+                self.is_new, self._books, self._past = self._load(identity)
+                self.is_too_large = number_of(self._db, "page_count") > self._room.pages
         except BaseException:
             self._db.close()
             raise
@@ -89,7 +86,7 @@ class Spool:
     @property
     def id(self) -> str:
         """The spool id of the newest records."""
-        return self._books.eras[self._books.current].id
+        return self._books.id
 
     @property
     def lost(self) -> int:
@@ -107,12 +104,12 @@ class Spool:
 
     def ids(self) -> list[str]:
         """Every spool id, oldest first."""
-        return [era.id for _, era in sorted(self._books.eras.items())]
+        return [*(era.id for era in self._past.values()), self._books.id]
 
     def newest(self, spool: str) -> int:
         """The highest seq ever given under an id; 0 if there is none, or no such id."""
         number = self._number(spool)
-        return 0 if number is None else self._books.eras[number].next - 1
+        return 0 if number is None else self._next(number) - 1
 
     def oldest(self, spool: str) -> int:
         """The lowest seq that waits under an id; one more than the newest if none does."""
@@ -120,8 +117,8 @@ class Spool:
         if number is None:
             return 1
         with in_words(self._where):
-            first = list(self._waiting("key", number * ERA, 1))
-        return first[0][0] % ERA if first else self._books.eras[number].next
+            first = self._waiting(number, 0, 1)
+        return first[0] % ERA if first else self._next(number)
 
     def note(self, name: str) -> bytes | None:
         with in_words(self._where):
@@ -129,40 +126,37 @@ class Spool:
 
     def notes(self) -> dict[str, bytes]:
         with in_words(self._where):
-            names = [name for (name,) in self._db.execute("SELECT name FROM note").fetchall()]
-            found = {name: read_note(self._db, name) for name in names if name != BOOKS}
-        return {name: content for name, content in found.items() if content is not None}
+            return {n: content for n, content in read_notes(self._db) if not is_ours(n)}
 
     def append(self, entries: Sequence[Entry], notes: Mapping[str, bytes]) -> list[Record]:
         """Keep records and replace notes, all or nothing. Those that found room, with their seq."""
         kept = []
-        with self._writing() as books:
-            era = books.eras[books.current]
+        with self._writing() as change:
+            room = 2 * self._room.log - sum(pages_for(len(content)) for content in notes.values())
             for kind, body in entries:
-                if self._insert(books, books.current, era.next, kind, body):
-                    kept.append(Record(era.id, era.next, kind, body))
-                era.next += 1
-            for name, content in notes.items():
-                write_note(self._db, name, content)
+                room -= pages_for(len(body))
+                record = change.next_record(kind, body)
+                if room > 0 and change.insert(record, change.books.number):
+                    kept.append(record)
+                else:
+                    change.books.lost += 1
+            change.write_notes(notes)
         return kept
 
-    def adopt(self, spool: str, newest: int, records: Iterable[Record], lost: int) -> int:
-        """Take in the records of another file under their own ids and numbers, and begin a new id
-        after them. lost: what that file had lost. Returns how many were taken in."""
-        taken, rest = 0, iter(records)
-        with self._writing() as books:
-            number = books.current + 1
-            books.eras[number] = Era(spool, newest + 1)
-            books.current = number + 1
-            books.eras[books.current] = Era(_fresh_id(books.identity), 1)
-            books.lost += lost
-        while batch := list(_batch(rest)):
-            with self._writing() as books:
-                books.eras.setdefault(number, Era(spool, newest + 1))
-                for record in batch:
-                    self._insert(books, number, record.seq, record.kind, record.body)
-            taken += len(batch)
-        return taken
+    def adopt(self, records: Sequence[Record], newest: int) -> None:
+        """Take in records of one foreign id, in order, under their own numbers; what is appended
+        later comes after them. newest: the highest seq given under that id."""
+        with self._writing() as change:
+            number = change.foreign(records[0].spool, newest)
+            for record in records:
+                if not change.insert(record, number):
+                    change.books.lost += 1
+
+    def take_over(self, lost: int, notes: Mapping[str, bytes]) -> None:
+        """Count what another spool has lost, and replace notes by its notes."""
+        with self._writing() as change:
+            change.books.lost += lost
+            change.write_notes(notes)
 
     def after(self, spool: str, seq: int, limit: int) -> list[Record]:
         """The next records that wait under an id, in order. One that rotted on disk is lost."""
@@ -171,12 +165,13 @@ class Spool:
             return []
         records = []
         with in_words(self._where):
-            rows = self._waiting("key, kind, crc, body", number * ERA + seq + 1, limit)
-        for key, kind, crc, body in rows:
-            if kind in range(len(KINDS)) and crc == checksum(key, kind, body):
-                records.append(Record(spool, key % ERA, KINDS[kind], body))
-            else:
-                self.discard(spool, key % ERA)
+            for key in self._waiting(number, seq, limit):
+                query = "SELECT kind, crc, body FROM record WHERE key = ?"
+                kind, crc, body = self._db.execute(query, (key,)).fetchone()
+                if is_whole(key, kind, crc, body):
+                    records.append(Record(spool, key % ERA, KINDS[kind], body))
+                else:
+                    self.discard(spool, key % ERA)
         return records
 
     def acknowledge(self, spool: str, seq: int) -> int:
@@ -184,7 +179,7 @@ class Spool:
         number = self._number(spool)
         if number is None:
             return 0
-        last = number * ERA + min(seq, self._books.eras[number].next - 1)
+        last = number * ERA + min(seq, self._next(number) - 1)
         first = self._floors.get(number, number * ERA) + 1
         if last < first:
             return 0
@@ -223,115 +218,83 @@ class Spool:
     def close(self) -> None:
         """Write down everything and close in order. Raises as the rest, and is closed then too."""
         try:
-            with self._writing() as books:
-                books.is_clean = True
+            with self._writing() as change:
+                change.books.boot = ""
         finally:
-            self._db.close()
+            self.abandon()
 
     def abandon(self) -> None:
         """Close without writing anything more."""
-        self._db.close()
+        with contextlib.suppress(sqlite3.Error):
+            self._db.close()
 
-    def _load(self, identity: str) -> None:
-        kept = read_note(self._db, BOOKS)
-        if kept is None:
-            if self._db.execute("SELECT 1 FROM record LIMIT 1").fetchall():
+    def _load(self, identity: str) -> tuple[bool, Books, dict[int, Era]]:
+        books, past = read_books(self._db), read_past(self._db)
+        (last,) = self._db.execute("SELECT max(key) FROM record").fetchone()
+        is_new = books is None
+        if books is None:
+            if last is not None or read_notes(self._db):
                 raise Refused(f"{self._where} is damaged: its books are missing")
-            era = Era(_fresh_id(identity), 1)
-            self._books = Books(identity, 1, {1: era}, is_clean=True)
-        else:
-            self._books = Books.read(kept, self._where)
-        self._entered = False
-
-    def _enter(self) -> None:
-        """The first write after opening: from here on the file is not clean."""
-        self._entered = True
-        try:
-            with self._writing() as books:
-                was_clean, books.is_clean = books.is_clean, False
-                if not was_clean:
-                    books.current += 1
-                    books.eras[books.current] = Era(_fresh_id(books.identity), 1)
-            if was_clean:  # the word must not be in the log alone: the log is what gets lost
-                with in_words(self._where):
-                    self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        except BaseException:
-            self._entered = False
-            raise
+            books = Books(identity, "", 0, 0, 0.0, 1, fresh_id(identity), 1)
+        if last is not None and last >= books.number * ERA + books.next:
+            raise Refused(f"{self._where} is damaged: it has records that its books do not know")
+        return is_new, books, past
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[Books]:
-        """A transaction: what is changed in the books is true when it ends."""
-        if not self._entered:
-            self._enter()
+    def _writing(self) -> Iterator[Change]:
+        """A transaction: what is changed is true when it ends."""
         with in_words(self._where):
-            books = msgspec.msgpack.decode(msgspec.msgpack.encode(self._books), type=Books)
-            now_s = self._clock()
-            books.ran_s += max(0.0, now_s - self._seen_s)
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                self._remove(books)
-                self._expire(books)
-                yield books
-                write_note(self._db, BOOKS, msgspec.msgpack.encode(books))
-                self._db.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                raise
-        self._books, self._seen_s = books, now_s
+            if not self._entered:
+                with self._transaction() as change:
+                    change.enter(self._boot)
+                # the word must not be in the log alone: that is what a power cut may take
+                self._write_log_back()
+                self._entered = True
+            elif self._log_bytes() > 2 * self._room.log * PAGE_BYTES:
+                self._write_log_back()  # SQLite could not; if it still cannot, nothing is written
+            with self._transaction() as change:
+                yield change
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Change]:
+        now_s = self._clock()
+        change = Change(self._db, self._room, copy.copy(self._books), dict(self._past))
+        change.books.ran_s += max(0.0, now_s - self._seen_s)
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            change.remove(self._floors, self._gone)
+            change.books.lost += self._spoiled
+            change.expire(self._most_age_s)
+            yield change
+            change.write_books()
+            self._db.execute("COMMIT")
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+            raise
+        self._books, self._past, self._seen_s = change.books, change.past, now_s
         self._floors, self._gone = {}, set()
         self._pending = self._spoiled = 0
 
-    def _remove(self, books: Books) -> None:
-        """Carry out what was acknowledged, and forget ids under which nothing waits any more."""
-        for number, last in self._floors.items():
-            self._db.execute("DELETE FROM record WHERE key BETWEEN ? AND ?", (number * ERA, last))
-        self._db.executemany("DELETE FROM record WHERE key = ?", [(key,) for key in self._gone])
-        books.waiting -= self._pending
-        books.lost += self._spoiled
-        for number in [number for number in books.eras if number != books.current]:
-            query = "SELECT 1 FROM record WHERE key BETWEEN ? AND ? LIMIT 1"
-            if not self._db.execute(query, (number * ERA, (number + 1) * ERA - 1)).fetchall():
-                del books.eras[number]
+    def _log_bytes(self) -> int:
+        return 0 if self._path is None else os.stat(f"{self._path}-wal").st_size
 
-    def _expire(self, books: Books) -> None:
-        horizon_s = books.ran_s - self._most_age_s
-        while (first := self._first()) and first[1] < horizon_s:
-            self._drop(books, first[0])
+    def _write_log_back(self) -> None:
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def _first(self) -> tuple[int, float] | None:
-        rows = self._db.execute("SELECT key, at_s FROM record ORDER BY key LIMIT 1").fetchall()
-        return rows[0] if rows else None
-
-    def _drop(self, books: Books, key: int) -> None:
-        self._db.execute("DELETE FROM record WHERE key = ?", (key,))
-        books.waiting -= 1
-        books.lost += 1
-
-    def _insert(self, books: Books, number: int, seq: int, kind: Kind, body: bytes) -> bool:
-        """Keep one record, at the cost of the oldest. False, and it is lost: it is too large."""
-        needed = pages_for(len(body))
-        while self._used_pages() + needed > self._pages:
-            first = self._first()
-            if needed > self._pages // 2 or first is None:
-                books.lost += 1
-                return False
-            self._drop(books, first[0])
-        key, index = number * ERA + seq, KINDS.index(kind)
-        row = (key, index, books.ran_s, checksum(key, index, body), body)
-        self._db.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?)", row)
-        books.waiting += 1
-        return True
-
-    def _used_pages(self) -> int:
-        (total,) = self._db.execute("PRAGMA page_count").fetchone()
-        (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
-        return int(total) - int(free)
-
-    def _waiting(self, columns: str, start: int, limit: int) -> list[tuple[int, ...]]:
-        raise NotImplementedError
+    def _waiting(self, number: int, seq: int, limit: int) -> list[int]:
+        """The first keys of an era after seq that are not to be removed."""
+        start = max(number * ERA + seq, self._floors.get(number, 0))
+        query = "SELECT key FROM record WHERE key > ? AND key < ? ORDER BY key"
+        with contextlib.closing(self._db.execute(query, (start, (number + 1) * ERA))) as rows:
+            waiting = (key for (key,) in rows if key not in self._gone)
+            return list(itertools.islice(waiting, limit))
 
     def _number(self, spool: str) -> int | None:
-        return next((n for n, era in self._books.eras.items() if era.id == spool), None)
+        if spool == self._books.id:
+            return self._books.number
+        return next((n for n, era in self._past.items() if era.id == spool), None)
+
+    def _next(self, number: int) -> int:
+        return self._books.next if number == self._books.number else self._past[number].next
