@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from agent.clock import Clock
 from agent.keeping import Keeping
 from agent.pace import RETRY_S, Pace, Patience
-from agent.spool import Record
+from agent.spool_change import Record
 from wire import topics
 from wire.config import Config
 from wire.link import Connected
@@ -65,7 +65,7 @@ class Courier:
         self._window = MOST_UNACKED
         self._pace = Pace()
         self._patience = Patience(chance)
-        self._moved_s = clock.uptime_s()
+        self._moved_s = self._walked_s = clock.uptime_s()
 
     def connected(self, event: Connected) -> None:
         """All that waits is backlog now."""
@@ -85,24 +85,28 @@ class Courier:
 
     def delivered(self, number: int) -> None:
         """The broker took what was published under this number."""
+        is_first = next(iter(self._flying), None) == number  # else one before it was refused
         key = self._flying.pop(number, None)
         self._late.discard(number)
         if key is None:
             return
-        self._moved_s = self._clock.uptime_s()
+        if is_first:
+            self._moved_s = self._clock.uptime_s()
         if not self._by_registry:
             self._keeping.forget(*key)
-            self._progress()
+            if is_first:
+                self._progress()
 
     def acked(self, ack: Ack) -> None:
         """The registry, or somebody who says so, has stored everything up to a number."""
         if not self._by_registry or ack.spool not in self._keeping.ids():
             return
         if ack.seq > self._keeping.newest(ack.spool):
-            log.warning("an ack for record %d, which was never made, is ignored", ack.seq)
+            log.debug("an ack for record %d, which was never made, is ignored", ack.seq)
             return
         self._unacked = {(s, n) for s, n in self._unacked if s != ack.spool or n > ack.seq}
-        if self._keeping.acknowledge(ack.spool, ack.seq) == 0:
+        is_first = ack.spool == self._first_waiting()
+        if self._keeping.acknowledge(ack.spool, ack.seq) == 0 or not is_first:
             self._patience.shorten(self._clock.uptime_s())  # it is there: it may lack the oldest
             return
         self._progress()
@@ -117,7 +121,7 @@ class Courier:
         newest_id = self._keeping.ids()[-1]
         if newest_id != self._current:  # a new file, or a new id in it: there may be old ones too
             self._current = newest_id
-            self._live[newest_id] = _Stretch(1, 1)
+            self._live.setdefault(newest_id, _Stretch(1, 1))
             self._walk_again()
         stretch = self._live[newest_id]
         first = self._keeping.newest(newest_id) - MOST_LIVE + 1
@@ -143,7 +147,7 @@ class Courier:
             room = MOST_LIVE - len(self._flying) + len(self._late)
             if room <= 0:
                 return False
-            records = self._keeping.after(self._current, stretch.next - 1, min(room, BATCH))
+            records = self._read(self._current, stretch.next - 1, room)
             for record in records:
                 if self._hand_over(record) is None:
                     return False
@@ -152,9 +156,12 @@ class Courier:
         return True
 
     def _send_backlog(self) -> None:
+        late_s = self._clock.uptime_s() - self._walked_s
+        if self._place is None and late_s >= RETRY_S and self._keeping.waiting:
+            self._walk_again()  # a disk that failed and came back gives us older ones to send
         while self._place is not None and (room := self._room()) > 0:
             spool, seq = self._place
-            records = self._keeping.after(spool, seq, min(room, BATCH))
+            records = self._read(spool, seq, room)
             if not records:
                 self._place = self._next_place(spool)
             elif not self._send_late(records):
@@ -209,6 +216,14 @@ class Courier:
             self._patience.begin(self._clock.uptime_s())
         return number
 
+    def _read(self, spool: str, seq: int, most: int) -> list[Record]:
+        """The next records of an id; none only if none is left."""
+        while True:
+            lost = self._keeping.lost
+            records = self._keeping.after(spool, seq, min(most, BATCH))
+            if records or self._keeping.lost == lost:  # else what was read had rotted
+                return records
+
     def _room(self) -> int:
         """How many records of the backlog may go now."""
         unanswered = len(self._unacked) if self._by_registry else len(self._late)
@@ -224,7 +239,13 @@ class Courier:
         index = ids.index(spool) + 1 if spool in ids else 0
         return (ids[index], 0) if index < len(ids) else None
 
+    def _first_waiting(self) -> str | None:
+        """The first id under which a record waits."""
+        keeping = self._keeping
+        return next((s for s in keeping.ids() if keeping.oldest(s) <= keeping.newest(s)), None)
+
     def _walk_again(self) -> None:
+        self._walked_s = self._clock.uptime_s()
         self._place = (self._keeping.ids()[0], 0)
 
     def _send_again(self, spool: str, seq: int) -> None:

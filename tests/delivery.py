@@ -9,7 +9,8 @@ from typing import Literal
 import msgspec
 
 from agent.courier import Courier
-from agent.spool import Record, Spool
+from agent.spool import Limits, Spool
+from agent.spool_change import Record
 from wire.config import Broker, Config, TelemetryTable
 from wire.link import Connected
 from wire.messages import Ack
@@ -91,19 +92,23 @@ class FarEnd:
 
 
 class Reading(Spool):
-    """A spool in memory that counts how much is read."""
+    """A spool in memory that counts how much is read. rotten: these cannot be read."""
 
+    rotten: frozenset[int] | set[int] = frozenset()
     reads = 0
     most_read = 0
 
     def __init__(self, clock: HandClock) -> None:
-        super().__init__(None, 64 << 20, 30 * 86400.0, clock.uptime_s, "me")
+        super().__init__(None, Limits(64 << 20, 30 * 86400.0), clock.uptime_s, "boot", "me")
 
     def after(self, spool: str, seq: int, limit: int) -> list[Record]:
         self.reads += 1
         records = super().after(spool, seq, limit)
         self.most_read = max(self.most_read, len(records))
-        return records
+        for record in records:
+            if record.seq in self.rotten:
+                self.discard(spool, record.seq)
+        return [record for record in records if record.seq not in self.rotten]
 
 
 class Delivery:

@@ -11,7 +11,7 @@ import pytest
 
 from agent.courier import MOST_FLYING, MOST_LIVE, MOST_UNACKED
 from agent.pace import MOST_RETRY_S, RECORDS_PER_S, RETRY_S
-from agent.spool import Record
+from agent.spool_change import Record
 from tests.delivery import PREFIX, Delivery, FarEnd, HandClock, Reading, most_in_a_second
 from wire.messages import Ack
 
@@ -388,7 +388,7 @@ def test_records_of_several_ids_go_in_the_order_of_their_ids(bench: Bench, by: B
     delivery = bench(by)
     delivery.append(30)
     foreign = [Record("older", seq, "telemetry", b'{"n":1}') for seq in range(3, 33)]
-    delivery.spool.adopt("older", 32, foreign, 0)
+    delivery.spool.adopt(foreign, 32)
     delivery.append(30)
     first, _, last = ids = delivery.spool.ids()
     delivery.connect()
@@ -412,11 +412,58 @@ def test_an_id_that_appears_while_we_are_connected(bench: Bench, by: By) -> None
     delivery.connect()
     delivery.append(2)
     foreign = [Record("older", seq, "telemetry", b'{"n":1}') for seq in range(1, 6)]
-    delivery.spool.adopt("older", 5, foreign, 0)
+    delivery.spool.adopt(foreign, 5)
     delivery.append(1)
     assert delivery.keys[-1] == (delivery.spool.ids()[-1], 1)
     delivery.run(20.0)
     assert len(delivery.keys) == len(set(delivery.keys)) == 60 + 2 + 5 + 1
+    assert delivery.spool.waiting == 0
+
+
+@both
+def test_records_that_turn_up_without_a_word_go_too(bench: Bench, by: By) -> None:
+    delivery = bench(by)
+    delivery.connect()
+    foreign = [Record("older", seq, "telemetry", b'{"n":1}') for seq in range(1, 6)]
+    delivery.spool.adopt(foreign, 5)
+    delivery.run(RETRY_S + 1.0)
+    assert delivery.keys == [("older", seq) for seq in range(1, 6)]
+    assert delivery.spool.waiting == 0
+
+
+def test_what_rotted_on_disk_does_not_hide_what_follows(bench: Bench) -> None:
+    delivery = bench("broker")
+    delivery.append(60)
+    delivery.spool.rotten = set(range(1, 41))
+    delivery.connect()
+    delivery.run(5.0)
+    assert delivery.seqs == list(range(41, 61))
+    assert delivery.spool.lost == 40
+
+
+def test_what_the_broker_refused_goes_again_though_it_takes_the_rest(bench: Bench) -> None:
+    delivery = bench("broker")
+    delivery.append(1)
+    delivery.connect()
+    for _ in range(10):
+        delivery.append(1)
+        delivery.puback([number for number in delivery.wire.waiting if number > 1])
+        delivery.wait(10.0)
+    assert delivery.seqs.count(1) in (2, 3, 4)
+    assert len(delivery.seqs) < 20
+
+
+def test_an_old_id_is_asked_for_though_the_new_one_makes_progress(bench: Bench) -> None:
+    delivery = bench("registry")
+    foreign = [Record("older", seq, "telemetry", b'{"n":1}') for seq in range(1, 6)]
+    delivery.spool.adopt(foreign, 5)
+    far, delivery.far = delivery.far, None
+    delivery.connect()
+    delivery.run(1.0)  # the broker lost them on the way to the registry
+    delivery.far = far
+    for _ in range(10):
+        delivery.append(1)
+        delivery.run(10.0)
     assert delivery.spool.waiting == 0
 
 
