@@ -78,7 +78,7 @@ class Bench:
             return Figures(None, f"no frame came within {PATIENCE_S:g} s")
         if self._swapped:
             return Figures(None, "the model changed meanwhile: ask again")
-        within = "" if self._count == wanted else f" of {wanted}, in {PATIENCE_S:g} s"
+        within = "" if self._count == wanted else f" of {wanted}"
         return Figures(
             msgspec.json.encode(self._bill()), f"{self._count}{within} frames of the live loop"
         )
