@@ -54,7 +54,7 @@ FOUND_MORE = (
 )
 COUNT = "{{ value_json.found | length }}"
 UNLESS_STALE = (
-    "{% if not (value_json.health.clock_synchronised is true"
+    "{% if not (value_json.health.get('clock_synchronised') is true"
     f" and now().timestamp() - value_json.time > {STALE_S}) %}}"
 )
 FPS = (
@@ -62,8 +62,8 @@ FPS = (
     "{% if one %}{{ one.fps }}{% endif %}{% endif %}"
 )
 HOTTEST = (
-    UNLESS_STALE + "{{ value_json.health.temperatures_c.values() | max"
-    " if value_json.health.temperatures_c else None }}{% endif %}"
+    UNLESS_STALE + "{% set sensors = value_json.health.get('temperatures_c') %}"
+    "{{ sensors.values() | max if sensors else None }}{% endif %}"
 )
 
 

@@ -32,7 +32,10 @@ class Traffic(Struct, frozen=True):
 
 class Throttle(Struct, frozen=True):
     """Why the board is or was slowed down, in the words of the Raspberry Pi firmware: any of
-    under_voltage, frequency_capped, throttled, soft_temperature_limit."""
+    under_voltage, frequency_capped, throttled, soft_temperature_limit.
+
+    since_boot: as far as the kernel remembers, and what was seen since this process started.
+    """
 
     now: tuple[str, ...] = ()
     since_boot: tuple[str, ...] = ()

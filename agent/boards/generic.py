@@ -145,7 +145,7 @@ def _share(before: CoreTimes, now: CoreTimes) -> float | None:
     if total <= 0:
         return None
     # idle time may be taken back by the kernel, by a little
-    return min(max((now.busy - before.busy) / total * 100, 0.0), 100.0)
+    return round(min(max((now.busy - before.busy) / total * 100, 0.0), 100.0), 1)
 
 
 def _load(root: Path) -> tuple[float, float, float] | None:

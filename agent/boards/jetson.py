@@ -121,7 +121,7 @@ def _power_mw(root: Path) -> dict[str, float] | None:
     rails: dict[str, float] = {}
     for name, power in (*_hwmon_rails(root), *_iio_rails(root)):
         if power is not None and 0 <= power <= LARGEST_MW and len(rails) < MOST_RAILS:
-            rails.setdefault(name, power)
+            rails.setdefault(name, float(power))
     return rails or None
 
 
@@ -136,7 +136,7 @@ def _hwmon_rails(root: Path) -> Iterator[tuple[str, float | None]]:
             channel = os.path.basename(file).removeprefix("in").removesuffix("_label")
             millivolt, milliampere = number(volts), number(f"{chip}/curr{channel}_input")
             if millivolt is not None and milliampere is not None:
-                yield name, millivolt * milliampere / 1000
+                yield name, round(millivolt * milliampere / 1000, 1)
 
 
 def _iio_rails(root: Path) -> Iterator[tuple[str, float | None]]:
@@ -152,7 +152,7 @@ def _fan_percent(root: Path) -> float | None:
     own = root / "sys/devices/pwm-fan"  # JetPack 4
     width, widest = number(own / "cur_pwm"), number(own / "pwm_cap") or 255
     if width is not None and 0 <= width <= widest:
-        return width / widest * 100
+        return round(width / widest * 100, 1)
     return fan_percent(root)
 
 

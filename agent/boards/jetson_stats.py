@@ -49,11 +49,22 @@ Connect = Callable[[], AbstractContextManager[Client]]
 class Jtop:
     """Asks from a thread that dies with the process: no call here waits for the service."""
 
-    def __init__(self, connect: Connect, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        clock: Callable[[], float] = time.monotonic,
+        retry_s: float = RETRY_S,
+    ) -> None:
         self._connect = connect
         self._clock = clock
+        self._retry_s = retry_s
         self._latest: tuple[float, Figures] | None = None
-        threading.Thread(target=self._ask, name="jetson-stats", daemon=True).start()
+        self._thread = threading.Thread(target=self._ask, name="jetson-stats", daemon=True)
+        self._thread.start()
+
+    def is_asking(self) -> bool:
+        """Whether there may still be an answer one day."""
+        return self._thread.is_alive()
 
     def latest(self) -> Figures:
         """The newest figures; none of them where there is no service."""
@@ -72,7 +83,7 @@ class Jtop:
                 return  # it is not installed, and will not be while we run
             except Exception:  # noqa: S110  it raises what sockets and pickles raise; we ask again
                 pass
-            time.sleep(RETRY_S)
+            time.sleep(self._retry_s)
 
 
 def figures_of(stats: Mapping[str, object]) -> Figures:

@@ -46,7 +46,7 @@ class Raspberry:
             self._generic.read(),
             throttle=self._throttle(),
             fan_percent=fan_percent(self._root),
-            fan_rpm=fan_rpm(self._root),
+            fan_rpm=fan_rpm(self._root) or None,  # a Pi 5 says 0 for many a speed
         )
 
     def _throttle(self) -> Throttle | None:

@@ -40,7 +40,7 @@ def fan_percent(root: Path) -> float | None:
     for chip in hwmons(root, "pwmfan"):
         width = number(f"{chip}/pwm1")
         if width is not None and 0 <= width <= 255:
-            return width / 255 * 100
+            return round(width / 255 * 100, 1)
     return None
 
 
