@@ -9,8 +9,8 @@ from typing import Literal
 import msgspec
 
 from agent.courier import Courier
-from agent.spool import Limits, Spool
-from agent.spool_change import Record
+from agent.spool import Spool
+from agent.spool_change import Limits, Record
 from wire.config import Broker, Config, TelemetryTable
 from wire.link import Connected
 from wire.messages import Ack
@@ -99,7 +99,14 @@ class Reading(Spool):
     most_read = 0
 
     def __init__(self, clock: HandClock) -> None:
+        self.given_up: set[Key] = set()
         super().__init__(None, Limits(64 << 20, 30 * 86400.0), clock.uptime_s, "boot", "me")
+
+    def discard(self, spool: str, seq: int) -> None:
+        lost = self.lost
+        super().discard(spool, seq)
+        if self.lost > lost:
+            self.given_up.add((spool, seq))
 
     def after(self, spool: str, seq: int, limit: int) -> list[Record]:
         self.reads += 1
