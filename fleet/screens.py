@@ -18,6 +18,7 @@ from fleet.devices import Fleet, News
 from fleet.lines import news_line
 from fleet.wording import printable
 
+CONNECTING = "connecting"  # how it stands at first
 _NOT_ASCII = re.compile(r"[^ -~]")
 
 
@@ -65,7 +66,7 @@ class Lines:
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
-        self._said: str | None = None
+        self._said: str | None = CONNECTING
         self._is_full = False
 
     def tell(self, news: News, now_s: float) -> None:

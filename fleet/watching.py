@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from fleet.devices import Fleet
-from fleet.screens import Screen, Standing
+from fleet.screens import CONNECTING, Screen, Standing
 from wire.link import Connected, Disconnected, LinkEvent, Received
 
 MOST_WAITING = 10_000  # events; then the link waits for us, and the broker for the link
@@ -27,9 +27,10 @@ class Watching:
         self._fleet = fleet
         self._screen = screen
         self._now_s = now_s
-        self._standing = Standing(where, "connecting")
+        self._standing = Standing(where, CONNECTING)
         self._inbox: queue.Queue[LinkEvent] = queue.Queue(MOST_WAITING)
         self._drawn_s = -DRAW_S
+        self._is_wanted = True
         self._over = threading.Event()
 
     def post(self, event: LinkEvent) -> None:
@@ -49,11 +50,9 @@ class Watching:
                 self._take(self._inbox.get_nowait())
         except queue.Empty:
             pass
-        now_s = time.monotonic()
-        if now_s - self._drawn_s < DRAW_S:
-            return True
-        self._drawn_s = now_s
-        return self._screen.draw(self._fleet, self._standing, self._now_s())
+        if time.monotonic() - self._drawn_s >= DRAW_S:
+            self._draw()
+        return self._is_wanted
 
     def close(self) -> None:
         """Nothing more is taken in."""
@@ -62,11 +61,20 @@ class Watching:
     def _take(self, event: LinkEvent) -> None:
         if isinstance(event, Connected):
             self.was_connected = True
-            self._standing = Standing(self._standing.where, None)
+            self._stand(None)
         elif isinstance(event, Disconnected):
-            self._standing = Standing(self._standing.where, event.why)
+            self._stand(event.why)
         elif isinstance(event, Received):
             now_s = self._now_s()
             news = self._fleet.hear(event, now_s)
             if news is not None:
                 self._screen.tell(news, now_s)
+
+    def _stand(self, why: str | None) -> None:
+        """Show at once how it stands with the broker: the next word may come soon."""
+        self._standing = Standing(self._standing.where, why)
+        self._draw()
+
+    def _draw(self) -> None:
+        self._drawn_s = time.monotonic()
+        self._is_wanted &= self._screen.draw(self._fleet, self._standing, self._now_s())
