@@ -29,7 +29,8 @@ LARGEST_MW = 1e6
 PLACEHOLDER = ("PMIC-Die", 100.0)  # the Nano has no sensor there, and says so in this way
 _MODE = re.compile(r"^pmode:0*(\d{1,4})\b", re.MULTILINE | re.ASCII)
 _MODE_NAME = re.compile(
-    r"^\s*<\s*POWER_MODEL\s+ID=(\d{1,4})\s+NAME=([\w.+-]{1,64})\s*>", re.MULTILINE | re.ASCII
+    r"^<[ \t]*POWER_MODEL[ \t]+ID=(\d{1,4})[ \t]+NAME=([\w.+-]{1,64})[ \t]*>",
+    re.MULTILINE | re.ASCII,
 )
 
 

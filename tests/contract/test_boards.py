@@ -46,7 +46,7 @@ def any_machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
     return machine(str(request.param), tmp_path / "machine")
 
 
-@pytest.fixture(params=TREES)
+@pytest.fixture(params=[name for name in TREES if "throttled" not in name])
 def tree(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
     return machine(str(request.param), tmp_path / "machine")
 
@@ -320,9 +320,12 @@ def test_each_file_may_be_missing_empty_blocking_or_a_folder(tree: Machine) -> N
 
 
 def without_second_source(health: Health, path: Path) -> Health:
-    """Without cpufreq, cpuinfo tells a frequency; without names, a power mode is a number."""
+    """Without cpufreq, cpuinfo tells a frequency; without names, a power mode is a number; and
+    what is not known to be a Jetson has a sensor that says 100 °C."""
     if path.name == "scaling_cur_freq":
         return replace(health, clocks_mhz=None)
+    if path.name == "compatible":
+        return replace(health, temperatures_c=None)
     return replace(health, power_mode=None) if path.name == "nvpmodel.conf" else health
 
 
@@ -362,7 +365,7 @@ GARBAGE = st.one_of(st.binary(max_size=200), NUMBERS, LINES, st.just(b"9" * 70_0
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(name=st.sampled_from(TREES), choice=st.randoms(use_true_random=False), garbage=GARBAGE)
 def test_garbage_in_any_file_is_no_exception(
