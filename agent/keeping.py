@@ -51,6 +51,7 @@ class Keeping:
         self._identity = secrets.token_hex(8)
         try:
             self._identity = self._open().identity
+            self.append((), {})  # what is wrong with the disk shows now, and the ids are settled
         except Taken:
             raise
         except Unavailable as trouble:

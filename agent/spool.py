@@ -23,12 +23,12 @@ from agent.spool_file import (
     Books,
     Era,
     Kind,
+    bytes_for,
     connect,
     in_words,
     is_ours,
     is_whole,
     number_of,
-    pages_for,
     read_books,
     read_note,
     read_notes,
@@ -132,12 +132,13 @@ class Spool:
         """Keep records and replace notes, all or nothing. Those that found room, with their seq."""
         kept = []
         with self._writing() as change:
-            room = 2 * self._room.log - sum(pages_for(len(content)) for content in notes.values())
+            room = 2 * self._room.log * PAGE_BYTES
+            room -= sum(bytes_for(len(content)) for content in notes.values())
             for kind, body in entries:
-                room -= pages_for(len(body))
-                record = change.next_record(kind, body)
-                if room > 0 and change.insert(record, change.books.number):
+                record, size = change.next_record(kind, body), bytes_for(len(body))
+                if size <= room and change.insert(record, change.books.number):
                     kept.append(record)
+                    room -= size
                 else:
                     change.books.lost += 1
             change.write_notes(notes)
@@ -199,8 +200,7 @@ class Spool:
         if number is None or key in self._gone or key <= self._floors.get(number, 0):
             return False
         with in_words(self._where):
-            query = "SELECT key FROM record WHERE key = ?"
-            found = self._db.execute(query, (key,)).fetchall()
+            found = self._db.execute("SELECT 1 FROM record WHERE key = ?", (key,)).fetchall()
         if found:
             self._gone.add(key)
             self._pending += 1

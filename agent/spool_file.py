@@ -72,6 +72,11 @@ def pages_for(length: int) -> int:
     return length // (PAGE_BYTES - 4) + 4
 
 
+def bytes_for(length: int) -> int:
+    """The most that one more blob adds to the log: a half full leaf, or a page beside its own."""
+    return min(2 * length, length + PAGE_BYTES) + 128
+
+
 def checksum(key: int, kind: int, body: bytes) -> int:
     return zlib.crc32(body, zlib.crc32(b"%d %d " % (key, kind)))
 

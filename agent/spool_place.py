@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agent.spool import Spool
 from agent.spool_change import Limits
-from agent.spool_rescue import Moved, finish, renew
+from agent.spool_rescue import Moved, finish, put_aside, remove, renew
 from wire.troubles import Refused, Unavailable
 
 FILE = "spool.db"
@@ -97,9 +97,9 @@ class Place:
             if not spool.is_too_large:
                 return spool
             spool.abandon()  # the limit was lowered
-            renew(self._path, identity, self._known(), self._make)
+            renew(self._path, identity, self._known(), self._make, remove)
         except Refused as trouble:
-            moved = renew(self._path, identity, self._known(), self._make)
+            moved = renew(self._path, identity, self._known(), self._make, put_aside)
             self._mended = f"{trouble}. {_saved(moved)}"
         try:
             return self._make(self._path, identity)

@@ -56,25 +56,29 @@ def finish(path: Path) -> None:
 
 
 def renew(
-    path: Path, identity: str, known: int | None, make: Callable[[Path, str], Spool]
+    path: Path,
+    identity: str,
+    known: int | None,
+    make: Callable[[Path, str], Spool],
+    clear: Callable[[Path], None],
 ) -> Moved:
-    """Put a new file in the place of `path`, which nobody has open; the old one is kept aside.
+    """Put a new file in the place of `path`, which nobody has open.
 
     identity: of the new file, if the old one cannot say. known: records that the old one had and
     had lost, if it cannot say. make: opens a spool of that identity.
-    Raises Unavailable, and then the old file is still there.
+    clear: what to do with the old one: `put_aside` or `remove`. Raises Unavailable, and then the
+    old file is still there.
     """
     fresh = _fresh(path)
     with in_words(str(path)):
-        for name in _with_log(fresh):
-            _remove(name)
+        remove(fresh)
         with contextlib.ExitStack() as stack:
             old = _read(path, stack)
             spool = make(fresh, old.books.identity if old.books else identity)
             stack.callback(spool.abandon)
             moved = _move(old, spool, known)
             spool.close()
-        _put_aside(path)
+        clear(path)
         rename_durably(fresh, path)
     return moved
 
@@ -159,11 +163,10 @@ def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
         yield batch
 
 
-def _put_aside(path: Path) -> None:
+def put_aside(path: Path) -> None:
     """The newest damaged file gets number 1, and the oldest goes."""
     aside = [path.with_name(f"{path.name}.damaged-{n}") for n in range(1, MOST_ASIDE + 1)]
-    for name in _with_log(aside[-1]):
-        _remove(name)
+    remove(aside[-1])
     for source, target in reversed(list(itertools.pairwise([path, *aside]))):
         for one, other in zip(_with_log(source), _with_log(target), strict=True):
             with contextlib.suppress(FileNotFoundError):
@@ -178,9 +181,11 @@ def _fresh(path: Path) -> Path:
     return path.with_name(f"{path.name}.new")
 
 
-def _remove(path: Path) -> None:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            os.unlink(path)
+def remove(path: Path) -> None:
+    """The file and its log, or whatever has their names."""
+    for name in _with_log(path):
+        with contextlib.suppress(FileNotFoundError):
+            if name.is_dir() and not name.is_symlink():
+                shutil.rmtree(name)
+            else:
+                os.unlink(name)
