@@ -1,8 +1,8 @@
 """What is known of each device of a fleet, from what arrives: pure, no broker, no terminal.
 
 Records come twice, late and out of order, and a device's clock may be off by years. So a record is
-known by (spool, seq), the newest is the one with the highest seq of the present spool, and moments
-are worked out on the watcher's clock.
+known by (spool, seq), the newest is the one with the highest seq of its spool, of several spools
+the one of this boot, and moments are worked out on the watcher's clock.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from wire.troubles import Refused
 MOST_DEVICES = 20_000
 MOST_BYTES = 256 * 1024 * 1024  # of all payloads that are known now
 LARGEST = 64 * 1024  # bytes of one payload: what devices send fits the smallest brokers
-MOST_SPOOLS = 4  # of one device: a new one is rare
+MOST_SPOOLS = 8  # of one device: every death of its agent may begin one
 MOST_RECORDS = 4  # that together say how a device is: one, unless it has many pipelines
 MOST_RESULTS = 16  # pipelines of one device
 MOST_EVENTS = 100
@@ -108,29 +108,30 @@ class Device:
         return self.records[0] if self.records else None
 
     @property
-    def spool(self) -> str | None:
-        """The spool of now: what presence says, else the one that was first heard last."""
-        if self.presence is not None and self.presence.spool:
-            return self.presence.spool
-        return next(reversed(self.spools), None)
-
-    @property
     def backlog(self) -> int:
         """Records that the device still holds beside the newest that it sent."""
         return 0 if self.newest is None else max(0, self.newest.seq - self.newest.oldest)
 
-    def take(self, record: Telemetry) -> bool:
-        """Put a record into what is known. Whether it is the newest now."""
+    def take(self, record: Telemetry, at_s: float) -> bool:
+        """Put a record, which was made at `at_s`, into what is known. Whether it is the newest."""
         newest = self.newest
         if newest is not None and record.spool != newest.spool:
-            if record.spool != self.spool:
-                return False  # late, from before the spool was made anew
+            if not self._is_newer(record, newest, at_s):
+                return False
             self.records = []
         ranked = sorted([record, *self.records], key=lambda each: -each.seq)
         self.records = _telling(ranked)
         windows = {n: w for each in reversed(self.records) for n, w in each.pipelines.items()}
         self.windows = dict(sorted(windows.items()))
         return ranked[0] is record
+
+    def _is_newer(self, record: Telemetry, newest: Telemetry, at_s: float) -> bool:
+        """Of two records of different spools, whose numbers say nothing."""
+        if record.boot == newest.boot:
+            return record.uptime_s > newest.uptime_s
+        if self.presence is not None and self.presence.boot in (record.boot, newest.boot):
+            return record.boot == self.presence.boot
+        return self.reached_s is None or at_s > self.reached_s
 
 
 def _telling(ranked: list[Telemetry]) -> list[Telemetry]:
@@ -230,11 +231,10 @@ class Fleet:
         return True
 
     def _record(self, device: Device, record: Telemetry | Event, size: int, now_s: float) -> bool:
-        seen = device.spools.get(record.spool)
-        if seen is None:
-            if len(device.spools) >= MOST_SPOOLS:
-                del device.spools[next(iter(device.spools))]
-            seen = device.spools[record.spool] = Seen()
+        seen = device.spools.pop(record.spool, None) or Seen()
+        device.spools[record.spool] = seen  # the last one now
+        if len(device.spools) > MOST_SPOOLS:
+            del device.spools[next(iter(device.spools))]
         if not seen.add(record.seq):
             return False
         self.records += 1
@@ -242,7 +242,7 @@ class Fleet:
         if isinstance(record, Event):
             self._happened(Happened(moment.at_s, device.name, record))
             return True
-        if device.take(record):
+        if device.take(record, moment.at_s):
             device.reached_s, device.clock_off_s = moment.at_s, moment.clock_off_s
         # each of them as large as the largest was, which is no less than the truth
         largest = max(size, device.sizes.get("largest", 0))

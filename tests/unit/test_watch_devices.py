@@ -67,14 +67,42 @@ def test_pipelines_that_come_in_several_records_are_all_shown() -> None:
     assert frames == {"door": 2, "yard": 3}, "and one that is no more is not"
 
 
-def test_a_wiped_spool_takes_over_and_its_forerunner_does_not_come_back() -> None:
+def test_a_new_spool_takes_over_and_its_forerunner_does_not_come_back() -> None:
+    known = fleet()
+    known.hear(said("a", record(900, uptime_s=100.0)), NOW_S)
+    known.hear(said("a", record(1, {"door": window(1)}, spool="new", uptime_s=160.0)), NOW_S)
+    known.hear(said("a", record(901, {"door": window(2)}, uptime_s=140.0)), NOW_S)
+    assert only(known).windows["door"].frames == 1
+
+
+@pytest.mark.parametrize("time", [NOW_S, 0.0])
+def test_what_waited_over_a_reboot_is_not_taken_for_new(time: float) -> None:
+    """Presence names the boot; the clock of the device says nothing."""
     known = fleet()
     known.hear(said("a", presence(True)), NOW_S)
-    known.hear(said("a", record(900)), NOW_S)
-    known.hear(said("a", presence(True, spool="spool-2")), NOW_S)
-    known.hear(said("a", record(1, {"door": window(1)}, spool="spool-2")), NOW_S)
-    known.hear(said("a", record(901, {"door": window(2)})), NOW_S)
+    known.hear(said("a", record(1, {"door": window(1)}, uptime_s=10.0, time=time)), NOW_S)
+    for seq in (700, 701):
+        late = record(seq, {"door": window(2)}, spool="old", boot="boot-0", time=time)
+        assert known.hear(said("a", late), NOW_S + seq) is not None
     assert only(known).windows["door"].frames == 1
+
+
+def test_a_reboot_is_seen_without_presence() -> None:
+    known = fleet()
+    known.hear(said("a", record(700, {"door": window(1)}, time=NOW_S)), NOW_S)
+    after = record(
+        1, {"door": window(2)}, spool="new", boot="boot-2", uptime_s=9.0, time=NOW_S + 60
+    )
+    known.hear(said("a", after), NOW_S + 61)
+    assert only(known).windows["door"].frames == 2
+
+
+def test_the_spools_that_are_heard_are_those_that_are_remembered() -> None:
+    known = fleet()
+    for n in range(50):
+        assert known.hear(said("a", record(n, spool="now")), NOW_S) is not None
+        assert known.hear(said("a", record(1, spool=f"old-{n}")), NOW_S) is not None
+    assert known.hear(said("a", record(7, spool="now")), NOW_S) is None
 
 
 def test_presence_changes_are_dated_unless_they_are_from_before() -> None:
