@@ -79,9 +79,8 @@ class Courier:
         self._walk_again()
 
     def disconnected(self) -> None:
-        """What the broker has not taken is lost, and will be sent again."""
+        """What the broker has not taken is lost, and goes again on the next connection."""
         self._is_connected = False
-        self._forget_sent()
 
     def delivered(self, number: int) -> None:
         """The broker took what was published under this number."""
@@ -95,7 +94,7 @@ class Courier:
         if not self._by_registry:
             self._keeping.forget(*key)
             if is_first:
-                self._progress()
+                self._progress(1)
 
     def acked(self, ack: Ack) -> None:
         """The registry, or somebody who says so, has stored everything up to a number."""
@@ -106,10 +105,11 @@ class Courier:
             return
         self._unacked = {(s, n) for s, n in self._unacked if s != ack.spool or n > ack.seq}
         is_first = ack.spool == self._first_waiting()
-        if self._keeping.acknowledge(ack.spool, ack.seq) == 0 or not is_first:
+        count = self._keeping.acknowledge(ack.spool, ack.seq)
+        if count == 0 or not is_first:
             self._patience.shorten(self._clock.uptime_s())  # it is there: it may lack the oldest
             return
-        self._progress()
+        self._progress(count)
         oldest = self._keeping.oldest(ack.spool)
         if oldest > ack.seq + 1:  # the registry waits for one that was dropped: tell it
             self._send_again(ack.spool, oldest)
@@ -262,8 +262,8 @@ class Courier:
         self._unacked.clear()
         self._patience.rest()
 
-    def _progress(self) -> None:
-        self._window = min(self._window * 2, MOST_UNACKED)
+    def _progress(self, count: int) -> None:
+        self._window = min(self._window + count, MOST_UNACKED)
         self._patience.renew()
         if self._keeping.waiting:
             self._patience.begin(self._clock.uptime_s())

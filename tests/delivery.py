@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,6 +18,7 @@ from wire.messages import Ack
 
 PREFIX = "vedette/home/device/door"
 Key = tuple[str, int]
+By = Literal["broker", "registry"]
 
 
 class HandClock:
@@ -125,7 +127,7 @@ class Delivery:
         self,
         spool: Reading,
         clock: HandClock,
-        by: Literal["broker", "registry"],
+        by: By,
         chance: float = 0.0,
     ) -> None:
         config = Config(
@@ -195,6 +197,23 @@ class Delivery:
         """Let time go on in one step; the broker takes nothing."""
         self.clock.now_s += seconds
         self.courier.tick()
+
+
+Bench = Callable[[By], Delivery]
+
+
+@contextmanager
+def benches() -> Iterator[Bench]:
+    """Makes benches with spools of their own."""
+    with ExitStack() as stack:
+
+        def make(by: By) -> Delivery:
+            clock = HandClock()
+            spool = Reading(clock)
+            stack.callback(spool.close)
+            return Delivery(spool, clock, by)
+
+        yield make
 
 
 def most_in_a_second(times_s: Sequence[float]) -> int:

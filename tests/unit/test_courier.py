@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Literal
+from collections.abc import Iterator
 
 import pytest
 
-from agent.courier import MOST_FLYING, MOST_LIVE, MOST_UNACKED
+from agent.courier import MOST_FLYING, MOST_LIVE
 from agent.pace import MOST_RETRY_S, RECORDS_PER_S, RETRY_S
 from agent.spool_change import Record
-from tests.delivery import PREFIX, Delivery, FarEnd, HandClock, Reading, most_in_a_second
-from wire.messages import Ack
+from tests.delivery import PREFIX, Bench, By, benches, most_in_a_second
 
-By = Literal["broker", "registry"]
-Bench = Callable[[By], Delivery]
 both = pytest.mark.parametrize("by", ["broker", "registry"])
 
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    spools = []
-
-    def make(by: By) -> Delivery:
-        clock = HandClock()
-        spools.append(Reading(clock))
-        return Delivery(spools[-1], clock, by)
-
-    yield make
-    for spool in spools:
-        spool.close()
+    with benches() as make:
+        yield make
 
 
 @both
@@ -149,32 +136,6 @@ def test_a_puback_of_the_last_connection_is_not_one_of_this(bench: Bench) -> Non
     assert delivery.spool.waiting == 0
 
 
-def test_the_broker_s_word_is_not_enough_where_a_registry_is_configured(bench: Bench) -> None:
-    delivery = bench("registry")
-    delivery.far = None
-    delivery.append(200)
-    delivery.connect()
-    delivery.run(20.0)
-    assert delivery.spool.waiting == 200
-    assert delivery.seqs == list(range(1, MOST_UNACKED + 1))
-    delivery.append(3)
-    assert delivery.seqs[MOST_UNACKED:] == [201, 202, 203]
-    delivery.courier.acked(Ack(delivery.spool.id, 10))
-    delivery.run(1.0)
-    assert delivery.spool.waiting == 193
-    assert delivery.seqs[MOST_UNACKED + 3 :] == list(range(65, 75))
-
-
-def test_every_record_says_the_oldest_that_may_still_come(bench: Bench) -> None:
-    delivery = bench("registry")
-    delivery.append(30)
-    delivery.connect()
-    assert {sent.record.oldest for sent in delivery.wire.sent} == {1}
-    delivery.courier.acked(Ack(delivery.spool.id, 12))
-    delivery.append(1)
-    assert delivery.wire.sent[-1].record.oldest == 13
-
-
 @both
 def test_after_a_reconnect_in_mid_burst_all_arrives_and_little_twice(bench: Bench, by: By) -> None:
     delivery = bench(by)
@@ -194,112 +155,6 @@ def test_after_a_reconnect_in_mid_burst_all_arrives_and_little_twice(bench: Benc
     assert sum(counts.values()) - len(counts) <= 4 * (MOST_FLYING + 3)
 
 
-def test_a_registry_that_is_away_is_not_flooded(bench: Bench) -> None:
-    delivery = bench("registry")
-    delivery.far = None
-    delivery.append(1000)
-    delivery.connect()
-    delivery.run(86400.0, 5.0)
-    times_s = [sent.at_s for sent in delivery.wire.sent[MOST_UNACKED:]]
-    assert set(delivery.seqs[MOST_UNACKED:]) == {1}  # only a question from time to time
-    gaps_s = [b - a for a, b in itertools.pairwise(times_s)]
-    assert gaps_s[:4] == pytest.approx([60.0, 120.0, 240.0, 480.0], abs=5.1)
-    assert gaps_s[4:] == pytest.approx([MOST_RETRY_S] * (len(gaps_s) - 4), abs=5.1)
-    assert 140 <= len(times_s) <= 150
-
-
-def test_a_registry_that_comes_back_gets_all_and_hardly_anything_twice(bench: Bench) -> None:
-    delivery = bench("registry")
-    far, delivery.far = delivery.far, None
-    delivery.append(100)
-    delivery.connect()
-    for _ in range(120):
-        delivery.append(1)
-        delivery.run(60.0, 1.0)
-    sent = len(delivery.wire.sent)
-    delivery.far = far
-    delivery.append(1)  # the registry answers this one, and so it is asked soon
-    delivery.run(RETRY_S + 2.0)
-    assert len(delivery.wire.sent) > sent + 2
-    delivery.run(15.0)
-    assert delivery.spool.waiting == 0
-    assert far is not None
-    assert far.keys == set(delivery.made)
-    counts = Counter(delivery.keys[sent:])
-    assert sum(counts.values()) - len(counts) <= 2
-    assert len(counts) == 221
-
-
-def test_progress_makes_it_patient_again(bench: Bench) -> None:
-    delivery = bench("registry")
-    far, delivery.far = delivery.far, None
-    delivery.append(1)
-    delivery.connect()
-    delivery.run(3000.0, 1.0)
-    delivery.far = far
-    delivery.run(MOST_RETRY_S + 1, 1.0)
-    assert delivery.spool.waiting == 0
-    delivery.far = None
-    delivery.append(1)
-    sent = len(delivery.wire.sent)
-    delivery.run(RETRY_S - 2.0, 1.0)
-    assert len(delivery.wire.sent) == sent
-    delivery.run(3.0, 1.0)
-    assert len(delivery.wire.sent) == sent + 1
-
-
-def test_acks_that_say_nothing_new_change_nothing(bench: Bench) -> None:
-    delivery = bench("registry")
-    delivery.far = None
-    delivery.append(30)
-    delivery.connect()
-    delivery.run(2.0)
-    own = delivery.spool.id
-    delivery.courier.acked(Ack(own, 20))
-    before = list(delivery.wire.sent)
-    for ack in (Ack("strange", 5), Ack(own, 31), Ack(own, 1 << 60), Ack(own, 20), Ack(own, 0)):
-        for _ in range(50):
-            delivery.courier.acked(ack)
-            delivery.courier.tick()
-    assert delivery.spool.waiting == 10
-    assert delivery.wire.sent == before
-    delivery.courier.acked(Ack(own, 30))
-    assert delivery.spool.waiting == 0
-
-
-def test_stale_acks_without_end_cause_one_question_in_thirty_seconds(bench: Bench) -> None:
-    delivery = bench("registry")
-    delivery.far = None
-    delivery.append(3)
-    delivery.connect()
-    delivery.run(1.0)
-    for _ in range(3600):
-        delivery.courier.acked(Ack(delivery.spool.id, 0))
-        delivery.run(1.0, 1.0)
-    assert 110 <= len(delivery.wire.sent) <= 125
-
-
-def test_a_registry_that_forgot_everything_is_harmless(bench: Bench) -> None:
-    delivery = bench("registry")
-    delivery.connect()
-    for _ in range(50):
-        delivery.append(1)
-        delivery.run(1.0)
-    delivery.far = FarEnd()
-    for _ in range(50):
-        delivery.append(1)
-        delivery.run(1.0)
-    assert delivery.seqs == list(range(1, 101))
-    assert delivery.spool.waiting == 0
-
-
-def test_an_ack_is_nothing_where_no_registry_is_configured(bench: Bench) -> None:
-    delivery = bench("broker")
-    delivery.append(3)
-    delivery.courier.acked(Ack(delivery.spool.id, 3))
-    assert delivery.spool.waiting == 3
-
-
 @both
 def test_a_record_that_the_broker_does_not_take_is_lost_and_blocks_nobody(
     bench: Bench, by: By
@@ -317,17 +172,6 @@ def test_a_record_that_the_broker_does_not_take_is_lost_and_blocks_nobody(
     assert delivery.spool.waiting == 0
     assert sorted(set(delivery.seqs)) == [*range(1, 21), *range(22, 42), 43]
     assert len(delivery.seqs) <= 42
-
-
-def test_a_hole_in_the_queue_does_not_hold_up_the_registry(bench: Bench) -> None:
-    delivery = bench("registry")
-    delivery.append(40)
-    for seq in (5, 9, 10, 30):
-        delivery.spool.discard(delivery.spool.id, seq)
-    delivery.connect()
-    delivery.run(4.0)
-    assert delivery.spool.waiting == 0
-    assert len(delivery.seqs) <= 36 + 3
 
 
 @both
@@ -453,20 +297,6 @@ def test_what_the_broker_refused_goes_again_though_it_takes_the_rest(bench: Benc
     assert len(delivery.seqs) < 20
 
 
-def test_an_old_id_is_asked_for_though_the_new_one_makes_progress(bench: Bench) -> None:
-    delivery = bench("registry")
-    foreign = [Record("older", seq, "telemetry", b'{"n":1}') for seq in range(1, 6)]
-    delivery.spool.adopt(foreign, 5)
-    far, delivery.far = delivery.far, None
-    delivery.connect()
-    delivery.run(1.0)  # the broker lost them on the way to the registry
-    delivery.far = far
-    for _ in range(10):
-        delivery.append(1)
-        delivery.run(10.0)
-    assert delivery.spool.waiting == 0
-
-
 def test_a_long_queue_is_never_in_memory(bench: Bench) -> None:
     delivery = bench("registry")
     delivery.append_bodies([b'{"n":1}'] * 5000)
@@ -484,4 +314,7 @@ def test_where_there_is_nothing_to_send_nothing_is_read(bench: Bench, by: By) ->
     delivery.run(5.0)
     reads = delivery.spool.reads
     delivery.run(100.0)
+    delivery.disconnect()
+    delivery.append(3)
+    delivery.wait(100.0)
     assert delivery.spool.reads == reads
