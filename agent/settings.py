@@ -120,6 +120,7 @@ class Settings:
                 subject = f"{each} of {name}"
             else:
                 now, subject = getattr(self, each), each
-            shown = "as the model has it" if now is None else now
+            number = f"{now:g}" if isinstance(now, float) else now
+            shown = "as the model has it" if now is None else number
             words.append(f"{subject} is now {shown}{' (as configured)' if value is None else ''}")
         return ", ".join(words)

@@ -93,7 +93,7 @@ def _status(device: str, state: State) -> str:
     lines += [
         f"  {printable(name)}: {printable(each.absent, 300)}"
         for name, each in sorted(state.pipelines.items())[:MOST_ROWS]
-        if each.absent
+        if each.absent and not any(each.absent in fault for fault in state.faults)
     ]
     return "\n".join(lines)
 

@@ -66,6 +66,8 @@ def test_what_is_wrong_is_shown() -> None:
     assert "  new config refused: line 3: no" in shown
     assert "no camera" in shown and "  a: no such device" in shown
     assert "off  " in shown and "0.5" in shown
+    twice = status(state(faults=("a: no such device",), pipelines={"a": absent}))
+    assert twice.count("no such device") == 1
     assert "no pipelines" in status(state(pipelines={}))
 
 

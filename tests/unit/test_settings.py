@@ -42,8 +42,8 @@ def test_what_was_set_lies_over_it_and_stays(tmp_path: Path) -> None:
     before = Settings(tmp_path, BOTH)
     said = before.apply(Set("door", "off", 5.0, 0.0, 30.0, "debug"))
     assert said == (
-        "results of door is now off, results_per_s of door is now 5.0, min_score of door is now "
-        "0.0, telemetry_period_s is now 30.0, log_level is now debug"
+        "results of door is now off, results_per_s of door is now 5, min_score of door is now "
+        "0, telemetry_period_s is now 30, log_level is now debug"
     )
     for each in (before, Settings(tmp_path, BOTH)):
         assert each.telemetry_period_s == 30
