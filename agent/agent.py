@@ -7,6 +7,7 @@ in between.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from agent.boards import Board
 from agent.clock import Clock
 from agent.commander import Commander
 from agent.courier import Courier
+from agent.homeassistant import Discovery, kept, remembered
 from agent.inbox import Inbox
 from agent.keeping import Keeping
 from agent.lookout import Lookout
@@ -35,6 +37,8 @@ from wire.version import VERSION
 TURN_S = 1.0  # what is due by the clock is looked for at least this often
 WATCHED_S = 10.0  # seconds between two records while somebody watches
 STATE_GAP_S = 1.0
+PARTING_S = 1.0  # how long the last records may take; those that do not arrive stay in the spool
+ANNOUNCED_NOTE = "announced"
 
 log = logging.getLogger("vedette.agent")
 
@@ -81,6 +85,8 @@ class Agent:
         self._runtimes = Runtimes(parts.mailbox, parts.folders.run, config.pipeline, now_s)
         self._lookout = Lookout(self._recorder, self._runtimes, config.pipeline, clock)
         deeds = Deeds(self.state, self._watch, self._settings_changed, self._send_picture)
+        self._discovery = Discovery(config, parts.board.name, VERSION)
+        self._announced = remembered(parts.keeping.note(ANNOUNCED_NOTE))
         self._orderly = Orderly(parts.commander, self._runtimes, parts.settings, clock, deeds)
         self._watched_until_s = now_s
         self._turned_s = now_s
@@ -108,6 +114,9 @@ class Agent:
     def close(self) -> None:
         """End in order: what was counted since the last record becomes one, and goodbye."""
         self._recorder.cut(self._runtimes.silent(self._clock.uptime_s()))
+        end_s = time.monotonic() + PARTING_S
+        while self._broker is None and self._parts.keeping.waiting and time.monotonic() < end_s:
+            self.step(PARTING_S / 10)
         self._link.publish(self._door.topic, self._door.goodbye(), retain=True)
         self._link.close()
 
@@ -165,9 +174,19 @@ class Agent:
         self._link.publish(self._door.topic, word, retain=True)
         self._state_said = None
         self._say_state()
+        self._announce()
         for reply in self._orderly.interrupted():
             self._reply(reply)
         self._courier.connected(event)
+
+    def _announce(self) -> None:
+        """What Home Assistant should show, and no longer show."""
+        withdrawn = self._discovery.withdrawn(self._announced)
+        for topic, payload in withdrawn + self._discovery.messages():
+            self._link.publish(topic, payload, retain=True)
+        if self._announced != self._discovery.topics():
+            self._announced = self._discovery.topics()
+            self._parts.keeping.append((), {ANNOUNCED_NOTE: kept(self._announced)})
 
     def _disconnected(self, event: Disconnected) -> None:
         said = f"not connected: {event.why}"

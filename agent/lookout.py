@@ -1,4 +1,4 @@
-"""Looks at what may be wrong with the device, and tells the recorder once when it starts and ends."""
+"""Looks at what may be wrong with the device; what is new in that becomes events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ JUMP_S = 60.0  # a clock that jumps by more is worth an event
 LEAST_FRAMES = 20  # a 95th percentile of fewer says nothing
 
 THROTTLED = {
-    "under_voltage": "the supply voltage is too low: use a stronger power supply or a shorter cable",
+    "under_voltage": "the supply voltage is too low: use a stronger supply or a shorter cable",
     "frequency_capped": "the processor's clock is capped",
     "throttled": "the processor is slowed down by heat or by low voltage",
     "soft_temperature_limit": "the processor is near its temperature limit: cool it better",
@@ -74,7 +74,8 @@ def limit_fault(window: Window, pipeline: Pipeline) -> str | None:
     p95_us = counts.percentile(0.95) if counts.count >= LEAST_FRAMES else None
     if p95_ms is not None and p95_us is not None and p95_us > p95_ms * 1000:
         slowed = f" (throttled: {', '.join(window.throttled)})" if window.throttled else ""
-        return f"95 % of the frames took up to {p95_us / 1000:.1f} ms, {p95_ms:g} ms is the limit{slowed}"
+        took = f"95 % of the frames took up to {p95_us / 1000:.1f} ms"
+        return f"{took}, {p95_ms:g} ms is the limit{slowed}"
     if memory_mib is not None and (window.rss_bytes or 0) > memory_mib * 2**20:
         used_mib = (window.rss_bytes or 0) / 2**20
         return f"its process uses {used_mib:.0f} MiB, {memory_mib} MiB is the limit"

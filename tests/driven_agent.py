@@ -1,6 +1,6 @@
 """A process with a real agent on a real broker, whose clock is driven from outside.
 
-    python -m tests.driven_agent FOLDER PORT
+    python -m tests.driven_agent FOLDER RUN_FOLDER PORT ACKNOWLEDGED_BY SPOOL_MIB
 
 reads lines from stdin and answers each with one line: `to MINUTE` lets the device live until that
 minute of its boot, with a runtime at 30 fps; `settle` waits, in real time, until no record waits;
@@ -59,14 +59,14 @@ def minute_of(folder: Path) -> int:
         return 0
 
 
-def main(folder: Path, port: int, by: str, mib: int) -> None:
+def main(folder: Path, run: Path, port: int, by: str, mib: int) -> None:
     config = parse(config_text(port, by, mib), "vedette.toml")
 
     def link(client_id: str, post: Post, will: MakeWill) -> Link:
         return MqttLink(config.broker, client_id, post, will)
 
     clock = SetClock(up_s=1000.0 + minute_of(folder) * 61.0)
-    with Rig(folder, link, config, clock) as rig:
+    with Rig(folder, link, config, clock, run=run) as rig:
         day = Day(rig, folder)
         print("ready", flush=True)
         for line in sys.stdin:
@@ -82,4 +82,4 @@ def main(folder: Path, port: int, by: str, mib: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5]))

@@ -9,17 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from agent.keeping import Keeping
-
 from agent.agent import Agent, MakeLink, Parts
 from agent.commander import Commander
 from agent.inbox import Inbox, LocalReader
+from agent.keeping import Keeping
 from agent.settings import Settings
 from wire.config import Config, parse
 from wire.folders import Folders
 from wire.health import Health, Throttle
 from wire.histogram import Histogram
-from wire.local import FromAgent, Mailbox, Totals, agent_mailbox, agent_socket, pipeline_mailbox
+from wire.link import LinkEvent
+from wire.local import (
+    FromAgent,
+    FromRuntime,
+    Mailbox,
+    Totals,
+    agent_mailbox,
+    agent_socket,
+    pipeline_mailbox,
+)
 from wire.messages import Losses, PipelineSettings, StageCounts
 
 BOOT = "boot1"
@@ -73,6 +81,16 @@ class FixedBoard:
         self.health = Health(throttle=Throttle(now=reasons))
 
 
+class WatchedInbox(Inbox):
+    """Shows what was taken last."""
+
+    last: LinkEvent | FromRuntime | None = None
+
+    def take(self, timeout_s: float) -> LinkEvent | FromRuntime | None:
+        self.last = super().take(timeout_s)
+        return self.last
+
+
 class Rig:
     """The agent, opened; `runtime` sends as the process of pipeline `lane` would."""
 
@@ -83,19 +101,22 @@ class Rig:
         config: Config | None = None,
         clock: SetClock | None = None,
         boot: str = BOOT,
+        run: Path | None = None,
     ) -> None:
         self.config = config or parse(config_text(), "vedette.toml")
         self.clock = clock or SetClock()
         self.board = FixedBoard()
-        self.folders = Folders(folder / "vedette.toml", folder / "state", folder / "run")
+        self.folders = Folders(folder / "vedette.toml", folder / "state", run or folder / "run")
         for each in (self.folders.state, self.folders.run):
             each.mkdir(parents=True, exist_ok=True)
+        self.runtime_lives = True
+        self._said: Totals | None = None
         self._stack = ExitStack()
         self.keeping = Keeping(self.folders.state, self.config.telemetry, self.clock)
         self._stack.callback(self.keeping.close)
         mailbox = agent_mailbox(self.folders.run)
         self._stack.callback(mailbox.close)
-        self.inbox = Inbox()
+        self.inbox = WatchedInbox()
         self.agent = Agent(
             Parts(
                 config=self.config,
@@ -132,21 +153,24 @@ class Rig:
 
     def say(self, totals: Totals) -> None:
         """As the runtime; returns when the agent has taken it."""
+        self._said = totals
         assert self.runtime.send(agent_socket(self.folders.run), totals)
-        self.until(lambda: self.agent.state().pipelines != {})
-        self.quiet()
+        self.until(lambda: self.inbox.last == totals)
 
     def quiet(self, seconds: float = 0.02) -> None:
         """Take what there is, until nothing comes for a moment."""
-        while (event := self.inbox.take(seconds)) is not None:
-            self.inbox.post(event)
-            self.agent.step(0.0)
+        self.agent.step(seconds)
+        while self.inbox.last is not None:
+            self.agent.step(seconds)
 
     def forward(self, seconds: float) -> None:
-        """Let time pass, in steps as small as a turn."""
+        """Let time pass, in steps as small as a turn. A runtime that lives repeats itself."""
         end_s = self.clock.up_s + seconds
         while self.clock.up_s < end_s:
             self.clock.up_s = min(end_s, self.clock.up_s + 1.0)
+            if self._said is not None and self.runtime_lives and int(self.clock.up_s) % 10 == 0:
+                self.inbox.post(self._said)
+                self.agent.step(0.0)
             self.agent.step(0.0)
 
     def until(self, holds: Callable[[], bool], patience_s: float = 10.0) -> None:

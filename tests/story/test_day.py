@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,24 +14,33 @@ from pathlib import Path
 
 import pytest
 
+from tests.brokers import Mosquitto
+from tests.device import until
+from tests.driven_agent import FRAMES_PER_MINUTE
+from tests.registry import Registry
+from wire.config import Broker
+from wire.messages import Telemetry, parse
+from wire.mqtt import MqttLink
+
 DAY = 24 * 60  # minutes
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+MEMORY = "/dev/shm"  # noqa: S108  as /run is on a device
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 class Driven:
     """The process of a driven agent; it can be killed and started again."""
 
-    def __init__(self, folder: Path, port: int, by: str, mib: int) -> None:
+    def __init__(self, folder: Path, run: str, port: int, by: str, mib: int) -> None:
         self._folder = folder
-        self._words = [str(folder), str(port), by, str(mib)]
+        self._words = [str(folder), run, str(port), by, str(mib)]
         self.start()
 
     def start(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.driven_agent", *self._words],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            stderr=open(self._folder / "log", "a"),
-        )  # fmt: skip
+        with open(self._folder / "log", "a") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.driven_agent", *self._words],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+            )  # fmt: skip
         self.hear("ready")
 
     def tell(self, words: str) -> None:
@@ -75,13 +86,120 @@ class Driven:
 @contextmanager
 def driven(folder: Path, port: int, by: str, mib: int = 64) -> Iterator[Driven]:
     folder.mkdir()
-    agent = Driven(folder, port, by, mib)
-    try:
-        yield agent
-    finally:
-        agent._process.kill()
-        agent._end()
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.path.isdir(MEMORY) else None) as run:
+        agent = Driven(folder, run, port, by, mib)
+        try:
+            yield agent
+        finally:
+            agent._process.kill()
+            agent._end()
 
 
-def size_of(folder: Path) -> int:
-    return sum(path.stat().st_size for path in (folder / "state").glob("spool*"))
+def registry_at(folder: Path, port: int) -> Registry:
+    """Goes on with what an earlier one in this folder has stored."""
+    broker = Broker(url=f"mqtt://127.0.0.1:{port}")
+    return Registry(
+        folder / "registry.db", lambda post: MqttLink(broker, "registry", post), fleet="yard"
+    )
+
+
+def spool_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in (folder / "device" / "state").glob("spool*"))
+
+
+def telemetry(registry: Registry) -> list[Telemetry]:
+    return [parse(row.message, Telemetry) for row in registry.rows() if row.kind == "telemetry"]
+
+
+def frames_of(registry: Registry) -> int:
+    records = telemetry(registry)
+    return sum(record.pipelines["lane"].frames for record in records if record.pipelines)
+
+
+def missing(registry: Registry) -> int:
+    """Numbers that never came, of every spool id, up to the highest that came."""
+    highest: dict[str, int] = {}
+    for row in registry.rows():
+        highest[row.spool] = max(row.seq, highest.get(row.spool, 0))
+    return sum(highest.values()) - len(registry.rows())
+
+
+def test_a_day_of_trouble_arrives_whole_and_once(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path) as broker:
+        registry = registry_at(tmp_path, broker.port)
+        registry.start()
+        with driven(tmp_path / "device", broker.port, "registry") as agent:
+            agent.to(120)
+            broker.stop()  # the outage
+            agent.to(300)
+            broker.start()
+            agent.kill_on_the_way_to(700)
+            broker.kill()  # the restart of the broker, unannounced
+            broker.start()
+            agent.to(900)
+            agent.settle()
+            largest = spool_bytes(tmp_path)
+            registry.stop()  # the restart of the registry
+            agent.to(1000)
+            registry = registry_at(tmp_path, broker.port)
+            registry.start()
+            agent.kill_on_the_way_to(1200)
+            agent.to(DAY)
+            agent.settle()
+            agent.end()
+        until(lambda: frames_of(registry) == DAY * FRAMES_PER_MINUTE)
+        registry.stop()
+    assert_whole(registry)
+    assert max(largest, spool_bytes(tmp_path)) <= 8 * 2**20
+
+
+def test_with_the_brokers_word_alone_a_listener_that_is_there_gets_all(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path) as broker:
+        registry = registry_at(tmp_path, broker.port)
+        registry.start()
+        assert registry.connected.wait(60)
+        with driven(tmp_path / "device", broker.port, "broker") as agent:
+            agent.to(60)
+            agent.settle()
+            registry.stop()
+            broker.stop()
+            agent.to(200)
+            broker.start()
+            registry = registry_at(tmp_path, broker.port)
+            registry.start()
+            assert registry.connected.wait(60)
+            agent.kill_on_the_way_to(400)
+            agent.settle()
+            agent.end()
+        until(lambda: frames_of(registry) == 400 * FRAMES_PER_MINUTE)
+        registry.stop()
+    assert_whole(registry)
+
+
+def assert_whole(registry: Registry) -> None:
+    assert missing(registry) == 0
+    assert all(row.contradicted == 0 for row in registry.rows())
+    assert telemetry(registry)[-1].lost == 0
+
+
+def test_of_a_spool_too_small_what_is_missing_was_reported_lost(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path) as broker:
+        registry = registry_at(tmp_path, broker.port)
+        registry.start()
+        with driven(tmp_path / "device", broker.port, "registry", mib=1) as agent:
+            agent.to(10)
+            agent.settle()
+            broker.stop()
+            agent.to(DAY)
+            assert spool_bytes(tmp_path) <= 2**20
+            broker.start()
+            assert registry.connected.wait(60)
+            agent.settle()
+            agent.to(DAY + 1)
+            agent.settle()
+            agent.end()
+        registry.stop()
+    records = telemetry(registry)
+    assert records[-1].lost > 100
+    assert missing(registry) == records[-1].lost
+    assert all(row.contradicted == 0 for row in registry.rows())

@@ -118,10 +118,10 @@ def test_watch_makes_records_come_every_10_s(rig: Rig, broker: MemoryBroker) -> 
     reply = command(rig, broker, orders.Watch(minutes=1))
     assert reply is not None
     assert reply.ok
+    rig.forward(55.0)
     assert state(broker).telemetry_s == 10.0
-    rig.forward(60.0)
-    assert len(records(broker)) == 6
-    rig.forward(60.0)
+    assert len(records(broker)) == 5
+    rig.forward(65.0)
     assert state(broker).telemetry_s == 60.0
     assert len(records(broker)) in (6, 7)
 
@@ -143,10 +143,12 @@ def test_a_missing_camera_is_said_once_and_once_when_it_is_back(
 
 def test_a_runtime_that_falls_silent_is_a_fault(rig: Rig, broker: MemoryBroker) -> None:
     rig.say(totals(30, 1.0))
+    rig.runtime_lives = False
     rig.forward(120.0)
     rig.quiet()
     assert state(broker).pipelines["lane"].phase == "silent"
     assert ("fault", "pipeline", "lane") in events(broker)
+    rig.runtime_lives = True
     rig.say(totals(60, 120.0, run="run2"))
     rig.forward(12.0)
     rig.quiet()
@@ -291,7 +293,7 @@ def test_a_restarted_agent_goes_on_where_it_was(tmp_path: Path, broker: MemoryBr
         rig.quiet()
     frames = [r.pipelines["lane"].frames for r in records(broker) if r.pipelines]
     assert sum(frames) == 400
-    assert len({(r.spool, r.seq) for r in records(broker)}) == len(records(broker))
+    assert rig.keeping.waiting == 0
 
 
 GARBAGE = st.one_of(
@@ -333,7 +335,9 @@ def test_a_flood_of_garbage_does_not_stop_the_agent(rig: Rig, broker: MemoryBrok
     for _ in range(5_000):
         rig.inbox.post(Received(topics.command("yard", "door"), b"{}", retained=False))
     began_s = time.monotonic()
+    rig.quiet()
+    assert time.monotonic() - began_s < 10
+    assert rig.inbox.dropped > 2_000
     rig.say(totals(300, 10.0))
     rig.forward(61.0)
     assert len(records(broker)) == 1
-    assert time.monotonic() - began_s < 30
