@@ -72,10 +72,11 @@ class Jetson:
 
 def open_jtop() -> Jtop:
     """jetson-stats, asked from a thread of its own. It may not be there, or answer never."""
-    return Jtop(_connect)
+    return Jtop(connect)
 
 
-def _connect() -> AbstractContextManager[Client]:
+def connect() -> AbstractContextManager[Client]:
+    """The client of jetson-stats, not yet connected. Raises what the package raises."""
     from jtop import jtop
 
     client = jtop(interval=INTERVAL_S)
@@ -130,8 +131,7 @@ def _hwmon_rails(root: Path) -> Iterator[tuple[str, float | None]]:
     for chip in hwmons(root, "ina3221"):
         for file in children(chip, "in"):
             name = label(file) if file.endswith("_label") else None
-            # a channel that is not wired is NC; one is the sum of shunt voltages, no rail
-            if name is None or name == "NC" or name.startswith("sum of"):
+            if name is None or name == "NC":  # not wired
                 continue
             volts = file.removesuffix("_label") + "_input"
             channel = os.path.basename(file).removeprefix("in").removesuffix("_label")

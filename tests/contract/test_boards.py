@@ -285,6 +285,28 @@ def test_without_the_driver_a_zero_says_nothing(tmp_path: Path) -> None:
     assert one.board().read().throttle is None
 
 
+def test_a_channel_that_is_not_wired_is_no_rail(tmp_path: Path) -> None:
+    one = machine("orin-nano", tmp_path)
+    (one.root / "sys/class/hwmon/hwmon1/in3_label").write_text("NC\n")
+    power_mw = one.board().read().power_mw
+    assert power_mw is not None
+    assert set(power_mw) == {"VDD_IN", "VDD_CPU_GPU_CV"}
+
+
+def test_memory_that_makes_no_sense_is_none(tmp_path: Path) -> None:
+    """psutil gives 0, and a warning, for what is missing or negative."""
+    one = machine("raspberry-pi-4", tmp_path)
+    (one.root / "proc/meminfo").write_text("MemTotal: 1000 kB\nMemFree: -10 kB\n")
+    assert one.board().read().memory is None
+
+
+@pytest.mark.parametrize("thousandths", ["-273000", "-256000", "250001", "65535000", "", "x"])
+def test_a_sensor_that_is_off_has_no_temperature(tmp_path: Path, thousandths: str) -> None:
+    one = machine("raspberry-pi-zero-2", tmp_path)
+    (one.root / "sys/class/thermal/thermal_zone0/temp").write_text(thousandths)
+    assert one.board().read().temperatures_c is None
+
+
 def parts(value: object) -> list[object]:
     """A value's single readings: of a table each one, without its name."""
     return list(value.values()) if isinstance(value, dict) else [value]

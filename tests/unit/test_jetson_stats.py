@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.boards.generic import Generic
-from agent.boards.jetson import Jetson, open_jtop
+from agent.boards.jetson import Jetson, connect, open_jtop
 from agent.boards.jetson_stats import FRESH_S, Figures, Jtop, figures_of
 from tests.trees.unpack import unpack
 
@@ -180,15 +180,23 @@ class jtop(threading.Thread):
 """
 
 
-def test_the_real_import_makes_a_thread_that_dies_with_us(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A package of that name, with a client that is a thread, as the real one is."""
     (tmp_path / "jtop.py").write_text(PACKAGE)
     monkeypatch.syspath_prepend(str(tmp_path))
-    try:
-        jtop = open_jtop()
-        wait_for(lambda: jtop.latest().gpu_percent == 11.0)
-        made = sys.modules["jtop"].jtop.made
-        assert [client.daemon for client in made] == [True]
-    finally:
-        sys.modules.pop("jtop", None)
+    yield
+    sys.modules.pop("jtop", None)
+
+
+@pytest.mark.usefixtures("package")
+def test_the_real_import() -> None:
+    jtop = open_jtop()
+    wait_for(lambda: jtop.latest().gpu_percent == 11.0)
+
+
+@pytest.mark.usefixtures("package")
+def test_a_client_that_hangs_cannot_keep_the_process_from_ending() -> None:
+    client = connect()
+    assert isinstance(client, threading.Thread)
+    assert client.daemon
