@@ -34,6 +34,7 @@ DISK_TROUBLES = {
     "disk i/o error": "the disk cannot be read or written",
     "readonly database": "it cannot be written: the file or its disk is read-only",
     "unable to open": "it cannot be opened: see whether the folder is there and may be written",
+    "within a transaction": "its last write failed",
     "locked": "another process has it open: stop that one",
 }
 
@@ -93,9 +94,9 @@ def connect(path: Path | None, pages: int, log_pages: int) -> sqlite3.Connection
 
     Exclusive: no other process gets in, and the log's index needs no third file.
     """
-    if path is not None and path.is_dir():
-        raise Refused(f"{path} is damaged: it is a folder")
     with in_words(str(path)):
+        if path is not None and path.is_dir():
+            raise Refused(f"{path} is damaged: it is a folder")
         db = sqlite3.connect(path or ":memory:", timeout=0, isolation_level=None)
         try:
             _prepare(db, pages, log_pages)

@@ -51,8 +51,9 @@ class _Old:
 def finish(path: Path) -> None:
     """Complete the change from an old file to a new one that a crash interrupted."""
     fresh = _fresh(path)
-    if fresh.exists() and not path.exists():
-        rename_durably(fresh, path)
+    with in_words(str(path)):
+        if fresh.exists() and not path.exists():
+            rename_durably(fresh, path)
 
 
 def renew(

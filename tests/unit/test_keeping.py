@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -185,16 +188,78 @@ def test_the_folder_goes_and_comes_back(tmp_path: Path, clock: HandClock) -> Non
     keeping.close()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written(tmp_path: Path, clock: HandClock) -> None:
-    tmp_path.chmod(0o500)
-    keeping = opened(tmp_path, clock)
-    records = filled(keeping, b"one")
-    assert keeping.fault is not None
-    tmp_path.chmod(0o700)
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """Not root, who may write everywhere."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(before)
+
+
+@pytest.mark.parametrize("mode", [0o500, 0o600, 0o000])
+def test_a_folder_that_may_not_be_used(nobody: None, clock: HandClock, mode: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        keeping = opened(folder, clock)
+        first = filled(keeping, b"one")
+        keeping.close()
+        folder.chmod(mode)
+        keeping = opened(folder, clock)
+        second = filled(keeping, b"two")
+        assert keeping.fault is not None and name in keeping.fault
+        retried(keeping, clock)
+        assert keeping.fault is not None
+        folder.chmod(0o700)
+        retried(keeping, clock)
+        assert (keeping.fault, all_of(keeping)) == (None, first + second)
+        keeping.close()
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o000])
+def test_a_file_that_may_not_be_used(nobody: None, clock: HandClock, mode: int) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        keeping = opened(folder, clock)
+        first = filled(keeping, b"one")
+        keeping.close()
+        (folder / "spool.db").chmod(mode)
+        keeping = opened(folder, clock)
+        second = filled(keeping, b"two")
+        assert keeping.fault is not None and name in keeping.fault
+        (folder / "spool.db").chmod(0o600)
+        retried(keeping, clock)
+        assert (keeping.fault, all_of(keeping)) == (None, first + second)
+        keeping.close()
+        assert os.listdir(folder) == ["spool.db"]
+
+
+def test_a_file_that_may_not_grow(tmp_path: Path, clock: HandClock) -> None:
+    """The log takes what the file cannot, but not without end."""
+    keeping = opened(tmp_path, clock, mib=4)
+    _, hard = before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700_000, hard))
+    try:
+        records = []
+        while keeping.fault is None:
+            records += filled(keeping, b"%d" % len(records) + bytes(3000))
+            assert len(records) < 2000
+        size = sum(path.stat().st_size for path in tmp_path.iterdir())
+        records += filled(keeping, b"more")
+        assert all_of(keeping) == records
+        retried(keeping, clock)
+        assert keeping.fault is not None
+        assert all_of(keeping)[-1] == records[-1]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert size < 1_400_000
     retried(keeping, clock)
-    assert (keeping.fault, all_of(keeping)) == (None, records)
+    assert (keeping.fault, all_of(keeping), keeping.lost) == (None, records, 0)
     keeping.close()
+    again = opened(tmp_path, clock, mib=4)
+    assert all_of(again) == records
+    again.close()
 
 
 def test_an_acknowledgement_is_written_down_with_the_next_record_or_after_a_while(
