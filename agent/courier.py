@@ -173,13 +173,9 @@ class Courier:
         sent = self._unacked.union(self._flying.values())
         stretch = self._live.get(spool)
         for record in records:
-            if stretch is not None and record.seq >= stretch.first:
-                if spool == self._current:
-                    self._place = None
-                    return True
-                if record.seq < stretch.next:
-                    self._place = (spool, stretch.next - 1)
-                    return True
+            if stretch is not None and stretch.first <= record.seq < stretch.next:
+                self._place = (spool, stretch.next - 1)
+                return True
             if (spool, record.seq) not in sent:
                 number = self._hand_over(record)
                 if number is None:

@@ -265,6 +265,31 @@ def test_an_id_that_appears_while_we_are_connected(bench: Bench, by: By) -> None
 
 
 @both
+def test_old_records_that_come_with_a_new_id_need_not_wait(bench: Bench, by: By) -> None:
+    delivery = bench(by)
+    delivery.append(3)
+    delivery.connect()
+    delivery.run(2.0)
+    foreign = [Record("older", seq, "telemetry", b'{"n":1}') for seq in range(1, 6)]
+    delivery.spool.adopt(foreign, 5)
+    delivery.append(1)
+    delivery.run(2.0)
+    assert len(delivery.keys) == 3 + 5 + 1
+    assert delivery.spool.waiting == 0
+
+
+@both
+def test_of_many_new_records_the_newest_go_first(bench: Bench, by: By) -> None:
+    delivery = bench(by)
+    delivery.connect()
+    delivery.append_bodies([b'{"n":1}'] * 100)
+    assert delivery.seqs == list(range(37, 101))
+    delivery.run(3.0)
+    assert delivery.seqs[64:] == list(range(1, 37))
+    assert delivery.spool.waiting == 0
+
+
+@both
 def test_records_that_turn_up_without_a_word_go_too(bench: Bench, by: By) -> None:
     delivery = bench(by)
     delivery.connect()

@@ -193,3 +193,44 @@ def test_an_ack_is_nothing_where_no_registry_is_configured(bench: Bench) -> None
     delivery.append(3)
     delivery.courier.acked(Ack(delivery.spool.id, 3))
     assert delivery.spool.waiting == 3
+
+
+def test_a_slow_way_is_not_taken_for_a_silent_registry(bench: Bench) -> None:
+    delivery = bench("registry")
+    delivery.far = None
+    delivery.append(16)
+    delivery.connect()
+    for _ in range(15):
+        delivery.wait(10.0)
+        delivery.puback(list(delivery.wire.waiting)[:1])
+    assert delivery.seqs == list(range(1, 17))
+    delivery.puback()
+    delivery.run(2 * RETRY_S)
+    assert delivery.seqs == [*range(1, 17), 1]
+
+
+def test_new_records_go_once_though_the_id_changes_before_they_are_stored(bench: Bench) -> None:
+    delivery = bench("registry")
+    delivery.far = None
+    delivery.append(10)
+    delivery.connect()
+    delivery.append(2)
+    delivery.run(1.0)
+    foreign = [Record("older", seq, "telemetry", b'{"n":1}') for seq in range(1, 6)]
+    delivery.spool.adopt(foreign, 5)
+    delivery.append(1)
+    delivery.run(10.0)
+    assert len(delivery.keys) == len(set(delivery.keys)) == 10 + 2 + 5 + 1
+
+
+def test_a_registry_that_falls_silent_on_the_way_is_asked_again(bench: Bench) -> None:
+    delivery = bench("registry")
+    delivery.append(40)
+    delivery.connect()
+    delivery.run(0.5)
+    delivery.far = None
+    delivery.run(5.0)
+    delivery.courier.acked(Ack(delivery.spool.id, 35))
+    sent = len(delivery.wire.sent)
+    delivery.run(RETRY_S + 1.0)
+    assert delivery.seqs[sent:] == [36]
