@@ -100,6 +100,10 @@ class _BrokerProcess:
     def _command(self) -> list[str]:
         raise NotImplementedError
 
+    def _ports(self) -> list[int]:
+        """All that the broker listens on."""
+        return [self.port]
+
     def _launch(self) -> None:
         with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(
@@ -111,7 +115,8 @@ class _BrokerProcess:
         until = time.monotonic() + START_S
         while time.monotonic() < until and self._process.poll() is None:
             try:
-                socket.create_connection((HOST, self.port), 1).close()
+                for port in self._ports():
+                    socket.create_connection((HOST, port), 1).close()
                 return self._process.poll() is None
             except OSError:
                 time.sleep(0.02)
@@ -165,6 +170,10 @@ class Mosquitto(_BrokerProcess):
 
     def _command(self) -> list[str]:
         return [str(self._program), "-c", str(self.folder / "mosquitto.conf")]
+
+    def _ports(self) -> list[int]:
+        ports = (self.port, self.ws_port, self.tls_port, self.wss_port)
+        return [port for port in ports if port]
 
     def _configure(self) -> None:
         self.port, self.ws_port = free_port(), free_port()

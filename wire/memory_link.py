@@ -85,8 +85,9 @@ class MemoryLink:
             self._catch_up(pattern)
 
     def subscribe(self, pattern: str) -> None:
-        if pattern not in self._patterns:
-            self._patterns.append(pattern)
+        if pattern in self._patterns:
+            return
+        self._patterns.append(pattern)
         if self._connected:
             self._catch_up(pattern)
 

@@ -6,7 +6,6 @@ fresh paho client: nothing of an old one is sent again. Events are posted on tha
 
 from __future__ import annotations
 
-import itertools
 import logging
 import secrets
 import socket
@@ -20,8 +19,8 @@ from wire.config import Broker
 from wire.link import Disconnected, LinkEvent, MakeWill, Post, Received, Will
 from wire.mqtt_life import FLUSH_S, GOODBYE_S, Life, Limits, Terms, packet_bytes
 from wire.mqtt_proofs import Proofs, check, proofs_of
-from wire.mqtt_socket import LARGEST, Bell, Buffer, Wiring
-from wire.mqtt_tries import MQTT_3_1_1, MQTT_5, Ended, Tries
+from wire.mqtt_socket import LARGEST, Buffer, Wiring
+from wire.mqtt_tries import MQTT_3_1_1, MQTT_5, Ended, Offer, Tries
 from wire.mqtt_url import Address, address_of
 from wire.mqtt_waiting import Sent
 from wire.troubles import Trouble
@@ -58,19 +57,17 @@ class MqttLink:
         self._address = address_of(broker.url)
         check(broker, self._address)
         self._tries = Tries()
-        self._patterns: list[str] = []
-        self._lock = threading.RLock()  # _patterns, _wiring, _life and all in it
+        self._terms = Terms(self._address, broker.keepalive_s, self._tell)
+        self._patterns = self._terms.patterns
+        self._lock = self._terms.lock  # over _patterns, _wiring, _life and all in it
+        self._stopping = self._terms.stopping
         self._wiring: Wiring | None = None
         self._life: Life | None = None
-        self._bell: Bell | None = None
-        self._numbers = itertools.count(1)
-        self._stopping = threading.Event()
         # daemon: looking up a name may hang, and must not hold up the end of the process
         self._thread = threading.Thread(target=self._supervise, name="mqtt", daemon=True)
 
     def open(self) -> None:
         if self._thread.ident is None and not self._stopping.is_set():
-            self._bell = Bell()
             self._thread.start()
 
     def subscribe(self, pattern: str) -> None:
@@ -93,8 +90,7 @@ class MqttLink:
         with self._lock:
             if self._wiring is not None and self._life is None:
                 self._wiring.abandon()
-        if self._bell is not None:
-            self._bell.ring()
+        self._terms.bell.ring()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join(FLUSH_S + 3 * GOODBYE_S)
 
@@ -109,10 +105,9 @@ class MqttLink:
                 again_s = self._backoff.next_s(ended.lasted_s or 0.0)
                 self._tell(Disconnected(ended.why, again_s, ended.taken_over))
                 self._stopping.wait(again_s)
-        if self._bell is not None:
-            self._bell.close()
+        self._terms.bell.close()
 
-    def _live(self, version: int, window: int) -> Ended:
+    def _live(self, offer: Offer) -> Ended:
         """One connection from CONNECT to its end."""
         try:
             proofs = proofs_of(self._broker, self._address, self._client_id)
@@ -121,8 +116,7 @@ class MqttLink:
         session = secrets.token_hex(8)
         will = self._make_will(session) if self._make_will else None
         wiring = Wiring(self._address, proofs.tls, CONNECT_S)
-        client = _client(version, self._client_id, wiring)
-        client.max_inflight_messages = window
+        client = _client(offer, self._client_id, wiring)
         _introduce(client, self._address, proofs, will)
         with self._lock:
             self._wiring = wiring
@@ -131,7 +125,7 @@ class MqttLink:
                 return Ended("")
             if why := self._connect(client):
                 return Ended(why)
-            return self._begin(client, wiring, session).run()
+            return self._begin(client, wiring, session).run(offer.answer_s)
         finally:
             with self._lock:
                 self._life = self._wiring = None
@@ -156,18 +150,7 @@ class MqttLink:
         return None
 
     def _begin(self, client: Client, wiring: Wiring, session: str) -> Life:
-        assert self._bell is not None
-        terms = Terms(
-            self._address,
-            self._tell,
-            self._patterns,
-            self._numbers,
-            self._bell,
-            self._lock,
-            self._stopping,
-        )
-        life = Life(_PahoWire(client), wiring, NAMES[client.protocol], session, terms)
-        life.keepalive_s = self._broker.keepalive_s
+        life = Life(_PahoWire(client), wiring, NAMES[client.protocol], session, self._terms)
         _take_notes(client, life)
         with self._lock:
             self._life = life
@@ -206,16 +189,18 @@ def _client_class() -> type[Client]:
     return WiredClient
 
 
-def _client(version: int, client_id: str, wiring: Wiring) -> Client:
+def _client(offer: Offer, client_id: str, wiring: Wiring) -> Client:
     from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-    return _client_class()(
+    client = _client_class()(
         CallbackAPIVersion.VERSION2,
         client_id,
         userdata=wiring,
-        protocol=MQTTProtocolVersion(version),
+        protocol=MQTTProtocolVersion(offer.version),
         reconnect_on_failure=False,
     )
+    client.max_inflight_messages = offer.window
+    return client
 
 
 def _introduce(client: Client, address: Address, proofs: Proofs, will: Will | None) -> None:

@@ -6,12 +6,13 @@ locks of its own; what follows from it happens in `_settle`, where it holds none
 
 from __future__ import annotations
 
+import itertools
 import logging
 import select
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from wire import mqtt_words as words
@@ -21,7 +22,6 @@ from wire.mqtt_tries import Ended
 from wire.mqtt_url import Address
 from wire.mqtt_waiting import Sent, Waiting
 
-ANSWER_S = 10.0  # for CONNACK and every SUBACK
 FLUSH_S = 2.0  # for what was published before the goodbye
 GOODBYE_S = 0.4  # for DISCONNECT to leave
 TURN_S = 1.0
@@ -77,12 +77,13 @@ class Terms:
     """What stays the same on every connection of a link. lock: over everything in a Life."""
 
     address: Address
+    keepalive_s: int
     post: Post
-    patterns: list[str]
-    numbers: Iterator[int]
-    bell: Bell
-    lock: threading.RLock
-    stopping: threading.Event
+    patterns: list[str] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    bell: Bell = field(default_factory=Bell)
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
 
 class Life:
@@ -91,7 +92,7 @@ class Life:
     def __init__(
         self, wire: Wire, wiring: Wiring, protocol: str, session: str, terms: Terms
     ) -> None:
-        self.keepalive_s = 0  # as the broker has it
+        self.keepalive_s = terms.keepalive_s  # as the broker has it
         self._wire = wire
         self._wiring = wiring
         self._protocol = protocol
@@ -157,15 +158,17 @@ class Life:
 
     # the link's thread
 
-    def run(self) -> Ended:
-        """Until the connection ends, or until we left."""
-        answer_by = time.monotonic() + ANSWER_S
-        while not self._terms.stopping.is_set() and self._turn(TURN_S):
+    def run(self, answer_s: float) -> Ended:
+        """Until the connection ends, or until we left. answer_s: patience with CONNACK."""
+        answer_by = time.monotonic() + answer_s
+        while not self._terms.stopping.is_set() and self._turn(self._turn_s()):
             now = time.monotonic()
             if self._ended is not None:
                 self._goodbye()
             elif not self._is_ready and now > answer_by:
-                self._ended = Ended(words.silent(self._terms.address, ANSWER_S))
+                waited_s = now - answer_by + answer_s
+                why = words.silent(self._terms.address, waited_s)
+                self._ended = Ended(why, silent=self._accepted_s is None)
             elif now - self._wiring.heard_s > patience_s(self.keepalive_s):
                 self._ended = Ended(words.deaf(self._terms.address, self.keepalive_s))
             if self._ended is not None:
@@ -178,6 +181,9 @@ class Life:
         since = self._accepted_s
         lasted_s = None if since is None else time.monotonic() - since
         return replace(self._ended or self._how_it_broke(), lasted_s=lasted_s)
+
+    def _turn_s(self) -> float:
+        return TURN_S if self._is_ready else TURN_S / 10
 
     def _turn(self, timeout_s: float) -> bool:
         """Wait for the socket, or somebody who rings, and move bytes. False: the socket is gone."""

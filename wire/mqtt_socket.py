@@ -114,36 +114,42 @@ class Wiring:
 
 
 class Bell:
-    """Ends a wait from another thread."""
+    """Ends a wait from another thread. Opened by the first wait."""
 
     def __init__(self) -> None:
-        self._listening, self._ringing = socket.socketpair()
-        self._listening.setblocking(False)
-        self._ringing.setblocking(False)
+        self._listening: socket.socket | None = None
+        self._ringing: socket.socket | None = None
         self._lock = threading.Lock()
 
     def ring(self) -> None:
-        """Any thread, also after close."""
-        with self._lock, suppress(OSError):  # full, it rings already; or closed
-            self._ringing.send(b"\0")
+        """Any thread, at any time."""
+        with self._lock:
+            if self._ringing is not None:
+                with suppress(BlockingIOError):  # full: it rings already
+                    self._ringing.send(b"\0")
 
-    def wait(self, fileno: int, reading: int, timeout_s: float) -> tuple[bool, bool]:
-        """Until there is something to read or, with POLLOUT in `reading`, room to write, or a ring.
-
-        Returns (readable, writable).
-        """
+    def wait(self, fileno: int, events: int, timeout_s: float) -> tuple[bool, bool]:
+        """Until one of the poll events, or a ring. Returns whether fileno is readable, writable."""
+        listening = self._listening or self._open()
         poll = select.poll()
-        poll.register(fileno, reading)
-        poll.register(self._listening.fileno(), select.POLLIN)
+        poll.register(fileno, events)
+        poll.register(listening.fileno(), select.POLLIN)
         found = dict(poll.poll(int(timeout_s * 1000)))
-        if self._listening.fileno() in found:
-            with suppress(BlockingIOError):
-                self._listening.recv(4096)
+        if listening.fileno() in found:
+            listening.recv(4096)
         flags = found.get(fileno, 0)
         gone = select.POLLERR | select.POLLHUP | select.POLLNVAL
         return bool(flags & (select.POLLIN | gone)), bool(flags & select.POLLOUT)
 
     def close(self) -> None:
         with self._lock:
-            self._listening.close()
-            self._ringing.close()
+            for one in (self._listening, self._ringing):
+                if one is not None:
+                    one.close()
+            self._listening = self._ringing = None
+
+    def _open(self) -> socket.socket:
+        with self._lock:
+            self._listening, self._ringing = socket.socketpair()
+            self._ringing.setblocking(False)
+            return self._listening

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 from wire import mqtt_words as words
 
-MQTT_5, MQTT_3_1_1 = 5, 4
+MQTT_5, MQTT_3_1_1 = VERSIONS = (5, 4)
+ANSWER_S = 10.0  # for CONNACK and every SUBACK
+PROBE_S = 5.0  # for CONNACK while it is not known which version the broker speaks
 WINDOW = 20  # messages on their way at a time, unless the broker takes less
 SHORT_LIFE_S = 60.0
 SUSPICIOUS = 3  # short lives in a row
@@ -17,8 +19,8 @@ SUSPICIOUS = 3  # short lives in a row
 class Ended:
     """How a connection ended. lasted_s: since the broker accepted it, None if it never did.
 
-    mute: without a word before CONNACK. broken: without a word later. window: the broker takes
-    only so many messages at a time, connect again at once.
+    mute: without a word before CONNACK. silent: open, but CONNACK never came. broken: without a
+    word later. window: the broker takes only so many messages at a time, connect again at once.
     """
 
     why: str
@@ -26,18 +28,29 @@ class Ended:
     taken_over: bool = False
     wrong_version: bool = False
     mute: bool = False
+    silent: bool = False
     broken: bool = False
     window: int | None = None
 
 
-Live = Callable[[int, int], Ended]  # version, window -> how that connection ended
+@dataclass(frozen=True)
+class Offer:
+    """How one connection is tried. window: messages on their way at a time. answer_s: patience
+    with the broker's CONNACK."""
+
+    version: int
+    window: int
+    answer_s: float
+
+
+Live = Callable[[Offer], Ended]
 
 
 class Tries:
     """MQTT 5 first, then 3.1.1; what the broker accepted is remembered."""
 
     def __init__(self) -> None:
-        self._versions: tuple[int, ...] = (MQTT_5, MQTT_3_1_1)
+        self._versions: tuple[int, ...] = VERSIONS
         self._window = WINDOW
         self._short_lives = 0
 
@@ -45,15 +58,18 @@ class Tries:
         """Connect, with another version if the first is not understood. Returns how it ended."""
         ended = Ended("")
         for version in self._versions:
-            ended = live(version, self._window)
+            # some that know only 3.1.1 take our version 5 for the beginning of something longer
+            answer_s = PROBE_S if version != self._versions[-1] else ANSWER_S
+            ended = live(Offer(version, self._window, answer_s))
             if ended.window is not None:
                 self._window = ended.window
-                ended = live(version, self._window)
+                ended = live(Offer(version, self._window, answer_s))
             if ended.lasted_s is not None:
                 self._versions = (version,)
-            if not (ended.wrong_version or ended.mute):
+            if not (ended.wrong_version or ended.mute or ended.silent):
                 return self._with_suspicion(ended)
-        self._versions = (MQTT_5, MQTT_3_1_1)  # another broker, perhaps
+        if not ended.silent:  # another broker, perhaps
+            self._versions = VERSIONS
         self._short_lives = 0
         return ended
 
