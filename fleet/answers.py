@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from fleet.wording import count, duration, number, printable
 from wire.messages import Losses, PipelineState, Reply, State
+from wire.troubles import Refused
 
 MOST_ROWS = 64
 
@@ -56,8 +57,14 @@ def in_words(device: str, reply: Reply) -> str:
             return _status(device, msgspec.convert(content, State))
         return _bench(msgspec.convert(content, Figures))
     except (msgspec.ValidationError, UnicodeError):  # of another version than ours
-        plain = json.dumps(content, indent=2, sort_keys=True, ensure_ascii=True)
-        return f"{printable(reply.text, 1000)}\n{plain}"
+        return f"{printable(reply.text, 1000)}\n{_plain(content)}"
+
+
+def _plain(content: dict[str, Any]) -> str:
+    try:
+        return json.dumps(content, indent=2, sort_keys=True)
+    except RecursionError:
+        return "(nested too deeply to be shown)"
 
 
 def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
@@ -132,7 +139,10 @@ def _bench(figures: Figures) -> str:
 
 
 def as_json(reply: Reply, file: str | None = None) -> str:
-    """The reply in one JSON object; file: where a picture was saved."""
+    """The reply in one JSON object; file: where a picture was saved. Raises Refused."""
     fields: dict[str, Any] = {"id": reply.id, "ok": reply.ok, "text": reply.text}
     fields["content"] = reply.content
-    return json.dumps(fields if file is None else fields | {"file": file})
+    try:
+        return json.dumps(fields if file is None else fields | {"file": file})
+    except RecursionError:
+        raise Refused("the answer is nested too deeply to be shown") from None

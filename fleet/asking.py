@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from wire import topics
 from wire.link import Connected, Disconnected, Link, LinkEvent, Post, Received
-from wire.messages import Presence, Reply, parse
+from wire.messages import LARGEST, Presence, Reply, parse
 from wire.orders import LONGEST_LIFETIME_S, Command, Order, Snapshot, signed
 from wire.signing import SigningKey
 from wire.troubles import Refused, Unavailable
@@ -43,6 +43,11 @@ def new_command(fleet: str, device: str, order: Order, now_s: float, timeout_s: 
     issued = int(now_s)
     lifetime_s = min(math.ceil(timeout_s) + CLOCKS_S, LONGEST_LIFETIME_S)
     return Command(fleet, device, secrets.token_hex(8), issued, issued + lifetime_s, order)
+
+
+def is_picture(payload: bytes) -> bool:
+    """Whether it may be a JPEG from a device: whoever writes to the topic decides what comes."""
+    return payload.startswith(JPEG_START) and len(payload) <= LARGEST
 
 
 def ask(
@@ -147,7 +152,7 @@ class _Conversation:
             self._hear_presence(message)
         elif message.topic == self._reply_topic:
             self._hear_reply(message.payload)
-        elif message.topic == self._picture_topic and message.payload.startswith(JPEG_START):
+        elif message.topic == self._picture_topic and is_picture(message.payload):
             self._picture = message.payload
 
     def _hear_presence(self, message: Received) -> None:

@@ -14,6 +14,7 @@ from fleet import answers, pictures
 from fleet.ask_words import PATIENCE_S, USES, order_of
 from fleet.asking import MakeLink, ask, new_command
 from fleet.flags import add_broker_options, broker_of
+from fleet.wording import printable
 from wire import topics
 from wire.config import Broker
 from wire.link import Link, Post
@@ -69,9 +70,9 @@ def _ask(words: argparse.Namespace, device: str, order: Order, key: SigningKey) 
     if words.json:
         print(answers.as_json(reply, None if path is None else str(path)))
     elif not reply.ok:
-        print(f"vedette: {device} says no: {one_line(reply.text)}", file=sys.stderr)
+        print(f"vedette: {device} says no: {printable(reply.text, 1000)}", file=sys.stderr)
     elif path is not None and answer.picture is not None:
-        print(f"{path}: {len(answer.picture) / 1000:,.0f} kB: {one_line(reply.text)}")
+        print(f"{path}: {len(answer.picture) / 1000:,.0f} kB: {printable(reply.text, 300)}")
     else:
         print(answers.in_words(device, reply))
     return 0 if reply.ok else REFUSED

@@ -123,6 +123,16 @@ def test_nothing_commands_the_terminal() -> None:
         assert not [c for c in shown if not c.isprintable() and c != "\n"]
 
 
+def test_an_answer_that_is_nested_without_end_is_not_followed() -> None:
+    content: dict[str, object] = {}
+    for _ in range(100_000):
+        content = {"a": content}
+    reply = Reply("a", True, "deep", content)
+    assert in_words("door", reply) == "deep\n(nested too deeply to be shown)"
+    with pytest.raises(Refused, match="nested too deeply"):
+        as_json(reply)
+
+
 def test_rows_are_aligned() -> None:
     assert aligned([("a", "bb"), ("ccc", "d")]) == ["  a    bb", "  ccc  d"]
 

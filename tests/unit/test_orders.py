@@ -89,6 +89,13 @@ def test_a_signature_holds_for_this_text_and_purpose_alone(key: SigningKey) -> N
     assert signer(key="0" * 16) is None
 
 
+def test_a_true_command_that_is_too_long_is_not_read(key: SigningKey) -> None:
+    payload = orders.signed(command(Status()), key)
+    assert orders.opened(payload + b" " * (orders.LARGEST - len(payload)))
+    with pytest.raises(Refused, match="too many for a command"):
+        orders.opened(payload + b" " * orders.LARGEST)
+
+
 def test_the_hint_of_another_key_does_not_help(tmp_path: Path, key: SigningKey) -> None:
     thief = make_key(tmp_path / "thief.pem")
     payload = json.loads(orders.signed(command(Status()), thief))
