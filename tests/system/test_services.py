@@ -29,7 +29,7 @@ DEVICE = "gate"
 AGENT = "vedette-agent"
 RUNTIMES = {
     "camera": "vedette-runtime@camera",
-    "scene": "vedette-runtime@scene",
+    "own": "vedette-runtime@own",
     "onnx": "vedette-runtime@onnx",
 }
 UNITS = [AGENT, *RUNTIMES.values()]
@@ -48,13 +48,13 @@ camera = "v4l2:///dev/video0?size=320x180&fps=5&format=YUYV"
 model = "digits"
 engine = "null"
 
-[pipeline.scene]
-camera = "synthetic://160x120@2"
-model = "digits"
+[pipeline.own]
+camera = "synthetic://160x120@1"
+model = "/opt/own"
 
 [pipeline.onnx]
-camera = "synthetic://160x120@2"
-model = "/opt/own"
+camera = "synthetic://160x120@1"
+model = "digits"
 engine = "onnxruntime"
 """
 PLACE = "/etc/vedette/vedette.toml"
@@ -68,8 +68,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         machine.write(PLACE, CONFIG)
         machine(f"chgrp vedette {PLACE}; chmod 640 {PLACE}")
         # a model that is not of the zoo is tried in a child process first
-        machine("cp -rT /opt/vedette/lib/python3.*/site-packages/models/zoo/digits/onnx /opt/own")
-        machine(f"systemctl enable -q {' '.join(UNITS)}; systemctl start {' '.join(UNITS)}")
+        machine("cp -rT /opt/vedette/lib/python3.*/site-packages/models/zoo/digits/tflite /opt/own")
+        machine(f"systemctl enable -q --now --no-block {' '.join(UNITS)}")
         yield machine
 
 
@@ -172,12 +172,26 @@ def test_a_camera_that_goes_away_is_waited_for(machine: Machine, registry: Regis
     assert machine.shows(unit, "NRestarts") == before  # no death: neither by the watchdog
 
 
+def test_a_camera_whose_driver_comes_after_the_start_is_found(
+    machine: Machine, registry: Registry
+) -> None:
+    unit = RUNTIMES["camera"]
+    machine(f"systemctl stop {unit}; modprobe -r vivid; modprobe -r videodev")
+    try:
+        assert "video4linux" not in machine("cat /proc/devices")
+        machine(f"systemctl start --no-block {unit}")
+        until(lambda: "no camera" in machine.shows(unit, "StatusText"))
+    finally:
+        machine("modprobe vivid")
+    await_telemetry(registry, all_serve)
+
+
 def test_a_refused_configuration_changes_nothing(machine: Machine, registry: Registry) -> None:
     machine.write(PLACE, CONFIG.replace("period_s", "period"))
     try:
         machine(f"systemctl reload {AGENT}")
         until(lambda: f"{PLACE}:7: telemetry.period: " in str(state(machine)["config"]))
-        machine(f"systemctl restart {' '.join(UNITS)}")
+        machine(f"systemctl restart --no-block {' '.join(UNITS)}")
         await_telemetry(registry, all_serve)
         assert "stays in force" in str(state(machine)["config"])
     finally:
@@ -195,7 +209,7 @@ def test_stopped_in_order_nothing_is_lost(machine: Machine, registry: Registry) 
     presence = machine(f"mosquitto_sub -t {topics.presence('home', DEVICE)} -C 1 -W 20")
     assert json.loads(presence)["online"] is False
     assert machine("ls /run/vedette | grep -c sock || true") == "0"
-    machine(f"systemctl start {' '.join(UNITS)}")
+    machine(f"systemctl start --no-block {' '.join(UNITS)}")
     await_telemetry(registry, all_serve)
     assert_none_missing(registry.rows())
 
