@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from agent.courier import Courier
+from agent.keeping import Keeping
 from agent.spool import Spool
 from agent.spool_change import Limits, Record
 from wire.config import Broker, Config, TelemetryTable
@@ -125,7 +126,7 @@ class Delivery:
 
     def __init__(
         self,
-        spool: Reading,
+        spool: Reading | Keeping,
         clock: HandClock,
         by: By,
         chance: float = 0.0,
