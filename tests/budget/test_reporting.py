@@ -30,7 +30,7 @@ from wire.messages import PipelineSettings
 
 pytestmark = pytest.mark.budget
 
-FRAMES = 900  # of each kind
+FRAMES = 600  # of each kind
 BLOCK = 3  # frames of one kind, then of the other: what disturbs one disturbs both
 SHARES = (0.5, 0.9, 0.95, 0.99)
 
@@ -121,9 +121,10 @@ def test_the_median_frame_takes_two_percent_longer_at_most(
 
 
 def test_a_frames_report_is_some_microseconds(attached: Attached) -> None:
-    """Most of them count; one in many publishes a result or sends totals."""
+    """Most frames are only counted; one in many publishes a result. This time is not in the frame's
+    own end_to_end, but in the wait of the next."""
     assert len(attached.own_ns) == FRAMES
-    at_most(100, lambda: median(attached.own_ns) / 1e3)
+    assert median(attached.own_ns) / 1e3 < 0.02 * median(attached.ends_us["with"])
 
 
 def test_no_frame_is_missed_and_every_one_is_counted(attached: Attached) -> None:
