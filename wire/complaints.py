@@ -88,7 +88,7 @@ def schema_refusal(
     for pattern, words in PATTERNS_IN_WORDS.items():
         if repr(pattern) in what:
             return refusal(where, text, path, f"expected {words}")
-    return refusal(where, text, path, shortened(_plain(what)))
+    return refusal(where, text, path, shortened(_plain(what)) + _possible(schema, path))
 
 
 def spelled(path: KeyPath) -> str:
@@ -207,6 +207,16 @@ def _wanted(schema: type, path: KeyPath, key: str) -> str:
     if isinstance(kind, inspect.StructType):
         return f"a table [{spelled((*path, key))}]"
     return f"it takes {_KINDS.get(type(kind), 'a value')}"
+
+
+def _possible(schema: type, path: KeyPath) -> str:
+    """The numbers that may stand at `path`, as a hint; nothing where any may."""
+    kind = _at(schema, path)
+    if not isinstance(kind, inspect.IntType | inspect.FloatType):
+        return ""
+    words = {"above": kind.gt, "from": kind.ge, "below": kind.lt, "to": kind.le}
+    limits = [f"{word} {limit:.12g}" for word, limit in words.items() if limit is not None]
+    return f"; possible: {' '.join(limits)}" if limits else ""
 
 
 def _near(word: str, known: list[str]) -> str:

@@ -132,8 +132,16 @@ BAD = {
         "[home_assistant.prefix]",
         ":21: ",
     ),
-    "too small": ("period_s = 30", "period_s = 5", r":14: telemetry\.period_s: .*>= 10"),
-    "too large": ("threads = 2", "threads = 999", r":27: pipeline\.door\.threads: .*<= 256"),
+    "too small": (
+        "period_s = 30",
+        "period_s = 5",
+        r":14: .*period_s: .*>= 10.0; possible: from 10 to 3600",
+    ),
+    "too large": (
+        "threads = 2",
+        "threads = 999",
+        r":27: .*threads: .*<= 256; possible: from 1 to 256",
+    ),
     "no number": ("period_s = 30", "period_s = nan", r":14: telemetry\.period_s"),
     "an endless limit": ("p95_ms = 50", "p95_ms = inf", r":30: .*p95_ms: inf is no limit"),
     "an unknown word": (
