@@ -27,7 +27,7 @@ REASONS = {
     0x86: SHUT_OUT,
     0x87: SHUT_OUT,
     0x88: "the broker is not available now",
-    0x89: "the broker is busy",
+    0x89: "the broker is too busy now",
     0x8A: "the broker has banned us",
     0x8B: "the broker is shutting down",
     0x8C: "the broker wants another way to authenticate",
@@ -118,10 +118,10 @@ def no_handshake(address: Address, said: str) -> str:
             "TLS: the broker rejects our client certificate: check that certificate_file is not "
             "expired or revoked, and that the broker knows who signed it"
         )
-    if "EOF" in said or "RESET" in said:
+    if "EOF" in said or "RESET" in said or "BROKEN_PIPE" in said or "ABORTED" in said:
         return (
             f"TLS: {address.host}, port {address.port}, closed in the handshake: check that the "
-            "port speaks TLS, and whether it wants a client certificate"
+            "port speaks TLS, whether it wants a client certificate, and that it accepts ours"
         )
     return f"TLS: {said.lower()}"
 
