@@ -16,12 +16,11 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from agent.spool_change import ERA, Change, Limits, Record, Room, fresh_id
+from agent.spool_change import ERA, Change, Limits, Record, Room, fresh_id, see_whether_true
 from agent.spool_file import (
     KINDS,
     PAGE_BYTES,
     Books,
-    Era,
     Kind,
     bytes_for,
     connect,
@@ -34,7 +33,6 @@ from agent.spool_file import (
     read_notes,
     read_past,
 )
-from wire.troubles import Refused
 
 Entry = tuple[Kind, bytes]
 
@@ -67,12 +65,15 @@ class Spool:
         self._floors: dict[int, int] = {}  # era -> highest key acknowledged, still to be removed
         self._gone: set[int] = set()  # single keys that are still to be removed
         self._pending = 0  # records that the two above stand for
-        self._spoiled = 0  # of these, lost
+        self._spoiled: set[int] = set()  # those of the single keys that are lost
         self._entered = False
         self._db = connect(path, self._room.pages, self._room.log)
         try:
             with in_words(self._where):
-                self.is_new, self._books, self._past = self._load(identity)
+                books, self._past = read_books(self._db), read_past(self._db)
+                self.is_new = books is None
+                self._books = books or Books(identity, "", 0, 0, 0.0, 1, fresh_id(identity), 1)
+                see_whether_true(self._db, books, self._where)
                 self.is_too_large = number_of(self._db, "page_count") > self._room.pages
         except BaseException:
             self._db.close()
@@ -91,7 +92,7 @@ class Spool:
     @property
     def lost(self) -> int:
         """Records dropped unacknowledged since the file was made."""
-        return self._books.lost + self._spoiled
+        return self._books.lost + len(self._spoiled)
 
     @property
     def waiting(self) -> int:
@@ -187,11 +188,10 @@ class Spool:
         with in_words(self._where):
             query = "SELECT count(*) FROM record WHERE key BETWEEN ? AND ?"
             (count,) = self._db.execute(query, (first, last)).fetchone()
-        alone = {key for key in self._gone if first <= key <= last}
-        self._gone -= alone
+        fresh = int(count) - sum(first <= key <= last for key in self._gone)
         self._floors[number] = last
-        self._pending += count - len(alone)
-        return int(count) - len(alone)
+        self._pending += fresh
+        return fresh
 
     def forget(self, spool: str, seq: int) -> bool:
         """One record may go. Whether it was there."""
@@ -208,8 +208,9 @@ class Spool:
 
     def discard(self, spool: str, seq: int) -> None:
         """Give up one record: it counts as lost."""
-        if self.forget(spool, seq):
-            self._spoiled += 1
+        number = self._number(spool)
+        if number is not None and self.forget(spool, seq):
+            self._spoiled.add(number * ERA + seq)
 
     def tidy(self) -> None:
         """Write down what was acknowledged, without a new record."""
@@ -228,18 +229,6 @@ class Spool:
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
 
-    def _load(self, identity: str) -> tuple[bool, Books, dict[int, Era]]:
-        books, past = read_books(self._db), read_past(self._db)
-        (last,) = self._db.execute("SELECT max(key) FROM record").fetchone()
-        is_new = books is None
-        if books is None:
-            if last is not None or read_notes(self._db):
-                raise Refused(f"{self._where} is damaged: its books are missing")
-            books = Books(identity, "", 0, 0, 0.0, 1, fresh_id(identity), 1)
-        if last is not None and last >= books.number * ERA + books.next:
-            raise Refused(f"{self._where} is damaged: it has records that its books do not know")
-        return is_new, books, past
-
     @contextlib.contextmanager
     def _writing(self) -> Iterator[Change]:
         """A transaction: what is changed is true when it ends."""
@@ -252,18 +241,24 @@ class Spool:
                 self._entered = True
             elif self._log_bytes() > 2 * self._room.log * PAGE_BYTES:
                 self._write_log_back()  # SQLite could not; if it still cannot, nothing is written
-            with self._transaction() as change:
-                yield change
+            is_last = False
+            while not is_last:  # much that was acknowledged goes in several
+                with self._transaction() as change:
+                    is_last = change.spare > 0
+                    if is_last:
+                        yield change
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Change]:
         now_s = self._clock()
-        change = Change(self._db, self._room, copy.copy(self._books), dict(self._past))
+        change = Change(
+            self._db, self._room, copy.copy(self._books), dict(self._past), self._room.log
+        )
         change.books.ran_s += max(0.0, now_s - self._seen_s)
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            change.remove(self._floors, self._gone)
-            change.books.lost += self._spoiled
+            removed = change.remove(self._floors, self._gone)
+            change.books.lost += len(removed & self._spoiled)
             change.expire(self._most_age_s)
             yield change
             change.write_books()
@@ -274,8 +269,11 @@ class Spool:
                     self._db.execute("ROLLBACK")
             raise
         self._books, self._past, self._seen_s = change.books, change.past, now_s
-        self._floors, self._gone = {}, set()
-        self._pending = self._spoiled = 0
+        self._gone -= removed
+        self._spoiled -= removed
+        self._pending -= len(removed)
+        if self._pending == 0:
+            self._floors = {}
 
     def _log_bytes(self) -> int:
         return 0 if self._path is None else os.stat(f"{self._path}-wal").st_size

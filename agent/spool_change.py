@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -19,8 +20,11 @@ from agent.spool_file import (
     checksum,
     era_note,
     pages_for,
+    pages_of,
+    read_notes,
     write_note,
 )
+from wire.troubles import Refused
 
 ERA = 1 << 40  # a key is the number of its era times this, plus seq
 
@@ -45,19 +49,22 @@ class Limits:
 
 @dataclass(frozen=True)
 class Room:
-    """pages: that the tables may use. log: after how many pages in the log it is written back; at
-    most four times as many are ever in it (twice, then one transaction of as much)."""
+    """pages: that the tables may use. log: after how many pages in the log it is written back.
+
+    The log never has more than six times as many: twice, if it could not be written back, and one
+    transaction. That inserts twice as many at most, and frees as many beside: the pages of what is
+    deleted pass through the log too. It makes 96 of 256 pages in 1 MiB, the least there can be,
+    and 6 of 64 MiB.
+    """
 
     pages: int
     log: int
 
     @classmethod
     def of(cls, most_bytes: int) -> Room:
-        """How to share out so many bytes: 1 MiB is the least. The log gets a quarter of that, and
-        a sixteenth of 64 MiB."""
         pages = most_bytes // PAGE_BYTES
         log = max(16, min(256, pages // 16))
-        return cls(pages - 4 * log, log)
+        return cls(pages - 6 * log, log)
 
 
 @dataclass
@@ -68,6 +75,7 @@ class Change:
     room: Room
     books: Books
     past: dict[int, Era]
+    spare: int  # pages that may still be freed for other reasons than want of room
 
     def enter(self, boot: str) -> None:
         """Begin to write in this boot of the machine."""
@@ -108,25 +116,35 @@ class Change:
         self.books.waiting += 1
         return True
 
-    def remove(self, floors: Mapping[int, int], gone: set[int]) -> None:
-        """Carry out what was acknowledged, and forget eras in which nothing waits any more."""
-        for number, last in floors.items():
-            query = "DELETE FROM record WHERE key > ? AND key <= ?"
-            self.books.waiting -= self.db.execute(query, (number * ERA, last)).rowcount
-        for key in sorted(gone):
-            query = "DELETE FROM record WHERE key = ?"
-            self.books.waiting -= self.db.execute(query, (key,)).rowcount
-        touched = {*floors, *(key // ERA for key in gone), *list(self.past)[:1]}
-        for number in touched & set(self.past):
-            query = "SELECT 1 FROM record WHERE key > ? AND key < ? LIMIT 1"
-            if not self.db.execute(query, (number * ERA, (number + 1) * ERA)).fetchall():
+    def remove(self, floors: Mapping[int, int], gone: set[int]) -> set[int]:
+        """Carry out what was acknowledged, as far as `spare` goes, and forget eras in which
+        nothing waits any more. The keys that are gone now."""
+        removed: set[int] = set()
+        for key, length in itertools.chain(self._single(gone), self._below(floors, gone)):
+            if self.spare <= 0:
+                break
+            removed.add(key)
+            self.spare -= pages_of(length)
+        for key in sorted(removed):
+            self.db.execute("DELETE FROM record WHERE key = ?", (key,))
+        self.books.waiting -= len(removed)
+        for number in {*floors, *(key // ERA for key in removed), *list(self.past)[:1]}:
+            if number in self.past and not self._has_records(number):
                 del self.past[number]
                 self.db.execute("DELETE FROM note WHERE name = ?", (era_note(number),))
+        return removed
 
     def expire(self, most_age_s: float) -> None:
-        """Drop what has waited for too long. A time that cannot be true has rotted: it goes too."""
+        """Drop what has waited for too long, as far as `spare` goes. A time that cannot be true
+        has rotted: it goes too."""
+        query = (
+            "SELECT coalesce(CAST(at_s AS REAL), -1), length(body) FROM record ORDER BY key LIMIT 1"
+        )
         ran_s = self.books.ran_s
-        while (at_s := self._first_at_s()) is not None and not ran_s - most_age_s <= at_s <= ran_s:
+        for at_s, length in iter(lambda: self.db.execute(query).fetchone() or (ran_s, 0), None):
+            if self.spare <= 0 or ran_s - most_age_s <= at_s <= ran_s:
+                break
+            self.spare -= pages_of(length)
             self._drop_first()
 
     def write_notes(self, notes: Mapping[str, bytes]) -> None:
@@ -135,6 +153,10 @@ class Change:
 
     def write_books(self) -> None:
         write_note(self.db, BOOKS, msgspec.msgpack.encode(self.books))
+
+    def _has_records(self, number: int) -> bool:
+        query = "SELECT 1 FROM record WHERE key > ? AND key < ? LIMIT 1"
+        return bool(self.db.execute(query, (number * ERA, (number + 1) * ERA)).fetchall())
 
     def _end_era(self) -> None:
         self._write_era(self.books.number, Era(self.books.id, self.books.next))
@@ -147,10 +169,16 @@ class Change:
         self.past[number] = era
         write_note(self.db, era_note(number), msgspec.msgpack.encode(era))
 
-    def _first_at_s(self) -> float | None:
-        query = "SELECT coalesce(CAST(at_s AS REAL), -1) FROM record ORDER BY key LIMIT 1"
-        rows = self.db.execute(query).fetchall()
-        return float(rows[0][0]) if rows else None
+    def _single(self, keys: set[int]) -> Iterator[tuple[int, int]]:
+        """Keys, and how long their bodies are."""
+        for key in sorted(keys):
+            yield from self.db.execute("SELECT key, length(body) FROM record WHERE key = ?", (key,))
+
+    def _below(self, floors: Mapping[int, int], others: set[int]) -> Iterator[tuple[int, int]]:
+        query = "SELECT key, length(body) FROM record WHERE key > ? AND key <= ? ORDER BY key"
+        for number, last in floors.items():
+            rows = self.db.execute(query, (number * ERA, last))
+            yield from ((key, length) for key, length in rows if key not in others)
 
     def _drop_first(self) -> None:
         query = "DELETE FROM record WHERE key = (SELECT min(key) FROM record)"
@@ -162,6 +190,15 @@ class Change:
         (total,) = self.db.execute("PRAGMA page_count").fetchone()
         (free,) = self.db.execute("PRAGMA freelist_count").fetchone()
         return int(total) - int(free)
+
+
+def see_whether_true(db: sqlite3.Connection, books: Books | None, where: str) -> None:
+    """Raises Refused if there are records or notes that these books cannot know."""
+    (last,) = db.execute("SELECT max(key) FROM record").fetchone()
+    if books is None and (last is not None or read_notes(db)):
+        raise Refused(f"{where} is damaged: its books are missing")
+    if books is not None and last is not None and last >= books.number * ERA + books.next:
+        raise Refused(f"{where} is damaged: it has records that its books do not know")
 
 
 def fresh_id(identity: str) -> str:

@@ -68,9 +68,14 @@ class Era(Struct, frozen=True):
     next: int
 
 
+def pages_of(length: int | None) -> int:
+    """That a blob fills, about. None: it rotted."""
+    return (length or 0) // (PAGE_BYTES - 4) + 1
+
+
 def pages_for(length: int) -> int:
-    """The most pages that one more blob can cost: overflow pages, a leaf, splits above it."""
-    return length // (PAGE_BYTES - 4) + 4
+    """The most pages that one more blob can cost: its own, and splits above it."""
+    return pages_of(length) + 3
 
 
 def bytes_for(length: int) -> int:

@@ -250,6 +250,39 @@ def test_room_that_was_acknowledged_is_used_again(folder: Path, clock: Running) 
     spool.close()
 
 
+@pytest.mark.parametrize("size", [40, 2200, 4000, 4100, 30_000])
+@pytest.mark.parametrize("mib", [1, 8])
+def test_much_that_goes_at_once_fits_too(folder: Path, clock: Running, size: int, mib: int) -> None:
+    """Every freed page may pass through the log."""
+    spool = opened(folder, clock, most_bytes=mib * MIB)
+    batch = max(1, 20_000 // size)
+    while spool.lost == 0 and spool.waiting < 20_000:
+        spool.append([("telemetry", bytes(size))] * batch, {})
+    waiting, newest = spool.waiting, spool.newest(spool.id)
+    for seq in range(newest - waiting // 2, newest + 1, 2):
+        assert spool.forget(spool.id, seq)
+    spool.discard(spool.id, newest - 1)
+    lost = spool.lost
+    for last in (newest - waiting // 3, newest):
+        spool.acknowledge(spool.id, last)
+        spool.append([("event", bytes(30_000))], {})
+        assert bytes_of(folder) <= mib * MIB
+    assert (spool.waiting, spool.lost, len(all_of(spool))) == (2, lost, 2)
+    spool.close()
+
+
+def test_much_that_expires_at_once_fits_too(folder: Path, clock: Running) -> None:
+    spool = opened(folder, clock, most_bytes=8 * MIB, most_age_s=100.0)
+    for _ in range(150):
+        spool.append([("telemetry", bytes(4000))] * 10, {})
+    clock.now_s += 101.0
+    for _ in range(100):
+        spool.append([("event", b"fresh")], {})
+        assert bytes_of(folder) <= 8 * MIB
+    assert (spool.waiting, spool.lost) == (100, 1500)
+    spool.close()
+
+
 def test_age_is_running_time(folder: Path, clock: Running) -> None:
     spool = opened(folder, clock, most_age_s=100.0)
     filled(spool, b"old")
