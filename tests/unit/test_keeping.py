@@ -304,7 +304,8 @@ def test_the_wall_clock_means_nothing(tmp_path: Path, clock: HandClock) -> None:
 
 def test_a_lower_limit_shrinks_the_file(tmp_path: Path, clock: HandClock) -> None:
     keeping = opened(tmp_path, clock, mib=8)
-    records = [filled(keeping, b"%d" % n + bytes(4000))[0] for n in range(1000)]
+    entries = [b"%d" % n + bytes(4000) for n in range(1000)]
+    records = [r for n in range(0, 1000, 20) for r in filled(keeping, *entries[n : n + 20])]
     identity = keeping.identity
     keeping.close()
     smaller = opened(tmp_path, clock, mib=2)
