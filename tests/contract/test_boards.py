@@ -307,6 +307,28 @@ def test_a_sensor_that_is_off_has_no_temperature(tmp_path: Path, thousandths: st
     assert one.board().read().temperatures_c is None
 
 
+def test_sensors_keep_their_names_whatever_order_drivers_load_in(tmp_path: Path) -> None:
+    one = machine("generic-pc", tmp_path)
+    hwmon, pci = one.root / "sys/class/hwmon", "../../devices/pci0000:00/0000:00:1d.1/hwmon3"
+    second = one.root / "sys/devices/pci0000:00/0000:00:1d.1/hwmon3"
+    second.mkdir(parents=True)
+    for file, content in (("name", "nvme"), ("temp1_input", "61000"), ("temp1_label", "Composite")):
+        (second / file).write_text(content + "\n")
+    (hwmon / "hwmon3").symlink_to(pci)
+    before = one.board().read().temperatures_c
+    assert before is not None
+    assert (before["nvme Composite"], before["nvme Composite 2"]) == (38.85, 61.0)
+    assert [name for name in before if name.startswith("core")] == [
+        "coretemp Package id 0",
+        "coretemp Core 0",
+        "coretemp Core 8",  # temp10, after temp2
+    ]
+    (hwmon / "hwmon3").unlink()
+    (hwmon / "hwmon1").rename(hwmon / "hwmon3")
+    (hwmon / "hwmon1").symlink_to(pci)
+    assert one.board().read().temperatures_c == before
+
+
 def parts(value: object) -> list[object]:
     """A value's single readings: of a table each one, without its name."""
     return list(value.values()) if isinstance(value, dict) else [value]
@@ -326,9 +348,10 @@ def assert_not_more(poor: Health, good: Health) -> None:
 
 def test_each_file_may_be_missing_empty_blocking_or_a_folder(tree: Machine) -> None:
     good = tree.board().read()
-    for path in files(tree.root):
+    for number, path in enumerate(files(tree.root)):
         content = path.read_bytes()
-        for spoil in (Path.unlink, empty, *((blocking,) if "/sys/" in str(path) else ()), folder):
+        others = (Path.unlink, folder, blocking if "sys" in path.parts else Path.unlink)
+        for spoil in (empty, others[number % len(others)]):
             opened = spoil(path)
             try:
                 health = tree.board().read()
