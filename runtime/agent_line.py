@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from runtime.panel import printable
 from wire.local import (
     Answer,
     FromAgent,
@@ -21,6 +22,7 @@ from wire.troubles import Trouble
 MOST_AT_ONCE = 16  # messages that are looked at between two frames
 ANSWER_S = 3.0  # how long an answer that finds no room is kept
 MOST_ANSWERS = 32
+LONGEST_TEXT = 1000
 
 
 class AgentLine:
@@ -59,11 +61,13 @@ class AgentLine:
 
     def answer(self, id: str, content: bytes | None, text: str, until_s: float) -> None:
         """A wish was granted. Sent at once, or until `until_s` as soon as there is room."""
-        self._queue(Answer(self._pipeline, id, True, text[:1000], content), until_s)
+        self._queue(
+            Answer(self._pipeline, id, True, printable(text, LONGEST_TEXT), content), until_s
+        )
 
     def decline(self, id: str, text: str, until_s: float) -> None:
         """A wish was not granted; text: why."""
-        self._queue(Answer(self._pipeline, id, False, text[:1000]), until_s)
+        self._queue(Answer(self._pipeline, id, False, printable(text, LONGEST_TEXT)), until_s)
 
     def _queue(self, answer: Answer, until_s: float) -> None:
         if len(self._answers) < MOST_ANSWERS:

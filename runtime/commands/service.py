@@ -31,7 +31,7 @@ from wire import config
 from wire.folders import add_folder_options, folders_of
 from wire.logs import log_to_stderr, set_level
 from wire.systemd import Notifier
-from wire.troubles import Unavailable
+from wire.troubles import Trouble
 
 PATIENCE_S = 0.5  # how long one step waits for a frame before the stop flag is looked at
 OPENING_S = 300.0  # an unknown model is tried in a child process before it is opened
@@ -42,6 +42,7 @@ log = logging.getLogger("vedette.runtime")
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
     stopping.leave_on_sigterm(exit_code=0)
+    again = heard(signal.SIGHUP)  # one that comes before there is a loop must not end it
     log_to_stderr("info")
     folders = folders_of(words)
     device, wanted = pipeline_of(folders, words.name)
@@ -75,7 +76,6 @@ def main(argv: Sequence[str]) -> int:
         stack.callback(service.end)
         reloading = Reloading(folders, words.name, wanted, reporter, loader.load)
         stop = stopping.stop_on_signals()
-        again = heard(signal.SIGHUP)
         log.info("%s", title(model, wanted.camera))
         camera.start()  # last of all, or it would see its first frames overtaken
         most = words.frames or float("inf")
@@ -112,7 +112,7 @@ def watched(
 
     try:
         preview = stack.enter_context(Preview(words.preview, words.name, look))
-    except Unavailable as trouble:
+    except Trouble as trouble:
         log.warning("no preview: %s", trouble)
         return reporter.emit, reporter.glance
     log.info("preview: %s", preview.address)

@@ -23,6 +23,8 @@ from runtime.locating import ZOO
 from tests.graphs import tflite
 from tests.recordings import write_pictures
 from tests.story.serving import Service
+from wire.accepted import accept
+from wire.folders import Folders
 from wire.local import Apply, Leave, RunBench, TakeSnapshot
 from wire.messages import PipelineSettings
 
@@ -329,6 +331,34 @@ def test_sighup_with_a_bad_configuration_changes_nothing(
         before = service.wait_for(lambda: service.heard.totals)[-1].frames
         assert service.end()[0] == 0
         assert service.heard.totals[-1].frames > before
+
+
+def test_a_refused_configuration_leaves_the_accepted_one_in_force(tmp_path: Path) -> None:
+    with Service(tmp_path, LIVE) as service:
+        config = tmp_path / "vedette.toml"
+        (tmp_path / "state").mkdir()
+        accept(Folders(config, tmp_path / "state", service.run), config.read_text())
+        config.write_text(config.read_text().replace("camera =", "camra ="))
+        service.open_agent()
+        service.start()
+        service.serving()
+        assert "camra" in service.said() and "stays in force" in service.said()
+        assert service.totals_where(lambda _: True).camera == "synthetic://64x48@50"
+        assert service.end()[0] == 0
+
+
+def test_sighup_before_there_is_a_loop_does_not_end_it(tmp_path: Path) -> None:
+    tflite.slow(tmp_path / "m.tflite", rounds=1_000_000)
+    table = f'camera = "synthetic://64x48@50"\nmodel = "{tmp_path / "m.tflite"}"'
+    with Service(tmp_path, table) as service:
+        service.open_agent()
+        service.start()
+        service.wait_for(lambda: any("EXTEND_TIMEOUT" in line for line in service.lines()))
+        assert "READY=1" not in service.lines()
+        service.send(signal.SIGHUP)
+        service.serving()
+        service.wait_for(lambda: "loaded" in service.said())
+        assert service.end()[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -232,6 +232,14 @@ def test_answers_wait_a_while_for_room(desk: Desk) -> None:
     assert not any(isinstance(each, Answer) for each in desk.heard()), "too late to be of use"
 
 
+def test_what_drivers_say_cannot_hinder_an_answer(desk: Desk) -> None:
+    desk.camera.absent = "/dev/\udcff\x1b[2J" + "x" * 9999
+    desk.wish(RunBench("b1", 50))
+    desk.idle(1)
+    (answer,) = [each for each in desk.heard() if isinstance(each, Answer)]
+    assert len(answer.text) == 1000 and answer.text.startswith("there is nothing to measure: /dev/")
+
+
 def found_result() -> Result:
     publisher = Publisher("door", PipelineSettings("every", 30))
     chosen = publisher.choose(result_at(10**12, (Class(0, "x", 1.0),)), OLD)
