@@ -25,7 +25,9 @@ __all__ = ["Keeping", "Kind", "Record"]
 
 MEMORY_BYTES = 4 << 20  # for records while the disk cannot be used
 RETRY_S = 30.0  # between two attempts to use the disk again
-UNWRITTEN_S = 60.0  # an acknowledgement that no append has written down by then is written alone
+# An acknowledgement that no append has written down by then is written alone. It waits because
+# every write costs an SD card 12 KiB at least, three pages, however little it says.
+UNWRITTEN_S = 60.0
 TOLD_S = 60.0  # how long a damage that was mended stays a fault: it must be seen
 
 Answer = TypeVar("Answer")
