@@ -24,7 +24,7 @@ from fleet.table import head_lines, overview
 from fleet.wording import clock_time, count, duration, number, printable, size, stretch
 from tests.telling import FLEET, NOW_S, event, presence, record, result, said, state, window
 from wire.link import Received
-from wire.messages import to_json
+from wire.messages import Reply, Thing, to_json
 
 DEVICE_TOPICS = [f"vedette/{FLEET}/device/a/{kind}" for kind in KINDS if kind != "result"]
 TOPICS = [*DEVICE_TOPICS, f"vedette/{FLEET}/device/a/result/door"]
@@ -107,6 +107,18 @@ def spoil(content: Any, chance: Any, value: Any) -> None:
         content[key] = value
 
 
+def test_texts_that_command_a_terminal_do_so_nowhere() -> None:
+    hear_and_show(
+        [
+            said("a", event(1, text=NASTY[:1000])),
+            said("a", state(faults=(NASTY,), config=NASTY, absent=NASTY, phase="no_camera")),
+            said("a", record(2, {NASTY: window(throttled=(NASTY,), absent=NASTY)})),
+            said("a", result(found=(Thing(NASTY, 1, 0.5),))),
+            said("a", Reply("1", False, NASTY, {NASTY: NASTY})),
+        ]
+    )
+
+
 @pytest.mark.parametrize("now_s", [0.0, NOW_S, 4e9])
 def test_the_watchers_own_clock_may_be_wrong(now_s: float) -> None:
     hear_and_show([said("a", each) for each in MESSAGES], now_s)
@@ -133,8 +145,8 @@ def test_one_device_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
     known = Fleet(FLEET)
     tracemalloc.start()
     try:
-        for round_ in range(3000):
-            if round_ == 1000:
+        for round_ in range(1200):
+            if round_ == 600:
                 before, _ = tracemalloc.get_traced_memory()
             name = f"p{round_}"
             big = {f"{name}-{n}" + "x" * 1000: window() for n in range(3)}
@@ -150,6 +162,7 @@ def test_one_device_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(device.records) <= MOST_RECORDS
     assert len(device.results) <= MOST_RESULTS
     assert len(device.spools) <= MOST_SPOOLS
+    assert sum(map(len, device.moments.boots)) < 1000
     assert after - before < 300_000
 
 
