@@ -16,9 +16,12 @@ CHUNK = 65536
 class TcpGate:
     """Listens on `port` and passes everything on to a port of loopback, until told otherwise."""
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, window_bytes: int | None = None) -> None:
+        """window_bytes: what the kernel takes in while the gate takes nothing; None: its choice."""
         self._target_port = target_port
         self._listening = socket.create_server((HOST, 0))
+        if window_bytes is not None:  # connections inherit it
+            self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window_bytes)
         self.port = int(self._listening.getsockname()[1])
         self._lock = threading.RLock()
         self._selector = selectors.DefaultSelector()

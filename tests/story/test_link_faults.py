@@ -67,8 +67,9 @@ def test_what_a_reset_took_is_known() -> None:
         assert 0 < len(missing) < len(payloads)
         for i in missing:
             inbox.wait_delivered(link.publish("a", payloads[i]))
+        everything = set(payloads.values())
+        witness.wait_for(lambda heard: {message.payload for message in heard} == everything)
         heard = [message.payload for message in witness.heard]
-        assert set(heard) == set(payloads.values())
         assert [heard.count(payloads[i]) for i in first] == [1] * len(first)
 
 
@@ -174,7 +175,9 @@ def test_a_restarted_broker_is_no_second_device() -> None:
     with Mosquitto() as broker, linked(broker.url(), again_s=0.05) as (_, inbox):
         for times in range(1, 5):
             inbox.wait(Connected, times)
+            before = len(inbox.all_of(Disconnected))
             broker.kill()
+            inbox.wait(Disconnected, before + 1)
             wait_until(lambda: "nothing listens" in inbox.all_of(Disconnected)[-1].why)
             broker.start()
         assert not any(event.taken_over for event in inbox.all_of(Disconnected))
@@ -199,7 +202,7 @@ def test_web_socket_frames_survive_a_full_socket() -> None:
     payloads = [random.Random(i).randbytes(60_000) for i in range(60)]
     with (
         Mosquitto() as broker,
-        TcpGate(broker.ws_port) as gate,
+        TcpGate(broker.ws_port, window_bytes=4096) as gate,
         Listener(broker.port, "a") as witness,
         linked(f"ws://127.0.0.1:{gate.port}") as (link, inbox),
     ):
