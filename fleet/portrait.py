@@ -92,9 +92,9 @@ def _pipeline(name: str, state: PipelineState | None, window: Window | None) -> 
     title = f"{name}: {now.phase.replace('_', ' ')}, {now.model} {now.version}"
     yield Line(printable(title, 200), "title")
     if now.absent:
-        yield Line(printable(f"  camera absent: {now.absent}", 300), "bad")
+        yield Line("  " + printable(f"camera absent: {now.absent}", 300), "bad")
     digest = f" ({now.digest[:16]})" if now.digest else ""
-    yield Line(printable(f"  {now.engine}{digest} on {now.camera}", 300), "dim")
+    yield Line("  " + printable(f"{now.engine}{digest} on {now.camera}", 300), "dim")
     if state is not None:
         settings = state.settings
         score = "as the model has it" if settings.min_score is None else f"{settings.min_score:g}"
@@ -116,8 +116,8 @@ def _window(window: Window) -> Iterator[str]:
         f"{count(losses.refused)} refused"
     )
     throttled = "not known" if window.throttled is None else ", ".join(window.throttled) or "no"
-    yield printable(
-        f"  memory {size(window.rss_bytes)}, throttled {throttled}, "
+    yield "  " + printable(
+        f"memory {size(window.rss_bytes)}, throttled {throttled}, "
         f"{count(window.unsent)} datagrams unsent",
         300,
     )
