@@ -18,6 +18,7 @@ from wire import mqtt_tries
 from wire.config import Broker
 from wire.link import Connected, Delivered, Disconnected, Received
 from wire.mqtt import MqttLink
+from wire.mqtt_socket import Wiring
 
 NEVER_BLOCKS_S = 0.5  # on a loaded machine; nothing here is near it otherwise
 
@@ -198,7 +199,15 @@ def test_not_allowed_to_publish_is_logged_once(caplog: pytest.LogCaptureFixture)
     assert said == ["the broker does not let us write to b: allow it in its rules (ACL)"]
 
 
-def test_web_socket_frames_survive_a_full_socket() -> None:
+def test_web_socket_frames_survive_a_full_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    dial = Wiring.dial
+
+    def dial_narrow(wiring: Wiring) -> socket.socket:
+        one = dial(wiring)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+        return one
+
+    monkeypatch.setattr(Wiring, "dial", dial_narrow)
     payloads = [random.Random(i).randbytes(60_000) for i in range(60)]
     with (
         Mosquitto() as broker,
@@ -208,10 +217,10 @@ def test_web_socket_frames_survive_a_full_socket() -> None:
     ):
         inbox.wait(Connected)
         gate.stall()
-        numbers = [link.publish("a", payload) for payload in payloads]
+        assert {link.publish("a", payload, qos=0) for payload in payloads} == {0}
         time.sleep(0.3)  # the socket is full now: the rest waits
         gate.flow()
-        inbox.wait_delivered(numbers[-1])
+        inbox.wait_delivered(link.publish("b", b""))
         heard = witness.wait_for(lambda heard: len(heard) >= len(payloads))
         assert [message.payload for message in heard] == payloads
         assert inbox.all_of(Disconnected) == []
