@@ -169,7 +169,7 @@ def test_a_portrait_says_everything() -> None:
     for word in (
         "alpha online", "raspberry", "agent 0.3.0", "groups doors", "one every 60 s",
         "door: serving, digits 1", "litert (9f86d0819f86d081)", "results change",
-        "queue", "preprocess", "inference", "postprocess", "end to end", "6.54 ms",
+        "queue", "preprocess", "inference", "postprocess", "end to end", "6.5",
         "12 skipped", "cores 12 30 7 99", "cpu 61.3 C", "wlan0", "arm 1800 MHz",
         "since boot: under_voltage", "clock synchronised", "found door: seven 97 %",
         "fault: door: camera: the camera is absent",
