@@ -34,17 +34,6 @@ class Seen:
             self._forget_gap()
         return True
 
-    def missing(self, oldest: int) -> int:
-        """How many numbers from `oldest` to the highest have not arrived."""
-        if not self._lasts:
-            return 0
-        arrived = sum(
-            last - max(first, oldest) + 1
-            for first, last in zip(self._firsts, self._lasts, strict=True)
-            if last >= oldest
-        )
-        return max(0, self._lasts[-1] - oldest + 1 - arrived)
-
     def _forget_gap(self) -> None:
         """Too many gaps: the lowest one is taken as filled, and what is late there as seen."""
         if len(self._firsts) > MOST_STRETCHES:
