@@ -137,7 +137,7 @@ def test_a_record_that_is_given_up_is_lost_once(folder: Path, clock: Running) ->
 def test_an_append_is_whole_or_not_at_all(folder: Path, clock: Running) -> None:
     spool = opened(folder, clock)
     spool.append([("telemetry", b"one")], {"ledger": b"1"})
-    wrong: dict[str, bytes] = {"ledger": b"2", "bad": None}  # type: ignore[dict-item]
+    wrong: dict[str, bytes] = {"ledger": b"2", "bad": "text"}  # type: ignore[dict-item]
     with pytest.raises(TypeError):
         spool.append([("telemetry", b"two"), ("event", b"three")], wrong)
     assert all_of(spool) == [(1, b"one")]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -203,3 +205,18 @@ def test_a_crash_between_the_old_file_and_the_new_one_is_finished(tmp_path: Path
     assert all_of(keeping) == records
     keeping.close()
     assert os.listdir(tmp_path) == ["spool.db"]
+
+
+def test_records_that_the_books_do_not_know(tmp_path: Path) -> None:
+    """Books older than the records would give their numbers again."""
+    keeping = opened(tmp_path, HandClock())
+    records = filled(keeping, b"one", b"two")
+    keeping.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "spool.db")) as db:
+        db.execute("INSERT INTO record SELECT key + 1, kind, at_s, crc, body FROM record WHERE key"
+                   " = (SELECT max(key) FROM record)")  # fmt: skip
+        db.commit()
+    keeping = opened(tmp_path, HandClock())
+    assert keeping.fault is not None and "its books do not know" in keeping.fault
+    assert all_of(keeping) == records
+    keeping.close()
