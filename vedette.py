@@ -22,7 +22,7 @@ COMMANDS = {
     "agent": ("agent.commands.agent", "service: join this device's runtimes to the broker"),
     "check-config": ("runtime.commands.check_config", "read vedette.toml and say what it means"),
     "watch": ("fleet.commands.watch", "see telemetry, faults and results of the fleet arrive"),
-    "ask": ("fleet.commands.ask", "command one device: status, snapshot, restart, set, bench"),
+    "ask": ("fleet.commands.ask", "command a device: status, snapshot, restart, watch, set, bench"),
 }
 
 

@@ -182,9 +182,11 @@ class Agent:
     def _announce(self) -> None:
         """What Home Assistant should show, and no longer show."""
         withdrawn = self._discovery.withdrawn(self._announced)
-        for topic, payload in withdrawn + self._discovery.messages():
+        sent = [
             self._link.publish(topic, payload, retain=True)
-        if self._announced != self._discovery.topics():
+            for topic, payload in withdrawn + self._discovery.messages()
+        ]
+        if None not in sent and self._announced != self._discovery.topics():
             self._announced = self._discovery.topics()
             self._parts.keeping.append((), {ANNOUNCED_NOTE: kept(self._announced)})
 

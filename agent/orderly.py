@@ -88,7 +88,9 @@ class Orderly:
             return Reply(identity, True, "the state", content)
         if isinstance(order, orders.Watch):
             self._deeds.watch(order.minutes * 60.0)
-            return Reply(identity, True, f"telemetry every 10 s for {order.minutes} minutes")
+            plural = "" if order.minutes == 1 else "s"
+            said = f"telemetry every 10 s for {order.minutes} minute{plural}"
+            return Reply(identity, True, said)
         if isinstance(order, orders.Set):
             said = self._settings.apply(order)
             self._deeds.settings_changed()

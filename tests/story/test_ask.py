@@ -203,7 +203,7 @@ def test_watch_makes_telemetry_frequent(site: Site) -> None:
         "door", "set", "telemetry_period_s=30"
     )
     assert site.operator.state()["telemetry_s"] == 30
-    assert "every 10 s for 1 minutes" in site.operator.ask("door", "watch", "1")
+    assert "every 10 s for 1 minute" in site.operator.ask("door", "watch", "1")
     assert site.operator.state()["telemetry_s"] == 10
     site.operator.ask("door", "set", "telemetry_period_s=default")
 
