@@ -19,6 +19,7 @@ from wire.local import Totals
 from wire.messages import Event, EventKind, Telemetry, Window, body_of
 
 SAMPLE_S = 10.0  # how often the board is read; throttling in between may go unseen
+LEAST_S = 1.0  # between two readings: shares of the processor need some time to be shares of
 MOST_BYTES = 48_000  # of one record: the smallest brokers take packets of 64 KiB
 
 BOOK = "agent.book"  # in the run folder
@@ -87,7 +88,8 @@ class Recorder:
     def cut(self, silent: set[str]) -> None:
         """Make one telemetry record (several if it would be too large) of all since the last."""
         now_s = self._clock.uptime_s()
-        self._read_board(now_s)
+        if now_s - self._sampled_s >= LEAST_S:
+            self._read_board(now_s)
         throttled = None if self._throttled is None else tuple(sorted(self._throttled))
         window_s, windows = self.ledger.cut(now_s, silent, throttled)
         self._throttled, self._cut_s, self.windows = None, now_s, windows

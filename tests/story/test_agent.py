@@ -79,7 +79,9 @@ def test_a_device_appears_reports_and_leaves(tmp_path: Path, broker: Mosquitto) 
         window = records(heard)[-1].pipelines["lane"]
         assert (window.model, window.phase, window.restarts) == ("digits", "serving", 0)
         assert window.stages.end_to_end.count == window.frames > 0
-        assert records(heard)[-1].health.memory is not None
+        health = records(heard)[-1].health
+        assert health.memory is not None
+        assert len(health.cpu_percent or ()) == os.cpu_count()
         listener.wait_for(lambda heard: any("/result/lane" in each.topic for each in heard))
         assert online(heard)
         assert device.stop("lane") == 0

@@ -1,0 +1,46 @@
+"""What the agent costs a device that runs at 30 fps and reports every 10 s."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.brokers import Listener, Mosquitto
+from tests.budget.bill import at_most
+from tests.device import Device, until
+
+pytestmark = [pytest.mark.budget, pytest.mark.timeout(400)]
+
+MEASURED_S = 40
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a process so far, its own and the kernel's for it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def rss_mib(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def test_memory_and_cpu(tmp_path: Path) -> None:
+    """At most 50 MiB and 1 % of one core, beside a runtime that publishes results."""
+    with Mosquitto(tmp_path) as broker, Listener(broker.port, "vedette/#") as listener:
+        with Device(tmp_path / "d", broker.port, camera="synthetic://640x480@30") as device:
+            pid = device.start("agent").pid
+            device.start("lane")
+            until(lambda: any("/telemetry" in each.topic for each in listener.heard))
+
+            def share() -> float:
+                before = cpu_s(pid)
+                time.sleep(MEASURED_S)
+                return (cpu_s(pid) - before) / MEASURED_S
+
+            at_most(0.01, share)
+            assert rss_mib(pid) <= 50
