@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.rig import Rig, config_text, totals
+from tests.rig import Rig, SetClock, config_text, totals
 from wire import orders, topics
 from wire.config import parse as parse_config
 from wire.link import Received
@@ -294,6 +294,20 @@ def test_a_restarted_agent_goes_on_where_it_was(tmp_path: Path, broker: MemoryBr
     frames = [r.pipelines["lane"].frames for r in records(broker) if r.pipelines]
     assert sum(frames) == 400
     assert rig.keeping.waiting == 0
+
+
+def test_a_clean_reboot_costs_nothing(tmp_path: Path, broker: MemoryBroker) -> None:
+    """The runtime stops first and says its last totals, then the agent; /run is empty after it."""
+    with Rig(tmp_path, broker.link, run=tmp_path / "run1") as rig:
+        rig.say(totals(300, 10.0))
+        rig.say(totals(417, 14.0, phase="ended"))
+    clock = SetClock(up_s=20.0, wall_ahead_s=rig.clock.wall_s())
+    with Rig(tmp_path, broker.link, clock=clock, boot="boot2", run=tmp_path / "run2") as rig:
+        rig.say(totals(90, 3.0, run="run2"))
+        rig.forward(61.0)
+        rig.quiet()
+    assert sum(r.pipelines["lane"].frames for r in records(broker) if r.pipelines) == 417 + 90
+    assert [r.boot for r in records(broker)] == ["boot1", "boot2", "boot2"]
 
 
 GARBAGE = st.one_of(
