@@ -47,6 +47,7 @@ class Ledger:
         self._cut_s = kept.cut_s if kept is not None and same_boot else now_s
         self._cuts = kept.cuts if kept is not None else 0
         self._accounts = dict(kept.accounts) if kept is not None else {}
+        self._ending: set[str] = set()
 
     def latest(self, pipeline: str) -> Totals | None:
         """The newest totals of a pipeline, also of one that has ended."""
@@ -78,10 +79,9 @@ class Ledger:
         self._accounts[totals.pipeline] = fresh
         return True
 
-    def forget(self, pipelines: set[str]) -> None:
-        """Drop the accounts of pipelines that are no longer configured."""
-        for pipeline in pipelines:
-            self._accounts.pop(pipeline, None)
+    def keep_only(self, pipelines: frozenset[str]) -> None:
+        """The next window of every other pipeline, which is no longer configured, is its last."""
+        self._ending = self._accounts.keys() - pipelines
 
     def book(self) -> bytes:
         """Everything, to be kept outside."""
@@ -96,9 +96,12 @@ class Ledger:
         elapsed_s = now_s - self._cut_s
         windows = {}
         for name, account in self._accounts.items():
-            windows[name] = _window(account, name in silent, throttled)
+            windows[name] = _window(account, name in silent | self._ending, throttled)
             total = sum_of(account.latest)
             self._accounts[name] = replace(account, taken=total, carried=Sum())
+        for name in self._ending:
+            del self._accounts[name]
+        self._ending = set()
         self._cuts += 1
         self._cut_s = now_s
         return elapsed_s, windows

@@ -37,6 +37,7 @@ class Lookout:
         self._clock = clock
         self._wall_ahead_s = clock.wall_s() - clock.uptime_s()
         recorder.faults.keep_only(frozenset(pipelines))
+        recorder.ledger.keep_only(frozenset(pipelines))
 
     def look(self, now_s: float) -> None:
         """Find what is wrong now. What is new in it becomes events."""

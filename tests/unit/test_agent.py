@@ -296,6 +296,23 @@ def test_a_restarted_agent_goes_on_where_it_was(tmp_path: Path, broker: MemoryBr
     assert rig.keeping.waiting == 0
 
 
+def test_a_pipeline_that_is_no_longer_configured_has_one_last_window(
+    tmp_path: Path, broker: MemoryBroker
+) -> None:
+    with Rig(tmp_path, broker.link) as rig:
+        rig.say(totals(300, 10.0))
+        rig.forward(61.0)
+        clock = rig.clock
+    other = parse_config(config_text().replace("lane", "gate"), "vedette.toml")
+    with Rig(tmp_path, broker.link, other, clock) as rig:
+        rig.forward(130.0)
+        rig.quiet()
+    last, *later = records(broker)[2:]
+    assert last.pipelines["lane"].phase == "silent"
+    assert later
+    assert not any(record.pipelines for record in later)
+
+
 def test_a_clean_reboot_costs_nothing(tmp_path: Path, broker: MemoryBroker) -> None:
     """The runtime stops first and says its last totals, then the agent; /run is empty after it."""
     with Rig(tmp_path, broker.link, run=tmp_path / "run1") as rig:
