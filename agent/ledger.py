@@ -16,6 +16,8 @@ from agent.sums import Sum, added, has_grown, since, sum_of
 from wire.local import Totals
 from wire.messages import Window
 
+LEAST_S = 1.0  # a rate of less is one of chance: the first word of a process has one frame
+
 
 class Account(Struct, frozen=True):
     """One pipeline. latest: its newest totals. taken: how much of them older windows have.
@@ -132,7 +134,7 @@ def _window(account: Account, silent: bool, throttled: tuple[str, ...] | None) -
         absent=latest.absent,
         seconds=rest.seconds,
         frames=rest.frames,
-        fps=rest.frames / rest.seconds if rest.seconds > 0 else None,
+        fps=rest.frames / rest.seconds if rest.seconds >= LEAST_S else None,
         losses=rest.losses,
         stages=rest.stages,
         restarts=account.restarts,

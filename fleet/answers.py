@@ -56,7 +56,8 @@ def in_words(device: str, reply: Reply) -> str:
         if "pipelines" in content:
             return _status(device, msgspec.convert(content, State))
         return _bench(msgspec.convert(content, Figures))
-    except (msgspec.ValidationError, UnicodeError):  # of another version than ours
+    # of another version than ours, or whole numbers of hundreds of digits
+    except (msgspec.ValidationError, UnicodeError, OverflowError):
         return f"{printable(reply.text, 1000)}\n{_plain(content)}"
 
 

@@ -32,7 +32,7 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Answer:
-    """picture: the JPEG of a snapshot that the device could send, else None."""
+    """picture: the JPEG of a snapshot if the device says that it sent one, else None."""
 
     reply: Reply
     picture: bytes | None = None
@@ -111,7 +111,7 @@ class _Conversation:
             self._look_around(now_s)
             self._wait(min(until_s, self._send_s, now_s + SOON_S) - now_s)
             if self._reply is not None and (self._picture or not self._awaits_picture):
-                return Answer(self._reply, self._picture)
+                return Answer(self._reply, self._picture if self._reply.ok else None)
         raise Unavailable(self._silence(timeout_s))
 
     @property

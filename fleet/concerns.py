@@ -153,6 +153,8 @@ class Ranking:
 
     def worst_first(self, fleet: Fleet, now_s: float) -> list[Ranked]:
         ranked = [self._ranked(device, now_s) for device in list(fleet.devices.values())]
+        if len(self._known) > len(ranked):  # some were taken away
+            self._known = {each.device.name: self._known[each.device.name] for each in ranked}
         ranked.sort(key=_rank)
         return ranked
 

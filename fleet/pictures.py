@@ -18,10 +18,10 @@ def check_place(path: Path | None) -> None:
 
     Raises Refused, Unavailable.
     """
-    if path is not None and path.is_dir():
+    if path is not None and os.path.isdir(path):
         raise Refused(f"--output {path} is a folder: name a file in it")
     folder = Path() if path is None else path.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # as above, no error where it cannot even be looked at
         raise Refused(f"--output: there is no folder {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Unavailable(f"{folder.absolute()}: this user may not write here: use --output FILE")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -123,9 +124,13 @@ class AgentLine:
             self._mailbox = None
 
     def _is_there(self) -> bool:
-        return (
-            self._mailbox is not None and pipeline_socket(self._folder, self._pipeline).is_socket()
-        )
+        if self._mailbox is None:
+            return False
+        try:
+            status = os.stat(pipeline_socket(self._folder, self._pipeline))
+        except OSError:  # gone, or in a folder that was closed to us
+            return False
+        return stat.S_ISSOCK(status.st_mode)
 
 
 def _unusable(folder: Path) -> str | None:

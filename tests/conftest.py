@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -13,6 +15,16 @@ HERE = Path(__file__).parent
 # shared machines stall: an example's wall time says nothing about the code
 hypothesis.settings.register_profile("shared", deadline=None)
 hypothesis.settings.load_profile("shared")
+
+
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """Not root, who may look and write everywhere."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(before)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import msgspec
@@ -104,6 +105,15 @@ def test_what_is_not_known_is_shown_as_it_came() -> None:
         assert json.loads(shown.removeprefix("newer\n")) == content
 
 
+def test_numbers_beyond_all_range_are_shown_as_they_came() -> None:
+    huge = 10**400
+    busy = msgspec.to_builtins(state())
+    busy["pipelines"]["entrance"]["restarts"] = huge
+    for content in (busy, BILL | {"frames": huge}, BILL | {"losses": {"driver": huge}}):
+        shown = in_words("door", Reply("a", True, "forged", content))
+        assert json.loads(shown.removeprefix("forged\n")) == content
+
+
 def test_nothing_commands_the_terminal() -> None:
     evil = "\x1b[2J\x07\nx\u202e\udc80"
     hostile = state(
@@ -201,3 +211,13 @@ def test_places_where_nothing_can_be_saved_are_said_before(here: Path) -> None:
         pictures.check_place(here / "none" / "p.jpg")
     with pytest.raises(Unavailable, match="cannot be written"):
         pictures.save(b"", "door", Snapshot(), here / "none" / "p.jpg", NOW)
+
+
+def test_places_that_may_not_even_be_looked_at_are_no_crash(nobody: None) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        closed = Path(name) / "closed"
+        closed.mkdir(mode=0o000)
+        with pytest.raises(Unavailable, match="may not write here"):
+            pictures.check_place(closed / "p.jpg")
+        with pytest.raises(Refused, match="no folder"):
+            pictures.check_place(closed / "deeper" / "p.jpg")

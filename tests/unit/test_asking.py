@@ -15,7 +15,7 @@ from wire import config, topics
 from wire.link import Disconnected, Link, LinkEvent, Post, Received
 from wire.memory_link import MemoryBroker, MemoryLink
 from wire.messages import Presence, Reply, to_json
-from wire.orders import Bench, Command, Order, Snapshot, Status
+from wire.orders import Bench, Command, Order, Snapshot, Status, claim_of, opened
 from wire.signing import SigningKey, make_key
 from wire.troubles import Unavailable
 
@@ -286,6 +286,21 @@ def test_a_picture_that_was_lost_is_said(room: Room) -> None:
     for junk in (b"<html>", JPEG + bytes(300_000)):
         room.device.before_reply = lambda command, junk=junk: room.device.show(command, junk)
         assert "sent a picture that did not come" in room.silence(Snapshot())
+
+
+def test_a_picture_that_the_device_disowns_is_no_answer(room: Room, tmp_path: Path) -> None:
+    def forge(event: LinkEvent) -> None:
+        assert isinstance(event, Received)
+        identity = claim_of(opened(event.payload)).id
+        thief.publish(topics.snapshot("home", "door", identity), JPEG)
+        thief.publish(topics.reply("home", "door"), to_json(Reply(identity, False, "not allowed")))
+
+    room.device.silent = True
+    thief = room.broker.link("thief", forge)
+    thief.subscribe(topics.command("home", "door"))
+    thief.open()
+    answer = room.ask(Snapshot())
+    assert not answer.reply.ok and answer.picture is None
 
 
 def test_a_refused_picture_is_not_waited_for(

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,16 +185,6 @@ def test_the_folder_goes_and_comes_back(tmp_path: Path, clock: HandClock) -> Non
     assert all_of(keeping) == first + second + third
     assert (keeping.fault, keeping.lost) == (None, 0)
     keeping.close()
-
-
-@pytest.fixture
-def nobody() -> Iterator[None]:
-    """Not root, who may write everywhere."""
-    before = os.geteuid()
-    if before == 0:
-        os.seteuid(65534)
-    yield
-    os.seteuid(before)
 
 
 @pytest.mark.parametrize("mode", [0o500, 0o600, 0o000])

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agent.ledger import Ledger, newest
 from agent.sums import NO_STAGES
@@ -135,6 +136,13 @@ def test_a_reboot_begins_a_new_window() -> None:
     after = ledger([book.book()], boot="boot-2", now_s=20.0)
     elapsed_s, _ = after.cut(50.0, set(), None)
     assert elapsed_s == 30.0
+
+
+def test_a_moment_has_no_rate() -> None:
+    first = replace(Process("r1", frames=1).totals(), seconds=0.004)
+    book = ledger()
+    assert book.hear(first)
+    assert cut(book).fps is None
 
 
 def test_a_damaged_book_is_no_book() -> None:

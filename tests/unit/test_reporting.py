@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -281,6 +282,20 @@ def test_a_folder_that_cannot_be_used_is_said_once_and_its_return_once(tmp_path:
     assert len(said) == 2 and "reporting to the agent" in said[1]
     assert pipeline_socket(folder, "door").is_socket()
     line.close()
+
+
+def test_a_folder_that_is_closed_to_us_ends_nothing(nobody: None) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "run"
+        said: list[str] = []
+        line = AgentLine(folder, "door", said.append)
+        folder.chmod(0o000)
+        line.keep_open()
+        assert len(said) == 1 and "may not write" in said[0]
+        folder.chmod(0o700)
+        line.keep_open()
+        assert len(said) == 2 and pipeline_socket(folder, "door").is_socket()
+        line.close()
 
 
 def test_a_pipeline_that_runs_twice_is_refused(tmp_path: Path) -> None:
