@@ -73,9 +73,9 @@ class PipelineSettings(Struct, frozen=True, omit_defaults=True):
 class Window(Struct, frozen=True):
     """One pipeline over one stretch of time.
 
-    seconds: that it covers. frames: results in it. fps: None below one second. restarts: of its process, since the spool was
-    made. throttled: why the board was slowed down at any time in it; None where that is not known.
-    unsent: datagrams for which the socket to the agent had no room.
+    seconds: that it covers. frames: results in it. fps: None below one second. restarts: of its
+    process, since the spool was made. throttled: why the board was slowed down at any time in it;
+    None where that is not known. unsent: datagrams for which the socket to the agent had no room.
     """
 
     model: str
