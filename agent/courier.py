@@ -27,7 +27,7 @@ MOST_LIVE = 64  # new records on their way; of more than this, the older ones ar
 BATCH = 16  # records in memory at a time
 PACKET_BYTES = 16  # what MQTT adds to topic and payload, at most
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("vedette.agent")
 
 Publish = Callable[[str, bytes], "int | None"]  # Link.publish
 Key = tuple[str, int]  # spool, seq

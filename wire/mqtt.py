@@ -34,7 +34,7 @@ CONNECT_S = 10.0  # for TCP, TLS and the web socket, each
 LIMITS = ("MaximumPacketSize", "ReceiveMaximum", "RetainAvailable", "MaximumQoS")  # of CONNACK
 NAMES = {MQTT_5: "MQTT 5", MQTT_3_1_1: "MQTT 3.1.1"}
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("vedette.link")
 
 
 class MqttLink:

@@ -30,7 +30,7 @@ MOST_WAITING = 4 * 1024 * 1024  # bytes
 FILTERS = 8  # in one SUBSCRIBE: some brokers take no more
 FAILURE = 0x80  # reason codes from here on
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("vedette.link")
 
 
 class Wire(Protocol):

@@ -187,7 +187,7 @@ def test_a_restarted_broker_is_no_second_device() -> None:
 def test_not_allowed_to_publish_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     with (
         Mosquitto(acl="topic readwrite a/#\n") as broker,
-        caplog.at_level(logging.WARNING, "wire"),
+        caplog.at_level(logging.WARNING, "vedette.link"),
         linked(broker.url()) as (link, inbox),
     ):
         inbox.wait(Connected)

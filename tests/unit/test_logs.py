@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.laws.sources import room_files
 from wire import logs
 from wire.logs import goes_to_journal, log_to_stderr, set_level
 
@@ -69,6 +71,17 @@ def test_a_stderr_that_journald_does_not_read_is_for_people(tmp_path: Path) -> N
 
 def test_no_stderr_is_no_journal() -> None:
     assert not goes_to_journal(None)
+
+
+def test_every_logger_of_ours_is_below_the_one_that_is_set() -> None:
+    """Else its lines would have neither our form nor our level."""
+    found = {
+        name
+        for path in room_files()
+        for name in re.findall(r"^log = logging.getLogger\((.*)\)$", path.read_text(), re.MULTILINE)
+    }
+    assert found
+    assert [name for name in found if not name.startswith(f'"{logs.ROOT}.')] == []
 
 
 def written(folder: Path, *, named: bool) -> str:
