@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import select
 import threading
 import time
@@ -282,5 +283,6 @@ def packet_bytes(topic: str, payload: bytes) -> int:
 
 
 def patience_s(keepalive_s: float) -> float:
-    """How long a broker may be silent that is asked for a sign of life every keepalive."""
-    return keepalive_s + max(3.0, keepalive_s / 2)
+    """How long a broker may be silent that is asked for a sign of life every keepalive; for ever,
+    if it said that it wants none (0)."""
+    return keepalive_s + max(3.0, keepalive_s / 2) if keepalive_s > 0 else math.inf

@@ -59,7 +59,8 @@ class Played:
         self.wire = wire
         self.events: list[LinkEvent] = []
         self.terms = Terms(HERE, 30, self.events.append)
-        self.life = Life(wire, Wiring(HERE, None, 1.0), "MQTT 5", "s1", self.terms)
+        self.wiring = Wiring(HERE, None, 1.0)
+        self.life = Life(wire, self.wiring, "MQTT 5", "s1", self.terms)
 
     def run(self, *script: Callable[[], None]) -> Ended:
         self.wire.script = list(script)
@@ -110,6 +111,21 @@ def test_a_refused_subscription_ends_the_connection_in_order(played: Played) -> 
     assert "does not let us subscribe" in ended.why
     assert played.wire.has_left
     assert played.events == []
+
+
+@pytest.mark.parametrize(("keepalive_s", "is_deaf"), [(0, False), (30, True)])
+def test_a_broker_that_wants_no_keepalive_may_be_silent(
+    keepalive_s: int, is_deaf: bool, played: Played
+) -> None:
+    """MQTT 5: Server Keep Alive 0 in CONNACK switches it off."""
+
+    def accept() -> None:
+        played.life.keepalive_s = keepalive_s
+        played.life.accepted(NO_LIMITS, 20)
+        played.wiring.heard_s -= 60.0
+
+    ended = played.run(accept, lambda: None, lambda: None)
+    assert ("nothing came" in ended.why) == is_deaf
 
 
 def test_a_message_before_its_number_is_known(played: Played) -> None:
