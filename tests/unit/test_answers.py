@@ -108,7 +108,7 @@ def test_what_is_not_known_is_shown_as_it_came() -> None:
 
 def test_numbers_beyond_all_range_are_shown_as_they_came() -> None:
     huge = 10**400
-    busy = msgspec.to_builtins(state())
+    busy = json.loads(msgspec.json.encode(state()))
     busy["pipelines"]["entrance"]["restarts"] = huge
     for content in (busy, BILL | {"frames": huge}, BILL | {"losses": {"driver": huge}}):
         shown = in_words("door", Reply("a", True, "forged", content))

@@ -55,6 +55,22 @@ def everything_shown(known: Fleet, now_s: float = NOW_S) -> str:
     return "\n".join(texts)
 
 
+def test_devices_that_come_and_go_are_forgotten() -> None:
+    known, ranking = Fleet(FLEET), Ranking()
+    tracemalloc.start()
+    try:
+        for number in range(3000):
+            known.hear(said(f"d{number}", state(), retained=True), NOW_S)
+            known.hear(said(f"d{number}", presence(True), retained=True), NOW_S)
+            ranking.worst_first(known, NOW_S)
+            known.hear(Received(f"vedette/{FLEET}/device/d{number}/presence", b"", False), NOW_S)
+            if number == 100:
+                before = tracemalloc.get_traced_memory()[0]
+        assert tracemalloc.get_traced_memory()[0] - before < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def hear_and_show(messages: list[Received], now_s: float = NOW_S) -> Fleet:
     known, file = Fleet(FLEET), io.StringIO()
     screen = JsonLines(file)
