@@ -69,11 +69,13 @@ class Ledger:
     def hear(self, totals: Totals) -> bool:
         """Take in new totals. False, and nothing changes, if they cannot be true."""
         account = self._accounts.get(totals.pipeline)
+        is_same_run = account is not None and account.latest.run == totals.run
+        before = sum_of(account.latest) if account is not None and is_same_run else Sum()
+        if not has_grown(sum_of(totals), before):
+            return False
         if account is None:
             fresh = Account(totals, Sum(), Sum(), 0)
-        elif account.latest.run == totals.run:
-            if not has_grown(sum_of(totals), sum_of(account.latest)):
-                return False
+        elif is_same_run:
             fresh = replace(account, latest=totals)
         else:
             rest = since(sum_of(account.latest), account.taken)

@@ -8,6 +8,10 @@ from wire.histogram import Counts, merge, subtract
 from wire.local import Totals
 from wire.messages import Losses, StageCounts
 
+# What is more cannot be true, and sums of it would not fit into the integers that are kept.
+MOST = 2**48
+MOST_US = 1e15  # 31 years
+
 _NONE = Counts(0, 0.0, 0, ())
 NO_STAGES = StageCounts(_NONE, _NONE, _NONE, _NONE, _NONE)
 
@@ -72,7 +76,8 @@ def since(later: Sum, earlier: Sum) -> Sum:
 
 
 def has_grown(later: Sum, earlier: Sum) -> bool:
-    """Whether no count of `later` is lower: it can be a later word of the same process."""
+    """Whether no count of `later` is lower, and none impossible: it can be a later word of the
+    same process."""
     pairs = (
         (later.seconds, earlier.seconds),
         (later.frames, earlier.frames),
@@ -82,7 +87,7 @@ def has_grown(later: Sum, earlier: Sum) -> bool:
         (later.losses.decode, earlier.losses.decode),
         (later.losses.refused, earlier.losses.refused),
     )
-    return all(a >= b for a, b in pairs) and all(
+    return all(MOST >= a >= b for a, b in pairs) and all(
         _counts_have_grown(getattr(later.stages, name), getattr(earlier.stages, name))
         for name in StageCounts.__struct_fields__
     )
@@ -90,6 +95,7 @@ def has_grown(later: Sum, earlier: Sum) -> bool:
 
 def _counts_have_grown(later: Counts, earlier: Counts) -> bool:
     at = dict(enumerate(later.counts, later.offset))
-    return later.count == sum(later.counts) and all(
+    possible = later.count == sum(later.counts) <= MOST and later.sum_us <= MOST_US
+    return possible and all(
         at.get(place, 0) >= count for place, count in enumerate(earlier.counts, earlier.offset)
     )

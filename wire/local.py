@@ -45,11 +45,11 @@ class Totals(Struct, frozen=True, tag="totals"):
     seconds: Annotated[float, Meta(ge=0, le=1e12)]  # a bound keeps infinities and NaN out
     phase: Phase
     absent: Text | None
-    model: str
-    version: str
-    digest: str
-    engine: str
-    camera: str
+    model: Text
+    version: Text
+    digest: Text
+    engine: Text
+    camera: Text
     frames: Natural
     losses: Losses
     stages: StageCounts

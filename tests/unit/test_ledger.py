@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hypothesis import given
+import msgspec
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -12,7 +13,7 @@ from agent.ledger import Ledger, newest
 from agent.sums import NO_STAGES
 from wire.histogram import Counts, Histogram, merge, subtract
 from wire.local import Totals
-from wire.messages import Losses, PipelineSettings, StageCounts, Window
+from wire.messages import Losses, PipelineSettings, StageCounts, Window, to_json
 
 BOOT = "boot-1"
 
@@ -118,6 +119,57 @@ def test_totals_that_shrink_are_not_believed() -> None:
     small.work([100])
     assert not book.hear(small.totals())
     assert cut(book).frames == 3
+
+
+WHOLE = st.one_of(st.integers(0, 3), st.integers(2**62, 2**64 - 1))
+HISTOGRAMS = st.builds(
+    Counts,
+    count=WHOLE,
+    sum_us=st.floats(0, 1e18),
+    offset=st.integers(0, 480),
+    counts=st.lists(WHOLE, max_size=3).map(tuple),
+    minimum_us=st.none() | st.floats(0, 1e15),
+    maximum_us=st.none() | st.floats(0, 1e15),
+)
+STAGES = st.builds(StageCounts, HISTOGRAMS, HISTOGRAMS, HISTOGRAMS, HISTOGRAMS, HISTOGRAMS)
+FORGED = st.builds(
+    Totals,
+    pipeline=st.just("door"),
+    run=st.sampled_from(["a", "b", "c"]),
+    seconds=st.floats(0, 1e12),
+    phase=st.just("serving"),
+    absent=st.none(),
+    frames=WHOLE,
+    losses=st.builds(Losses, WHOLE, WHOLE, WHOLE, WHOLE),
+    stages=st.one_of(st.just(NO_STAGES), STAGES),
+    unsent=WHOLE,
+    rss_bytes=st.none(),
+    settings=st.just(PipelineSettings()),
+)
+
+
+def forged(run: str, frames: int, counts: Counts) -> Totals:
+    stages = StageCounts(counts, counts, counts, counts, counts)
+    return replace(Process(run).totals(), frames=frames, stages=stages)
+
+
+@example([forged(run, 2**64 - 1, NO_STAGES.queue) for run in "abc"])
+@example(
+    [forged("a", 1, Counts(7, 1, 0, (5,), 1, 1)), None, forged("a", 1, Counts(6, 1, 0, (6,), 1, 1))]
+)
+@example([forged(run, 1, Counts(1, 1e18, 0, (1,), 1, 1)) for run in "abc"])
+@given(heard=st.lists(st.none() | FORGED, max_size=6))
+def test_no_totals_whatever_spoil_the_book(heard: list[Totals | None]) -> None:
+    """None: a cut."""
+    book = ledger()
+    for totals in (*heard, None):
+        if totals is not None:
+            book.hear(totals)
+        else:
+            _, windows = book.cut(60.0, set(), None)
+            for window in windows.values():
+                msgspec.json.decode(to_json(window), type=Window)
+        assert newest([book.book()]) is not None, "it could not be read after a restart"
 
 
 def test_another_model_is_noticed() -> None:
