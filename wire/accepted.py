@@ -32,14 +32,15 @@ class InForce:
     text: str
 
 
-def in_force(folders: Folders) -> InForce:
-    """What to run with. Raises the file's own trouble (Refused, or Unavailable where it is not
-    there) only if there is no accepted copy that is whole."""
+def in_force(folders: Folders, running: InForce | None = None) -> InForce:
+    """What to run with. running: what this process runs with already, which goes before the copy:
+    that may not have found room. Raises the file's own trouble (Refused, or Unavailable where it
+    is not there) only if nothing runs and there is no accepted copy that is whole."""
     try:
         text = config.read(folders.config)
         return InForce(config.parse(text, str(folders.config)), None, text)
     except Trouble as trouble:
-        copy = _copy(folders.state / FILE_NAME)
+        copy = (running.config, running.text) if running else _copy(folders.state / FILE_NAME)
         if copy is None:
             raise
         return InForce(copy[0], f"{trouble}; the last accepted one stays in force", copy[1])

@@ -24,7 +24,7 @@ from wire.accepted import InForce, accept, in_force
 from wire.config import Broker
 from wire.folders import Folders, add_folder_options, folders_of
 from wire.link import Link, MakeWill, Post
-from wire.local import agent_mailbox
+from wire.local import FromRuntime, Mailbox, agent_mailbox
 from wire.mqtt import MqttLink
 from wire.systemd import Notifier
 from wire.troubles import Trouble, Unavailable
@@ -40,11 +40,13 @@ def main(argv: Sequence[str]) -> int:
     logs.log_to_stderr("info")
     signals = Signals(None if words.seconds is None else time.monotonic() + words.seconds)
     with Notifier() as notifier:
-        waiting = _serve(folders, signals, notifier)
-        while signals.reload:
+        force = in_force(folders)
+        waiting = _serve(folders, force, signals, notifier)
+        while signals.reload and not signals.stop:
             signals.reload = False
             log.info("reading %s again", folders.config)
-            waiting = _serve(folders, signals, notifier)
+            force = in_force(folders, force)
+            waiting = _serve(folders, force, signals, notifier)
     if words.json:
         print(json.dumps({"waiting": waiting}))
     return 0
@@ -83,11 +85,10 @@ class Signals:
             self.inbox.wake()
 
 
-def _serve(folders: Folders, signals: Signals, notifier: Notifier) -> int:
+def _serve(folders: Folders, force: InForce, signals: Signals, notifier: Notifier) -> int:
     """Run with one configuration until a signal. Returns how many records wait in the spool."""
     _make(folders.state)
     _make(folders.run)
-    force = in_force(folders)
     if force.refused is not None:
         log.error("%s", force.refused)
     with ExitStack() as stack:
@@ -99,7 +100,7 @@ def _serve(folders: Folders, signals: Signals, notifier: Notifier) -> int:
         stack.callback(agent.close)
         _keep(folders, force)
         notifier.ready(agent.status())
-        _turn(agent, signals, notifier)
+        _turn(agent, parts.mailbox, signals, notifier)
         if signals.stop:
             signals.reload = False
             notifier.stopping("saying goodbye")
@@ -129,7 +130,9 @@ def _open_parts(folders: Folders, force: InForce, stack: ExitStack) -> Parts:
     )
 
 
-def _turn(agent: Agent, signals: Signals, notifier: Notifier) -> None:
+def _turn(
+    agent: Agent, mailbox: Mailbox[FromRuntime], signals: Signals, notifier: Notifier
+) -> None:
     said_s = time.monotonic()
     while not signals.is_over():
         agent.step()
@@ -139,6 +142,19 @@ def _turn(agent: Agent, signals: Signals, notifier: Notifier) -> None:
         if now_s - said_s > STATUS_S:
             notifier.status(agent.status())
             said_s = now_s
+            if _is_gone(mailbox.path):
+                log.warning("%s was taken away: opening all anew", mailbox.path)
+                signals.reload = True
+
+
+def _is_gone(path: Path) -> bool:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:  # opening it anew would not help
+        return False
+    return False
 
 
 def _link_to(broker: Broker) -> MakeLink:
