@@ -135,6 +135,7 @@ def test_memory_that_comes_back_keeps_what_was_acknowledged_away(
     keeping.close()
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_and_its_losses_are_counted(tmp_path: Path, clock: HandClock) -> None:
     folder = tmp_path / "state"
     keeping = opened(folder, clock, mib=8)

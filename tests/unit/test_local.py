@@ -100,7 +100,7 @@ def test_a_full_socket_is_told_apart_and_nobody_waits(
 ) -> None:
     begun = time.monotonic()
     fates = [door.offer(agent.path, TOTALS) for _ in range(5000)]
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60, "waiting would be for ever: nobody reads"
     sent = fates.index("no_room")
     assert set(fates[:sent]) == {"taken"} and set(fates[sent:]) == {"no_room"}
     got = 0

@@ -101,7 +101,7 @@ def test_damage_at_rest(
     belong to what is promised."""
     monkeypatch.setattr(agent.keeping, "boot_id", lambda: "another")
     source, records = healthy
-    for seed in range(12):
+    for seed in range(5):
         folder = tmp_path / f"{seed}"
         shutil.copytree(source, folder)
         damage(folder / name, random.Random(seed))
@@ -161,6 +161,7 @@ def test_identity_and_losses_outlive_damage(
     keeping.close()
 
 
+@pytest.mark.slow
 def test_damage_under_a_running_agent(tmp_path: Path) -> None:
     """The file rots while it is open, and more of it than the cache holds must be read again."""
     keeping, clock = opened(tmp_path, HandClock(), mib=8), HandClock()
