@@ -41,20 +41,21 @@ def settings_of(pipeline: Pipeline) -> PipelineSettings:
 class Reloading:
     """Reads the configuration again when `read_again` is called. On the loop's thread.
 
-    load: takes the path of the model that should run, and returns at once.
+    started: as this process was started. load: takes the path of the model that should run, and
+    returns at once.
     """
 
     def __init__(
         self,
         folders: Folders,
         name: Name,
-        running: Pipeline,
+        started: Pipeline,
         reporter: Reporter,
         load: Callable[[Path], None],
     ) -> None:
         self._folders = folders
         self._name = name
-        self._running = running
+        self._started = self._configured = started
         self._reporter = reporter
         self._load = load
 
@@ -65,9 +66,9 @@ class Reloading:
         except Trouble as trouble:
             log.warning("the configuration stays as it was: %s", trouble)
             return
-        before, self._running = self._running, wanted
+        before, self._configured = self._configured, wanted
         set_level(config.log_level)
-        late = [key for key in AT_START if getattr(before, key) != getattr(wanted, key)]
+        late = [key for key in AT_START if getattr(self._started, key) != getattr(wanted, key)]
         if late:
             log.warning(
                 "[pipeline.%s] %s: changed, used when this service is restarted",

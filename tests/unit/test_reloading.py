@@ -1,0 +1,80 @@
+"""What a running pipeline takes from a configuration that is read again, and what it cannot."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runtime.reloading import Reloading, pipeline_of
+from tests.unit.test_reporting import Desk
+from wire.folders import Folders
+from wire.messages import PipelineSettings
+from wire.troubles import Refused
+
+FIRST = 'camera = "synthetic://64x48"\nmodel = "digits"'
+
+
+class Service:
+    """A pipeline that was started with FIRST. loaded: which models were asked for since."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folders = Folders(folder / "vedette.toml", folder / "state", folder / "run")
+        self.write(FIRST)
+        self.desk = Desk(folder / "run")
+        self.loaded: list[str] = []
+        _, started = pipeline_of(self.folders, "door")
+        self.reloading = Reloading(self.folders, "door", started, self.desk.reporter, self.load)
+
+    def load(self, path: Path) -> None:
+        self.loaded.append(path.name)
+
+    def write(self, pipeline: str) -> None:
+        text = f'device = "a"\n[broker]\nurl = "mqtt://localhost"\n[pipeline.door]\n{pipeline}\n'
+        self.folders.config.write_text(text)
+
+    def reload(self, pipeline: str) -> None:
+        self.write(pipeline)
+        self.reloading.read_again()
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    (tmp_path / "run").mkdir()
+    service = Service(tmp_path)
+    yield service
+    service.desk.close()
+
+
+def test_settings_and_the_model_are_taken(service: Service) -> None:
+    service.reload(FIRST.replace("digits", "digits-detect") + "\nresults_per_s = 5")
+    assert service.desk.reporter.totals().settings == PipelineSettings(results_per_s=5)
+    assert service.loaded == ["digits-detect"]
+
+
+def test_what_an_operator_set_stays_where_the_file_did_not_change_it(service: Service) -> None:
+    operators = PipelineSettings("every", 3.0)
+    service.desk.reporter.apply(operators)
+    service.reload(FIRST + "\nthreads = 1")
+    assert service.desk.reporter.totals().settings == operators
+
+
+def test_what_needs_a_restart_is_said_until_it_is_as_it_was(
+    service: Service, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("vedette"), "propagate", True)
+    other = FIRST.replace("64x48", "32x32")
+    for pipeline, said in ((other, True), (other, True), (FIRST, False)):
+        caplog.clear()
+        service.reload(pipeline)
+        assert ("camera: changed, used when this service is restarted" in caplog.text) is said
+
+
+@pytest.mark.parametrize("pipeline", ["camera = 3", 'model = "digits"'])
+def test_a_refused_file_changes_nothing(service: Service, pipeline: str) -> None:
+    service.reload(pipeline)
+    assert service.loaded == []
+    with pytest.raises(Refused, match="door"):
+        pipeline_of(service.folders, "door")
