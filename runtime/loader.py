@@ -62,7 +62,7 @@ class Loader:
             with locate(path, self._engine_kind) as located:
                 try_in_child(located, self._options)
                 model = open_model(located, self._options)
-        except Trouble as trouble:
+        except (Trouble, OSError) as trouble:  # OSError: no room for a bundle, or for a child
             self._said(f"{path} was not loaded, the model before it runs on: {trouble}")
             return
         self._loop.swap(model)
