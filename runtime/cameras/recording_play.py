@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -146,7 +147,10 @@ def around(path: Path) -> str:
 
 def listed(folder: Path) -> str:
     """The first names in a folder, for a message."""
-    names = sorted(path.name for path in folder.iterdir())
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError:
+        return "nothing that this user may see"
     if not names:
         return "nothing"
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -324,3 +325,11 @@ def test_what_cannot_be_meant_is_refused_in_one_line(tmp_path: Path, uri: str, t
     with pytest.raises(Refused, match=told) as refused, open_camera(uri.format(tmp_path)):
         pass
     assert "\n" not in str(refused.value)
+
+
+def test_a_folder_that_may_not_be_listed_is_no_crash(nobody: None) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o311)
+        with pytest.raises(Refused, match="there is nothing that this user may see"):
+            first(f"file://{name}/none.mp4")
+        Path(name).chmod(0o700)
