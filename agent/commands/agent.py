@@ -30,6 +30,7 @@ from wire.systemd import Notifier
 from wire.troubles import Trouble, Unavailable
 
 STATUS_S = 5.0
+MENDING_S_PER_MIB = 1.0  # a damaged spool moves to a new file before we are ready: a slow SD card
 
 log = logging.getLogger("vedette.agent")
 
@@ -91,6 +92,7 @@ def _serve(folders: Folders, force: InForce, signals: Signals, notifier: Notifie
     _make(folders.run)
     if force.refused is not None:
         log.error("%s", force.refused)
+    notifier.extend_timeout(60.0 + force.config.telemetry.spool_mib * MENDING_S_PER_MIB)
     with ExitStack() as stack:
         parts = _open_parts(folders, force, stack)
         signals.inbox = parts.inbox

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -31,12 +32,27 @@ def test_a_refused_configuration_changes_nothing_where_no_copy_could_be_kept(
         assert not copy.exists()
 
 
+def test_a_large_spool_may_take_its_time_before_the_agent_is_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mending it may take longer than the unit's TimeoutStartSec: it would never end otherwise."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(40.0)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        with Device(tmp_path / "d", NOBODY, telemetry="spool_mib = 1000") as device:
+            device.start("agent")
+            assert systemd.recv(4096) == b"EXTEND_TIMEOUT_USEC=1060000000\n"
+            assert systemd.recv(4096).startswith(b"READY=1\n")
+            assert device.stop("agent") == 0
+
+
 @pytest.mark.slow
 def test_a_run_folder_that_was_taken_away_comes_back(tmp_path: Path) -> None:
     with Device(tmp_path / "d", NOBODY) as device:
         device.start("agent")
-        socket = agent_socket(device.folder / "run")
-        until(socket.exists)
+        address = agent_socket(device.folder / "run")
+        until(address.exists)
         shutil.rmtree(device.folder / "run")
-        until(socket.exists, why="runtimes would never be heard again")
+        until(address.exists, why="runtimes would never be heard again")
         assert device.stop("agent") == 0
