@@ -189,7 +189,7 @@ class Keeping:
             self._leave()
             try:
                 self._open()
-            except Unavailable as other:
+            except Trouble as other:
                 trouble = other
             else:
                 return

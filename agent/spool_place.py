@@ -96,15 +96,18 @@ class Place:
             spool = self._make(self._path, identity)
             if not spool.is_too_large:
                 return spool
-            spool.abandon()  # the limit was lowered
-            renew(self._path, identity, self._known(), self._make, remove)
         except Refused as trouble:
-            moved = renew(self._path, identity, self._known(), self._make, put_aside)
+            moved = self._renewed(identity, put_aside)
             self._mended = f"{trouble}. {_saved(moved)}"
-        try:
+        else:
+            spool.abandon()  # the limit was lowered
+            self._renewed(identity, remove)
+        with _own_work():
             return self._make(self._path, identity)
-        except Refused as trouble:  # what was just written: the disk is not to be trusted now
-            raise Unavailable(str(trouble)) from trouble
+
+    def _renewed(self, identity: str, clear: Callable[[Path], None]) -> Moved:
+        with _own_work():
+            return renew(self._path, identity, self._known(), self._make, clear)
 
     def _make(self, path: Path, identity: str) -> Spool:
         return Spool(path, self._limits, self._clock, self._boot, identity)
@@ -127,6 +130,15 @@ class Place:
 def _saved(moved: Moved) -> str:
     lost = "nobody knows how many" if moved.missing is None else str(moved.missing)
     return f"{moved.records} records were saved, {lost} are lost; the old file is kept beside"
+
+
+@contextlib.contextmanager
+def _own_work() -> Iterator[None]:
+    """What was just written is damaged: the disk is not to be trusted now."""
+    try:
+        yield
+    except Refused as trouble:
+        raise Unavailable(str(trouble)) from trouble
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import pytest
 from agent.spool import Spool
 from agent.spool_change import Limits
 from agent.spool_place import FILE, Place, Taken
+from wire.troubles import Refused, Unavailable
 
 LIMITS = Limits(1 << 20, 1e6)
 
@@ -37,6 +38,20 @@ def test_a_write_that_failed_and_is_there_all_the_same_gives_no_second_record(
     assert [r.seq for r in spool.append([("event", b"four")], {})] == [4]
     spool.close()
     place.close()
+
+
+def test_a_disk_that_spoils_the_new_file_too_is_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused would say that a file can be mended; nothing here can."""
+    (tmp_path / FILE).write_bytes(b"no database" * 1000)
+
+    def spoiled(*_: object) -> None:
+        raise Refused("the new file is damaged")
+
+    monkeypatch.setattr(Spool, "take_over", spoiled)
+    with pytest.raises(Unavailable, match="the new file is damaged"):
+        make_place(tmp_path).open("identity")
 
 
 def test_the_lock_goes_with_the_place(tmp_path: Path) -> None:
