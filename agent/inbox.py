@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
+from dataclasses import replace
 
+from wire import orders
 from wire.link import LinkEvent, Received
 from wire.local import FromRuntime, Mailbox
 
 ROOM = 2_000  # messages; a flood beyond that is dropped, and nothing that matters is lost by it
+LONGEST = orders.LARGEST + 1  # bytes: no payload that we take is longer, and those wait in memory
 PATIENCE_S = 0.5  # how long the reader waits before it looks whether to end
 
 
@@ -24,6 +27,8 @@ class Inbox:
         if self._queue.qsize() > ROOM and isinstance(message, Received | FromRuntime):
             self.dropped += 1
             return
+        if isinstance(message, Received) and len(message.payload) > LONGEST:
+            message = replace(message, payload=message.payload[:LONGEST])
         self._queue.put(message)
 
     def wake(self) -> None:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agent.inbox import ROOM, Inbox
 from tests.rig import Rig, SetClock, config_text, totals
 from wire import orders, topics
 from wire.config import parse as parse_config
@@ -32,6 +33,7 @@ from wire.messages import (
     parse,
     to_json,
 )
+from wire.mqtt_socket import LARGEST
 from wire.signing import make_key
 
 KEY = make_key(Path(tempfile.mkdtemp()) / "key")
@@ -360,6 +362,14 @@ def test_garbage_changes_nothing(
     rig.quiet(0.001)
     assert presence(broker).online
     assert rig.keeping.waiting == waiting
+
+
+def test_no_broker_fills_the_memory_of_an_agent_that_stalls() -> None:
+    inbox = Inbox()
+    for _ in range(3 * ROOM):
+        inbox.post(Received("a", b"[" * LARGEST, retained=False))
+    waiting = iter(lambda: inbox.take(0.0), None)
+    assert sum(len(one.payload) for one in waiting if isinstance(one, Received)) < 40 * 2**20
 
 
 def test_a_flood_of_garbage_does_not_stop_the_agent(rig: Rig, broker: MemoryBroker) -> None:
