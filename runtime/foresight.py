@@ -15,6 +15,8 @@ from wire.toml_lines import KeyPath
 from wire.troubles import Refused, Trouble, Unavailable
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+SECRET = ("password_file", "key_file")
+PUBLIC = ("ca_file", "certificate_file")
 UNSEEN = {"home", "root", "tmp"}  # folders of / that a service does not see: see systemd/
 
 
@@ -43,22 +45,25 @@ def warnings(config: Config) -> Iterator[str]:
         yield from _model(name, pipeline)
         for key, place in (("camera", pipeline.camera), ("model", pipeline.model)):
             path = place.removeprefix("file://").partition("?")[0]
-            if path.startswith("/") and path.split("/")[1] in UNSEEN:
-                yield (
-                    f"pipeline.{name}.{key}: the service does not see {path}: put it under "
-                    "/var/lib/vedette"
-                )
+            yield from _unseen(f"pipeline.{name}.{key}", path, "/var/lib/vedette")
+
+
+def _unseen(key: str, path: str, better: str) -> Iterator[str]:
+    if path.startswith("/") and path.split("/")[1] in UNSEEN:
+        yield f"{key}: the service does not see {path}: put it under {better}"
 
 
 def _broker(broker: Broker) -> Iterator[str]:
-    for key in ("password_file", "key_file"):
+    for key in SECRET:
         path: str | None = getattr(broker, key)
         if path is not None and (what := complaint_about(path)):
             yield f"broker.{key}: {path}: {what}"
-    for key in ("ca_file", "certificate_file"):
+    for key in PUBLIC:
         path = getattr(broker, key)
         if path is not None and not os.path.isfile(path):
             yield f"broker.{key}: {path}: there is no such file"
+    for key in (*SECRET, *PUBLIC):
+        yield from _unseen(f"broker.{key}", getattr(broker, key) or "", "/etc/vedette")
     address = address_of(broker.url)
     if broker.password_file and not address.encrypted and address.host not in LOOPBACK:
         secure = "wss" if address.path else "mqtts"

@@ -137,6 +137,7 @@ def test_what_no_runtime_runs_is_refused(file: Path, text: str, where: str) -> N
         (pipeline(model='model = "digit"\n'), "a.model: there is no model at digit (models that"),
         (pipeline(model='model = "/tmp/m"\n'), "a.model: the service does not see /tmp/m: put"),
         (BROKER + 'password_file = "/no/such"\n', "broker.password_file: /no/such: there is no"),
+        (BROKER + 'password_file = "/home/x"\n', "does not see /home/x: put it under /etc/vedette"),
         (
             BROKER.replace("mqtt:", "mqtts:") + 'ca_file = "/no/such"\n',
             "broker.ca_file: /no/such: there is no",
