@@ -20,6 +20,8 @@ def check_place(path: Path | None) -> None:
     """
     if path is not None and os.path.isdir(path):
         raise Refused(f"--output {path} is a folder: name a file in it")
+    if path is not None and os.path.lexists(path) and not os.path.isfile(path):
+        raise Refused(f"--output {path} is no ordinary file, and would be replaced: name another")
     folder = Path() if path is None else path.parent
     if not os.path.isdir(folder):  # as above, no error where it cannot even be looked at
         raise Refused(f"--output: there is no folder {folder}")

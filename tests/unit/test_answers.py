@@ -208,6 +208,9 @@ def test_places_where_nothing_can_be_saved_are_said_before(here: Path) -> None:
     pictures.check_place(here / "new.jpg")
     with pytest.raises(Refused, match="is a folder"):
         pictures.check_place(here)
+    os.mkfifo(here / "pipe")  # as /dev/null, of which root would make a file
+    with pytest.raises(Refused, match="no ordinary file"):
+        pictures.check_place(here / "pipe")
     with pytest.raises(Refused, match="no folder"):
         pictures.check_place(here / "none" / "p.jpg")
     with pytest.raises(Unavailable, match="cannot be written"):
