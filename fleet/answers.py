@@ -7,44 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from fleet.wording import count, duration, number, printable
-from wire.messages import Losses, PipelineState, Reply, State
+from wire.messages import Figures, PipelineState, Reply, State
 from wire.troubles import Refused
 
 MOST_ROWS = 64
-
-
-class Times(Struct, frozen=True):
-    """Microseconds."""
-
-    p50: float
-    p95: float
-    p99: float
-
-
-class Stages(Struct, frozen=True):
-    """Of a frame."""
-
-    queue: Times
-    preprocess: Times
-    inference: Times
-    postprocess: Times
-    end_to_end: Times
-
-
-class Figures(Struct, frozen=True):
-    """What a pipeline measured of its own next frames."""
-
-    frames: int
-    seconds: float
-    fps: float | None
-    model: str
-    version: str
-    engine: str
-    losses: Losses
-    stages_us: Stages
 
 
 def in_words(device: str, reply: Reply) -> str:

@@ -7,35 +7,20 @@ from dataclasses import dataclass, replace
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from msgspec import Struct
 
 from runtime.frames import Losses
 from runtime.loop import Model, Result
-from runtime.panel import STAGES, Spread, Stages
+from wire import messages
+from wire.messages import Figures, Spread, StageSpreads
 
 LEAST_FRAMES, MOST_FRAMES = 1, 10_000
 PATIENCE_S = 150.0  # whoever asked waits no longer than 180
 SHARES = (50, 95, 99)  # percent
 
 
-class Bill(Struct, frozen=True):
-    """frames: that were measured; wanted: that were asked for. fps: results per second."""
-
-    frames: int
-    wanted: int
-    seconds: float
-    fps: float | None
-    model: str
-    version: str
-    digest: str
-    engine: str
-    losses: Losses
-    stages_us: Stages
-
-
 @dataclass(frozen=True)
-class Figures:
-    """How a bench ended: the JSON of its bill, or a text that says why there is none."""
+class Outcome:
+    """How a bench ended: the JSON of its figures, or a text that says why there are none."""
 
     json: bytes | None
     text: str
@@ -69,26 +54,26 @@ class Bench:
         self._count += 1
         self._swapped |= result.digest != self._model.digest
 
-    def figures(self, now_s: float) -> Figures | None:
+    def outcome(self, now_s: float) -> Outcome | None:
         """How it ended; None while it is under way."""
         wanted = len(self._stamps)
         if self._count < wanted and now_s < self._until_s:
             return None
         if self._count == 0:
-            return Figures(None, f"no frame came within {PATIENCE_S:g} s")
+            return Outcome(None, f"no frame came within {PATIENCE_S:g} s")
         if self._swapped:
-            return Figures(None, "the model changed meanwhile: ask again")
+            return Outcome(None, "the model changed meanwhile: ask again")
         within = "" if self._count == wanted else f" of {wanted}"
-        return Figures(
-            msgspec.json.encode(self._bill()), f"{self._count}{within} frames of the live loop"
+        return Outcome(
+            msgspec.json.encode(self._figures()), f"{self._count}{within} frames of the live loop"
         )
 
-    def _bill(self) -> Bill:
+    def _figures(self) -> Figures:
         stamps = self._stamps[: self._count]
         ends = stamps[:, 4]
         seconds = float(ends[-1] - ends[0]) / 1e9
         model, now, before = self._model, self._losses, self._before
-        return Bill(
+        return Figures(
             self._count,
             len(self._stamps),
             seconds,
@@ -97,7 +82,7 @@ class Bench:
             model.manifest.version,
             model.digest,
             model.engine_kind,
-            Losses(
+            messages.Losses(
                 now.skipped - before.skipped,
                 now.driver - before.driver,
                 now.decode - before.decode,
@@ -107,8 +92,8 @@ class Bench:
         )
 
 
-def stages_of(stamps: npt.NDArray[np.int64]) -> Stages:
+def stages_of(stamps: npt.NDArray[np.int64]) -> StageSpreads:
     """The exact percentiles of the five stages. stamps: (frames, 5), nanoseconds, in order."""
     steps = np.column_stack([np.diff(stamps), stamps[:, 4] - stamps[:, 0]]) / 1000
     spreads = np.percentile(steps, SHARES, axis=0, method="inverted_cdf").T
-    return Stages(*(Spread(*map(float, spreads[place])) for place in range(len(STAGES))))
+    return StageSpreads(*(Spread(*map(float, one)) for one in spreads))

@@ -71,13 +71,13 @@ class Errands:
                 absent = self._camera.absent
                 why = f"{shot.text}: {absent}" if absent else shot.text
                 self._line.decline(self._snapshot_id, why, now_s + ANSWER_S)
-        figures = self._bench.figures(now_s) if self._bench else None
-        if figures is not None:
+        outcome = self._bench.outcome(now_s) if self._bench else None
+        if outcome is not None:
             self._bench = None
-            if figures.json is not None:
-                self._line.answer(self._bench_id, figures.json, figures.text, now_s + ANSWER_S)
+            if outcome.json is not None:
+                self._line.answer(self._bench_id, outcome.json, outcome.text, now_s + ANSWER_S)
             else:
-                self._line.decline(self._bench_id, figures.text, now_s + ANSWER_S)
+                self._line.decline(self._bench_id, outcome.text, now_s + ANSWER_S)
 
     def close(self, now_s: float) -> None:
         """Give up what is under way, and say so. May be called twice."""

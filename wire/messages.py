@@ -204,6 +204,40 @@ class Result(Struct, frozen=True):
     found: tuple[Thing, ...]
 
 
+class Spread(Struct, frozen=True):
+    """Microseconds that half of the frames, 95 % and 99 % of them stayed under."""
+
+    p50: float
+    p95: float
+    p99: float
+
+
+class StageSpreads(Struct, frozen=True):
+    """How long the stages of a frame took."""
+
+    queue: Spread
+    preprocess: Spread
+    inference: Spread
+    postprocess: Spread
+    end_to_end: Spread
+
+
+class Figures(Struct, frozen=True):
+    """A bench of the live loop. frames: that were measured; wanted: that were asked for. fps:
+    results per second. losses: frames without a result meanwhile."""
+
+    frames: Natural
+    wanted: Natural
+    seconds: float
+    fps: float | None
+    model: str
+    version: str
+    digest: str
+    engine: str
+    losses: Losses
+    stages_us: StageSpreads
+
+
 class Reply(Struct, frozen=True):
     """The answer to a command. text: what was done, or why not and what to do. content: what the
     verb gives (`status`: the state; `bench`: the figures)."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from runtime.errands import Errands
 from runtime.frames import Frame, Losses
 from tests.by_hand import HandCamera, HandClock, grey, model_of, result_at
 from wire.local import Answer, FromRuntime, Mailbox, RunBench, TakeSnapshot, agent_mailbox
+from wire.messages import Figures
 
 MODEL = model_of()
 MS = 1_000_000
@@ -108,6 +110,7 @@ def test_a_bench_measures_the_next_frames(desk: Desk) -> None:
     (answer,) = desk.answers()
     assert (answer.id, answer.ok, answer.text) == ("b1", True, "50 frames of the live loop")
     bill = json.loads(answer.content or b"")
+    assert msgspec.convert(bill, Figures).frames == 50
     assert (bill["frames"], bill["wanted"], bill["fps"]) == (50, 50, 10.0)
     assert (bill["model"], bill["digest"], bill["engine"]) == ("tiny", MODEL.digest, "null")
     assert bill["losses"]["skipped"] == 2
@@ -188,9 +191,9 @@ def test_the_figures_are_exact() -> None:
 
 def test_frames_after_the_last_do_not_count() -> None:
     bench = Bench(1, MODEL, Losses(), 0.0)
-    assert bench.figures(0.0) is None
+    assert bench.outcome(0.0) is None
     bench.show(result_at(100 * MS))
     bench.show(result_at(200 * MS, digest="other"))
-    figures = bench.figures(0.0)
-    assert figures is not None and figures.json is not None
-    assert json.loads(figures.json)["fps"] is None
+    outcome = bench.outcome(0.0)
+    assert outcome is not None and outcome.json is not None
+    assert json.loads(outcome.json)["fps"] is None
