@@ -44,7 +44,8 @@ class Lookout:
         faults, missing = self._recorder.faults, self._runtimes.missing(now_s)
         for name in sorted(self._runtimes.names):
             totals = self._recorder.ledger.latest(name)
-            faults.tell("pipeline", name, pipeline_fault(totals, name in missing, name))
+            if self._runtimes.is_known(name, now_s):  # else what was said before we started stands
+                faults.tell("pipeline", name, pipeline_fault(totals, name in missing, name))
             if totals is not None and name not in missing:
                 faults.tell("camera", name, totals.absent)
         faults.tell("power", None, power_fault(self._recorder.health))

@@ -51,6 +51,10 @@ class Runtimes:
             return {name for name in self.silent(now_s) if name in self._heard_s}
         return self.silent(now_s)
 
+    def is_known(self, pipeline: str, now_s: float) -> bool:
+        """Whether we have been here long enough to say if its process is missing."""
+        return pipeline in self._heard_s or now_s - self._started_s >= GRACE_S
+
     def tell(self, pipeline: str, message: FromAgent) -> bool:
         """Whether the process took it."""
         return self._mailbox.send(pipeline_socket(self._run_folder, pipeline), message)

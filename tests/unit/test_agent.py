@@ -315,6 +315,26 @@ def test_a_pipeline_that_is_no_longer_configured_has_one_last_window(
     assert not any(record.pipelines for record in later)
 
 
+def test_a_restarted_agent_does_not_say_that_a_dead_runtime_has_recovered(
+    tmp_path: Path, broker: MemoryBroker
+) -> None:
+    with Rig(tmp_path, broker.link) as rig:
+        rig.runtime_lives = False
+        rig.forward(130.0)
+        rig.quiet()
+        clock = rig.clock
+    with Rig(tmp_path, broker.link, clock=clock) as rig:
+        rig.runtime_lives = False
+        rig.forward(130.0)
+        rig.quiet()
+        assert [kind for kind, subject, _ in events(broker) if subject == "pipeline"] == ["fault"]
+        rig.say(totals(30, 1.0))
+        rig.forward(2.0)
+        rig.quiet()
+    kinds = [kind for kind, subject, _ in events(broker) if subject == "pipeline"]
+    assert kinds == ["fault", "recovered"]
+
+
 def test_a_clean_reboot_costs_nothing(tmp_path: Path, broker: MemoryBroker) -> None:
     """The runtime stops first and says its last totals, then the agent; /run is empty after it."""
     with Rig(tmp_path, broker.link, run=tmp_path / "run1") as rig:
