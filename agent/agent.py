@@ -236,7 +236,7 @@ class Agent:
     def _turn(self) -> None:
         now_s = self._turned_s = self._clock.uptime_s()
         self._parts.keeping.tick()
-        self._lookout.look_at_clock(now_s)
+        self._lookout.look_at_clock()
         if self._recorder.is_due(self._period_s(now_s)):
             self._recorder.cut(self._runtimes.silent(now_s))
             self._lookout.judge(self._recorder.windows)

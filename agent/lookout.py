@@ -59,9 +59,9 @@ class Lookout:
                     "limit", name, limit_fault(window, self._pipelines[name])
                 )
 
-    def look_at_clock(self, now_s: float) -> None:
+    def look_at_clock(self) -> None:
         """A jump of the system clock is an event: it explains times that make no sense."""
-        ahead_s = self._clock.wall_s() - now_s
+        ahead_s = self._clock.wall_s() - self._clock.uptime_s()
         by_s = ahead_s - self._wall_ahead_s
         self._wall_ahead_s = ahead_s
         if abs(by_s) > JUMP_S:

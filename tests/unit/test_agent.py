@@ -197,6 +197,17 @@ def test_a_clock_that_jumps_by_years_changes_no_count(
     assert rig.keeping.lost == 0
 
 
+def test_a_disk_that_stalls_is_no_clock_that_jumps(
+    rig: Rig, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stall() -> None:
+        rig.clock.up_s += 100.0
+
+    monkeypatch.setattr(rig.keeping, "tick", stall)
+    rig.forward(2.0)
+    assert not [each for each in events(broker) if each[1] == "clock"]
+
+
 def test_results_pass_through(rig: Rig, broker: MemoryBroker) -> None:
     durations = StageDurations(1, 2, 3, 4, 10)
     result = Result("lane", "digits", "1", "a" * 64, 7, 1.5, durations, ())
