@@ -28,6 +28,7 @@ GOODBYE_S = 0.4  # for DISCONNECT to leave
 TURN_S = 1.0
 LEAVING_TURN_S = 0.05
 MOST_WAITING = 4 * 1024 * 1024  # bytes
+MOST_EARLY = 64 * 1024 * 1024  # bytes that may come before all subscriptions are answered
 FILTERS = 8  # in one SUBSCRIBE: some brokers take no more
 FAILURE = 0x80  # reason codes from here on
 
@@ -107,6 +108,7 @@ class Life:
         self._waiting = Waiting(MOST_WAITING)
         self._refused_once = False
         self._received: list[LinkEvent] = []
+        self._early = 0  # bytes
         self._answers: list[tuple[int, list[int]]] = []
         self._taken: list[tuple[int, int]] = []
 
@@ -132,7 +134,12 @@ class Life:
         self._answers.append((mid, reasons))
 
     def received(self, message: Received) -> None:
-        self._received.append(message)
+        self._early += 0 if self._is_ready else len(message.payload)
+        if self._early > MOST_EARLY:
+            self.ended(Ended(words.FLOOD))
+            self._received.clear()
+        else:
+            self._received.append(message)
 
     def taken(self, mid: int, reason: int) -> None:
         """PUBACK, or for QoS 0 written."""

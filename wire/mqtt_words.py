@@ -17,6 +17,10 @@ TAKEN_OVER = (
     "another connection came under the same client id: two devices have the same name, or an old "
     "agent still runs: give every device its own name"
 )
+FLOOD = (
+    "the broker sent too much before it answered our subscriptions: check that it is an MQTT "
+    "broker, and what lies retained on it"
+)
 TOO_LARGE = "a message was larger than the broker takes: raise its max_packet_size"
 # of CONNACK and DISCONNECT, MQTT 5; paho gives the codes of 3.1.1 as these
 REASONS = {

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from wire.link import Connected, Delivered, LinkEvent, Received
-from wire.mqtt_life import Life, Limits, Terms
+from wire.mqtt_life import MOST_EARLY, Life, Limits, Terms
 from wire.mqtt_socket import Wiring
 from wire.mqtt_tries import Ended
 from wire.mqtt_url import Address
@@ -111,6 +111,15 @@ def test_a_refused_subscription_ends_the_connection_in_order(played: Played) -> 
     assert "does not let us subscribe" in ended.why
     assert played.wire.has_left
     assert played.events == []
+
+
+def test_a_broker_that_floods_and_never_answers_fills_no_memory(played: Played) -> None:
+    life, large = played.life, Received("a", bytes(MOST_EARLY // 2), False)
+    played.terms.patterns.append("a")
+    flood = [lambda: life.received(large)] * 3
+    ended = played.run(lambda: life.accepted(NO_LIMITS, 20), *flood, lambda: None)
+    assert "sent too much" in ended.why
+    assert played.wire.has_left
 
 
 @pytest.mark.parametrize(("keepalive_s", "is_deaf"), [(0, False), (30, True)])
