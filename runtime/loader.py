@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from runtime.child import try_in_child
 from runtime.engines import EngineOptions
 from runtime.locating import locate
-from runtime.loop import Loop
+from runtime.loop import Loop, Model
 from runtime.opening import open_model
 from wire.troubles import Trouble
 
@@ -59,9 +59,7 @@ class Loader:
 
     def _take(self, path: Path) -> None:
         try:
-            with locate(path, self._engine_kind) as located:
-                try_in_child(located, self._options)
-                model = open_model(located, self._options)
+            model = open_tried(path, self._engine_kind, self._options, self._said)
         except (Trouble, OSError) as trouble:  # OSError: no room for a bundle, or for a child
             self._said(f"{path} was not loaded, the model before it runs on: {trouble}")
             return
@@ -74,3 +72,19 @@ class Loader:
                 self._loop.retired.get_nowait().engine.close()
             except Empty:
                 return
+
+
+def open_tried(
+    path: Path, engine_kind: str | None, options: EngineOptions, said: Callable[[str], None]
+) -> Model:
+    """The model at this path, tried in a child process first if it is not known.
+
+    said: told what was guessed of a model without a manifest, a line each. Raises Refused,
+    Unavailable.
+    """
+    with locate(path, engine_kind) as located:
+        try_in_child(located, options)
+        model = open_model(located, options)
+    for guess in model.guesses:
+        said(f"no manifest: {guess}")
+    return model

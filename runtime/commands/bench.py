@@ -15,7 +15,7 @@ from runtime.commands.flags import (
     engine_options,
     positive,
 )
-from runtime.commands.run import open_tried
+from runtime.commands.run import open_named
 from runtime.loop import Loop, Model
 from runtime.measuring import (
     Bench,
@@ -58,7 +58,7 @@ class Bill:
 
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
-    model = open_tried(words)
+    model = open_named(words)
     try:
         bill = measure(words, model)
     except Ended:

@@ -14,7 +14,6 @@ from typing import TextIO
 import msgspec
 
 from runtime.cameras import Ended, make_camera
-from runtime.child import try_in_child
 from runtime.commands.flags import (
     add_camera_option,
     add_model_options,
@@ -23,11 +22,10 @@ from runtime.commands.flags import (
     port,
     positive,
 )
-from runtime.loader import Loader
-from runtime.locating import locate, resolve
+from runtime.loader import Loader, open_tried
+from runtime.locating import resolve
 from runtime.loop import Loop, Model, Result, look_away
 from runtime.memory import peak_rss_bytes, process_started_ns
-from runtime.opening import open_model
 from runtime.panel import Panel
 from runtime.stopping import leave_on_sigterm, stop_on_signals
 from runtime.tally import Tally
@@ -40,7 +38,7 @@ def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
     leave_on_sigterm()
     with ExitStack() as stack:
-        model = open_tried(words)
+        model = open_named(words)
         camera = make_camera(words.camera)
         camera.aim = model.aim
         tally = Tally(camera, words.camera)
@@ -82,15 +80,9 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def open_tried(words: argparse.Namespace) -> Model:
-    """The model that the user names, tried in a child process first if it is not known."""
-    options = engine_options(words)
-    with locate(resolve(words.model), words.engine) as located:
-        try_in_child(located, options)
-        model = open_model(located, options)
-    for guess in model.guesses:
-        note(f"no manifest: {guess}")
-    return model
+def open_named(words: argparse.Namespace) -> Model:
+    """The model that the user names."""
+    return open_tried(resolve(words.model), words.engine, engine_options(words), note)
 
 
 def _turn(loop: Loop, tally: Tally, words: argparse.Namespace, stop: threading.Event) -> None:

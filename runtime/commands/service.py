@@ -15,19 +15,16 @@ from runtime import stopping
 from runtime.agent_line import AgentLine
 from runtime.cameras import Camera, make_camera
 from runtime.cameras.patient import PatientCamera
-from runtime.child import try_in_child
 from runtime.commands.flags import duration_s, port, positive
 from runtime.engines import EngineOptions
 from runtime.frames import Frame
-from runtime.loader import Loader
-from runtime.locating import locate, resolve
+from runtime.loader import Loader, open_tried
+from runtime.locating import resolve
 from runtime.loop import Loop, Model, Result
-from runtime.opening import open_model
 from runtime.panel import Panel, printable
 from runtime.reloading import Reloading, pipeline_of, settings_of
 from runtime.reporting import Pipeline, Reporter
 from runtime.serving import Service
-from wire import config
 from wire.folders import add_folder_options, folders_of
 from wire.logs import log_to_stderr, set_level
 from wire.systemd import Notifier
@@ -54,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
         camera: Camera = PatientCamera(make_camera(wanted.camera))
         line = AgentLine(folders.run, words.name, note)
         stack.callback(line.close)
-        model = opened(wanted, options)
+        model = open_tried(resolve(wanted.model), wanted.engine, options, note)
         camera.aim = model.aim
         reporter = Reporter(
             Pipeline(words.name, wanted.camera),
@@ -147,16 +144,6 @@ def title(model: Model, camera_uri: str) -> str:
     """What runs here, for people."""
     name = f"{model.manifest.name} {model.manifest.version}"
     return f"{name} on {printable(camera_uri, 200)}"
-
-
-def opened(wanted: config.Pipeline, options: EngineOptions) -> Model:
-    """The model of this pipeline, tried in a child process first if it is not known."""
-    with locate(resolve(wanted.model), wanted.engine) as located:
-        try_in_child(located, options)
-        model = open_model(located, options)
-    for guess in model.guesses:
-        note(f"no manifest: {guess}")
-    return model
 
 
 def note(line: str) -> None:
