@@ -38,7 +38,9 @@ class Inbox:
     def take(self, timeout_s: float) -> LinkEvent | FromRuntime | None:
         """The next message, or None if none came in time."""
         try:
-            return self._queue.get(timeout=max(0.0, timeout_s))
+            if timeout_s <= 0:  # as a timeout of 0 it may wait for ever, by a bug of Python 3.10
+                return self._queue.get_nowait()
+            return self._queue.get(timeout=timeout_s)
         except queue.Empty:
             return None
 

@@ -403,6 +403,15 @@ def test_no_broker_fills_the_memory_of_an_agent_that_stalls() -> None:
     assert sum(len(one.payload) for one in waiting if isinstance(one, Received)) < 40 * 2**20
 
 
+def test_who_does_not_want_to_wait_does_not() -> None:
+    """On Python 3.10 a timeout of 0 waits for ever, now and then."""
+    inbox = Inbox()
+    for _ in range(200_000):
+        inbox.wake()
+        assert inbox.take(0.0) is None
+        assert inbox.take(0.0) is None
+
+
 def test_a_flood_of_garbage_does_not_stop_the_agent(rig: Rig, broker: MemoryBroker) -> None:
     for _ in range(5_000):
         rig.inbox.post(Received(topics.command("yard", "door"), b"{}", retained=False))
