@@ -217,13 +217,16 @@ class Agent:
         name, now_s = totals.pipeline, self._clock.uptime_s()
         if name not in self._runtimes.names:
             return
+        before = self._recorder.ledger.latest(name)
+        is_new = before is None or before.run != totals.run
         if not self._recorder.hear(totals, self._runtimes.silent(now_s)):
             log.debug("totals of %s that cannot be true", name)
             return
         self._runtimes.heard(name, now_s)
-        wanted = self._parts.settings.pipeline(name)
-        if totals.settings != wanted and totals.phase != "ended":
-            self._runtimes.tell(name, Apply(wanted))
+        differs = totals.settings != self._parts.settings.pipeline(name)
+        differs |= is_new and self._parts.settings.log_level != self._parts.config.log_level
+        if differs and totals.phase != "ended":
+            self._apply(name)
         self._look(now_s)
         self._say_state()
 
@@ -265,8 +268,12 @@ class Agent:
     def _settings_changed(self) -> None:
         self._parts.set_log_level(self._parts.settings.log_level)
         for name in self._runtimes.names:
-            self._runtimes.tell(name, Apply(self._parts.settings.pipeline(name)))
+            self._apply(name)
         self._say_state()
+
+    def _apply(self, name: str) -> None:
+        settings = self._parts.settings
+        self._runtimes.tell(name, Apply(settings.pipeline(name), settings.log_level))
 
     def _send_picture(self, identity: str, jpeg: bytes) -> bool:
         topic = topics.snapshot(self._fleet, self._device, identity)

@@ -40,10 +40,13 @@ class Publisher:
         self._said: tuple[str, ...] | None = None  # the labels that were published last
         self._said_ns = 0
         self._next_ns = 0
+        self.settings = settings
         self.apply(settings)
 
     def apply(self, settings: PipelineSettings) -> None:
-        """Choose by these settings from now on."""
+        """Choose by these settings from now on. In another mode the next result is a first one."""
+        if settings.results != self.settings.results:
+            self._said = None
         self.settings = settings
         self._least = settings.min_score or 0.0
         self._period_ns = round(1e9 / settings.results_per_s)

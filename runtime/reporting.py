@@ -21,6 +21,7 @@ from runtime.loop import Clock, Model, Result
 from runtime.panel import printable
 from runtime.publishing import Publisher
 from runtime.timing import StageTimes
+from wire import logs
 from wire.local import Apply, Found, FromAgent, Leave, RunBench, TakeSnapshot, Totals
 from wire.messages import Losses, Phase, PipelineSettings
 
@@ -167,6 +168,8 @@ class Reporter:
     def _obey(self, message: FromAgent, now_s: float) -> None:
         if isinstance(message, Apply):
             self.apply(message.settings)
+            if message.log_level is not None:
+                logs.set_level(message.log_level)
         elif isinstance(message, TakeSnapshot):
             self._errands.take_snapshot(message, now_s)
         elif isinstance(message, RunBench):

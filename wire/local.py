@@ -21,6 +21,7 @@ from msgspec import Meta, Struct
 
 from wire.messages import (
     Identity,
+    LogLevel,
     Losses,
     Natural,
     Phase,
@@ -75,9 +76,10 @@ class Answer(Struct, frozen=True, tag="answer"):
 
 
 class Apply(Struct, frozen=True, tag="apply"):
-    """Use these settings from now on; Totals say which are in use."""
+    """Use these settings from now on; Totals say which are in use. log_level: None: as it is."""
 
     settings: PipelineSettings
+    log_level: LogLevel | None = None
 
 
 class TakeSnapshot(Struct, frozen=True, tag="snapshot"):

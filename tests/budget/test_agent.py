@@ -31,16 +31,19 @@ def rss_mib(pid: int) -> float:
 
 def test_memory_and_cpu(tmp_path: Path) -> None:
     """At most 50 MiB and 1 % of one core, beside a runtime that publishes results."""
-    with Mosquitto(tmp_path) as broker, Listener(broker.port, "vedette/#") as listener:
-        with Device(tmp_path / "d", broker.port, camera="synthetic://640x480@30") as device:
-            pid = device.start("agent").pid
-            device.start("lane")
-            until(lambda: any("/telemetry" in each.topic for each in listener.heard))
+    with (
+        Mosquitto(tmp_path) as broker,
+        Listener(broker.port, "vedette/#") as listener,
+        Device(tmp_path / "d", broker.port, camera="synthetic://640x480@30") as device,
+    ):
+        pid = device.start("agent").pid
+        device.start("lane")
+        until(lambda: any("/telemetry" in each.topic for each in listener.heard))
 
-            def share() -> float:
-                before = cpu_s(pid)
-                time.sleep(MEASURED_S)
-                return (cpu_s(pid) - before) / MEASURED_S
+        def share() -> float:
+            before = cpu_s(pid)
+            time.sleep(MEASURED_S)
+            return (cpu_s(pid) - before) / MEASURED_S
 
-            at_most(0.01, share)
-            assert rss_mib(pid) <= 50
+        at_most(0.01, share)
+        assert rss_mib(pid) <= 50

@@ -233,13 +233,25 @@ def test_settings_are_told_to_a_runtime_that_does_not_use_them(
     assert reply is not None
     assert reply.ok, reply.text
     wanted = PipelineSettings("every", 5)
-    assert rig.runtime.receive(1.0) == Apply(wanted)
+    assert rig.runtime.receive(1.0) == Apply(wanted, "info")
     rig.say(totals(60, 2.0, run="run2"))  # a new process knows nothing of it
-    assert rig.runtime.receive(1.0) == Apply(wanted)
+    assert rig.runtime.receive(1.0) == Apply(wanted, "info")
     rig.say(totals(60, 3.0, run="run2", settings=wanted))
     assert rig.runtime.receive(0.05) is None
     rig.forward(2.0)
     assert state(broker).pipelines["lane"].settings == wanted
+
+
+def test_a_log_level_reaches_runtimes_those_that_come_later_too(
+    rig: Rig, broker: MemoryBroker
+) -> None:
+    rig.say(totals(30, 1.0))
+    command(rig, broker, orders.Set(log_level="debug"))
+    assert rig.runtime.receive(1.0) == Apply(PipelineSettings(), "debug")
+    rig.say(totals(60, 2.0))
+    assert rig.runtime.receive(0.05) is None
+    rig.say(totals(60, 2.0, run="run2"))
+    assert rig.runtime.receive(1.0) == Apply(PipelineSettings(), "debug")
 
 
 def test_a_restart_is_answered_when_the_runtime_has_agreed(rig: Rig, broker: MemoryBroker) -> None:

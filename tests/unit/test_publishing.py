@@ -81,6 +81,17 @@ def test_whoever_comes_late_learns_it_within_a_minute() -> None:
     assert said == [0, 60, 120, 180]
 
 
+def test_another_mode_says_what_there_is() -> None:
+    desk = Desk("change")
+    assert desk.show(0, CAT)
+    desk.publisher.apply(PipelineSettings("off", 10.0))
+    assert desk.show(1, CAT) is None
+    desk.publisher.apply(PipelineSettings("change", 10.0))
+    assert desk.show(2, CAT)
+    desk.publisher.apply(PipelineSettings("change", 5.0))
+    assert desk.show(3, CAT) is None
+
+
 def test_off_says_nothing() -> None:
     desk = Desk("off")
     assert not any(desk.show(at, found) for at, found in enumerate([CAT, DOG, CAT]))
