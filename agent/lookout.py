@@ -6,7 +6,7 @@ from agent.clock import Clock
 from agent.recorder import Recorder
 from agent.reported import pipeline_fault
 from agent.runtimes import Runtimes
-from wire.config import Pipeline
+from wire.config import Pipeline, PipelineLimits
 from wire.health import Health
 from wire.messages import Window
 
@@ -53,11 +53,13 @@ class Lookout:
 
     def judge(self, windows: dict[str, Window]) -> None:
         """Hold the newest windows against the limits of the configuration."""
-        for name, window in windows.items():
-            if name in self._pipelines:
-                self._recorder.faults.tell(
-                    "limit", name, limit_fault(window, self._pipelines[name])
-                )
+        faults = self._recorder.faults
+        for name in windows.keys() & self._pipelines.keys():
+            window, limits = windows[name], self._pipelines[name].limits
+            if window.stages.end_to_end.count >= LEAST_FRAMES:  # else nothing new is known
+                faults.tell("latency", name, latency_fault(window, limits))
+            if window.rss_bytes is not None:
+                faults.tell("memory", name, memory_fault(window.rss_bytes, limits))
 
     def look_at_clock(self) -> None:
         """A jump of the system clock is an event: it explains times that make no sense."""
@@ -69,19 +71,21 @@ class Lookout:
             self._recorder.note("clock", None, f"the clock was set {way} by {abs(by_s):.0f} s")
 
 
-def limit_fault(window: Window, pipeline: Pipeline) -> str | None:
-    """Which limit of [pipeline.NAME.limits] a window was beyond, or None."""
-    p95_ms, memory_mib = pipeline.limits.p95_ms, pipeline.limits.memory_mib
-    counts = window.stages.end_to_end
-    p95_us = counts.percentile(0.95) if counts.count >= LEAST_FRAMES else None
-    if p95_ms is not None and p95_us is not None and p95_us > p95_ms * 1000:
-        slowed = f" (throttled: {', '.join(window.throttled)})" if window.throttled else ""
-        took = f"95 % of the frames took up to {p95_us / 1000:.1f} ms"
-        return f"{took}, {p95_ms:g} ms is the limit{slowed}"
-    if memory_mib is not None and (window.rss_bytes or 0) > memory_mib * 2**20:
-        used_mib = (window.rss_bytes or 0) / 2**20
-        return f"its process uses {used_mib:.0f} MiB, {memory_mib} MiB is the limit"
-    return None
+def latency_fault(window: Window, limits: PipelineLimits) -> str | None:
+    """Whether the frames of a window took longer than [pipeline.NAME.limits] allows."""
+    p95_us = window.stages.end_to_end.percentile(0.95)
+    if limits.p95_ms is None or p95_us is None or p95_us <= limits.p95_ms * 1000:
+        return None
+    slowed = f" (throttled: {', '.join(window.throttled)})" if window.throttled else ""
+    took = f"95 % of the frames took up to {p95_us / 1000:.1f} ms"
+    return f"{took}, {limits.p95_ms:g} ms is the limit{slowed}"
+
+
+def memory_fault(rss_bytes: int, limits: PipelineLimits) -> str | None:
+    """Whether a runtime uses more memory than [pipeline.NAME.limits] allows."""
+    if limits.memory_mib is None or rss_bytes <= limits.memory_mib * 2**20:
+        return None
+    return f"its process uses {rss_bytes / 2**20:.0f} MiB, {limits.memory_mib} MiB is the limit"
 
 
 def power_fault(health: Health) -> str | None:

@@ -28,6 +28,7 @@ class Doorplate:
         self._session = ""
         self._said_s = -GAP_S
         self._seen_s: float | None = None
+        self._is_sure = False  # of the rival: we have heard it, not only felt it
         self._is_wrong = False
 
     def will(self, session: str) -> Will:
@@ -46,7 +47,7 @@ class Doorplate:
             self._is_wrong = True
             return
         if presence.online and presence.spool != self._identity and not message.retained:
-            self._seen_s = now_s
+            self._seen_s, self._is_sure = now_s, True
         self._is_wrong = not presence.online or presence.session != self._session
 
     def correction(self, now_s: float) -> bytes | None:
@@ -58,17 +59,19 @@ class Doorplate:
         return to_json(self._word(self._session, online=False))
 
     def taken_over(self, now_s: float) -> None:
-        """The broker says that another connection came under our name."""
+        """Another connection came under our name, as far as the link can tell."""
+        if self._seen_s is None or now_s - self._seen_s > SUSPICION_S:
+            self._is_sure = False
         self._seen_s = now_s
 
     def rival(self, now_s: float) -> str | None:
         """What is wrong if another device uses our name, else None."""
         if self._seen_s is None or now_s - self._seen_s > SUSPICION_S:
             return None
-        return (
-            f"another device connects as {self._device!r} and each throws the other out: give one "
-            "of them another name (device in vedette.toml)"
-        )
+        who = f"another device connects as {self._device!r}"
+        if not self._is_sure:
+            who = f"the broker ends our connections soon after they are made, as if {who}"
+        return f"{who}: give one of them another name (device in vedette.toml)"
 
     def _say(self, now_s: float) -> bytes:
         self._said_s = now_s

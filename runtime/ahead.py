@@ -93,7 +93,8 @@ class Ahead:
         if self._over is not None:
             raise self._over
         try:
-            slot = self._ready.get(timeout=timeout)
+            # Python 3.10's may wait for ever for a timeout of next to nothing
+            slot = self._ready.get(timeout=timeout) if timeout > 0 else self._ready.get_nowait()
         except queue.Empty:
             return None
         if isinstance(slot, Exception):

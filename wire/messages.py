@@ -115,7 +115,8 @@ class Telemetry(Struct, frozen=True):
 class Event(Struct, frozen=True):
     """Something that happened. kind "fault" begins what "recovered" ends; "note" just happened.
 
-    subject: what it is about: agent, camera, pipeline, model, spool, name, config, limit, clock...
+    subject: what it is about: agent, camera, pipeline, model, spool, name, config,
+    latency, memory, power, clock...
     """
 
     spool: Identity

@@ -164,8 +164,11 @@ def test_beyond_a_limit_is_a_fault(tmp_path: Path, broker: MemoryBroker) -> None
         rig.say(totals(300, 10.0))  # 4 ms a frame
         rig.forward(62.0)
         rig.quiet()
-        assert ("fault", "limit", "lane") in events(broker)
+        assert ("fault", "latency", "lane") in events(broker)
         assert "95 % of the frames took up to 4.0 ms, 3 ms is the limit" in state(broker).faults[0]
+        rig.forward(62.0)  # without a frame
+        rig.quiet()
+        assert ("recovered", "latency", "lane") not in events(broker)
 
 
 def test_low_voltage_is_a_fault_and_explains_the_window(rig: Rig, broker: MemoryBroker) -> None:
