@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from agent.announcing import Announcer
 from agent.boards import Board
 from agent.clock import Clock
 from agent.commander import Commander
 from agent.courier import Courier
-from agent.homeassistant import Discovery, kept, remembered
 from agent.inbox import Inbox
 from agent.keeping import Keeping
 from agent.lookout import Lookout
@@ -29,7 +29,7 @@ from wire import topics
 from wire.config import Config
 from wire.folders import Folders
 from wire.link import Connected, Delivered, Disconnected, Link, LinkEvent, MakeWill, Post, Received
-from wire.local import Answer, Apply, Found, FromRuntime, Mailbox, Totals
+from wire.local import Answer, Apply, Failed, Found, FromRuntime, Mailbox, Totals
 from wire.messages import Ack, LogLevel, Reply, State, parse, to_json
 from wire.troubles import Refused
 from wire.version import VERSION
@@ -38,7 +38,6 @@ TURN_S = 1.0  # what is due by the clock is looked for at least this often
 WATCHED_S = 10.0  # seconds between two records while somebody watches
 STATE_GAP_S = 1.0
 PARTING_S = 1.0  # how long the last records may take; those that do not arrive stay in the spool
-ANNOUNCED_NOTE = "announced"
 
 log = logging.getLogger("vedette.agent")
 
@@ -85,8 +84,7 @@ class Agent:
         self._runtimes = Runtimes(parts.mailbox, parts.folders.run, config.pipeline, now_s)
         self._lookout = Lookout(self._recorder, self._runtimes, config.pipeline, clock)
         deeds = Deeds(self.state, self._watch, self._settings_changed, self._send_picture)
-        self._discovery = Discovery(config, parts.board.name, VERSION)
-        self._announced = remembered(parts.keeping.note(ANNOUNCED_NOTE))
+        self._announcer = Announcer(config, parts.board.name, parts.keeping, self._link)
         self._orderly = Orderly(parts.commander, self._runtimes, parts.settings, clock, deeds)
         self._watched_until_s = now_s
         self._turned_s = now_s
@@ -106,6 +104,7 @@ class Agent:
             if damage is not None:
                 log.warning("%s", damage)
                 self._recorder.note(subject, None, damage)
+        self._look(self._clock.uptime_s())  # what was said before we started may be over
         for topic in (topics.command, topics.ack):
             self._link.subscribe(topic(self._fleet, self._device))
         self._link.subscribe(self._door.topic)
@@ -148,7 +147,7 @@ class Agent:
             parts.settings.log_level,
             self._recorder.faults.standing(),
             parts.refused,
-            pipeline_states(self._recorder.ledger, self._runtimes, now_s),
+            pipeline_states(parts.config, self._recorder.ledger, self._runtimes, now_s),
         )
 
     def _take(self, event: LinkEvent | FromRuntime) -> None:
@@ -162,6 +161,8 @@ class Agent:
             self._found(event)
         elif isinstance(event, Answer):
             self._reply(self._orderly.answered(event))
+        elif isinstance(event, Failed):
+            self._failed(event)
         elif isinstance(event, Connected):
             self._connected(event)
         else:
@@ -174,21 +175,10 @@ class Agent:
         self._link.publish(self._door.topic, word, retain=True)
         self._state_said = None
         self._say_state()
-        self._announce()
+        self._announcer.announce()
         for reply in self._orderly.interrupted():
             self._reply(reply)
         self._courier.connected(event)
-
-    def _announce(self) -> None:
-        """What Home Assistant should show, and no longer show."""
-        withdrawn = self._discovery.withdrawn(self._announced)
-        sent = [
-            self._link.publish(topic, payload, retain=True)
-            for topic, payload in withdrawn + self._discovery.messages()
-        ]
-        if None not in sent and self._announced != self._discovery.topics():
-            self._announced = self._discovery.topics()
-            self._parts.keeping.append((), {ANNOUNCED_NOTE: kept(self._announced)})
 
     def _disconnected(self, event: Disconnected) -> None:
         said = f"not connected: {event.why}"
@@ -230,6 +220,12 @@ class Agent:
         self._look(now_s)
         self._say_state()
 
+    def _failed(self, failed: Failed) -> None:
+        if failed.pipeline in self._runtimes.names:
+            self._runtimes.failed(failed.pipeline, failed.why)
+            self._look(self._clock.uptime_s())
+            self._say_state()
+
     def _found(self, found: Found) -> None:
         name = found.result.pipeline
         if name in self._runtimes.names:
@@ -262,7 +258,8 @@ class Agent:
         return min(period_s, WATCHED_S) if now_s < self._watched_until_s else period_s
 
     def _watch(self, seconds: float) -> None:
-        self._watched_until_s = self._clock.uptime_s() + seconds
+        """Several may watch: the one that watches longest counts."""
+        self._watched_until_s = max(self._watched_until_s, self._clock.uptime_s() + seconds)
         self._say_state()
 
     def _settings_changed(self) -> None:

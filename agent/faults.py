@@ -36,6 +36,7 @@ class Said(Struct, frozen=True):
 @dataclass
 class _Thing:
     now: str | None = None  # what is wrong, or None
+    text: str | None = None  # what was wrong last
     said: str | None = None
     said_s: float = field(default=-QUIET_S)
 
@@ -47,7 +48,7 @@ class Faults:
         """kept: what `book` gave before a restart: its faults were said already."""
         self._things: dict[tuple[str, str | None], _Thing] = {}
         for said in _read(kept):
-            thing = _Thing(now=said.text, said=said.text)
+            thing = _Thing(now=said.text, text=said.text, said=said.text)
             self._things[said.subject, said.pipeline] = thing
 
     def tell(self, subject: str, pipeline: str | None, wrong: str | None) -> None:
@@ -57,6 +58,7 @@ class Faults:
             return
         thing = self._things.setdefault(key, _Thing())
         thing.now = wrong if wrong is None else wrong[:LONGEST]
+        thing.text = thing.now or thing.text
 
     def keep_only(self, pipelines: frozenset[str]) -> None:
         """All is well with pipelines that are no more."""
@@ -72,7 +74,7 @@ class Faults:
             if not changed or now_s - thing.said_s < QUIET_S:
                 continue
             kind: Literal["fault", "recovered"] = "recovered" if thing.now is None else "fault"
-            text = thing.now or f"over: {thing.said}"
+            text = thing.now or f"over: {thing.text}"
             thing.said, thing.said_s = thing.now, now_s
             sayings.append(Saying(kind, subject, pipeline, text))
             where = f"{pipeline}: " if pipeline else ""

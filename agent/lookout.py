@@ -44,10 +44,13 @@ class Lookout:
         faults, missing = self._recorder.faults, self._runtimes.missing(now_s)
         for name in sorted(self._runtimes.names):
             totals = self._recorder.ledger.latest(name)
-            if self._runtimes.is_known(name, now_s):  # else what was said before we started stands
-                faults.tell("pipeline", name, pipeline_fault(totals, name in missing, name))
+            failure = self._runtimes.failure(name)
+            if self._runtimes.is_known(name, now_s) or failure is not None:
+                wrong = pipeline_fault(totals, failure, name in missing, name)
+                faults.tell("pipeline", name, wrong)  # else what was said before we started stands
             if totals is not None and name not in missing:
                 faults.tell("camera", name, totals.absent)
+                faults.tell("model", name, totals.unloaded)
         faults.tell("power", None, power_fault(self._recorder.health))
         self._recorder.say(faults.due(now_s))
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from agent.ledger import Ledger
 from agent.runtimes import Runtimes
-from wire.config import Config
+from wire.config import Config, Pipeline
 from wire.local import Totals
-from wire.messages import LogLevel, PipelineState, State
+from wire.messages import LogLevel, PipelineSettings, PipelineState, State
+
+MOST_FAULTS = 64  # sentences in the state, so that it fits every broker
 
 
-def pipeline_states(ledger: Ledger, runtimes: Runtimes, now_s: float) -> dict[str, PipelineState]:
-    """Every configured pipeline that was ever heard, as it really runs."""
+def pipeline_states(
+    config: Config, ledger: Ledger, runtimes: Runtimes, now_s: float
+) -> dict[str, PipelineState]:
+    """Every configured pipeline: as it really runs, or as it should if it was never heard."""
     silent = runtimes.silent(now_s)
     return {
-        name: _pipeline(totals, ledger.restarts(name), name in silent)
+        name: _never_heard(config.pipeline[name])
+        if (totals := ledger.latest(name)) is None
+        else _pipeline(totals, ledger.restarts(name), name in silent)
         for name in sorted(runtimes.names)
-        if (totals := ledger.latest(name)) is not None
     }
 
 
@@ -30,6 +35,9 @@ def state_of(
     refused: str | None,
     pipelines: dict[str, PipelineState],
 ) -> State:
+    if len(faults) > MOST_FAULTS:
+        more = f"and {len(faults) - MOST_FAULTS} more"
+        faults = (*faults[:MOST_FAULTS], more)
     return State(
         agent=version,
         board=board,
@@ -45,12 +53,32 @@ def state_of(
     )
 
 
-def pipeline_fault(totals: Totals | None, is_missing: bool, name: str) -> str | None:
-    """What is wrong with the process of a pipeline, in a sentence."""
+def pipeline_fault(
+    totals: Totals | None, failure: str | None, is_missing: bool, name: str
+) -> str | None:
+    """What is wrong with the process of a pipeline, in a sentence. failure: why it ended."""
+    if failure is not None:
+        return f"its process cannot start: {failure}"
     if not is_missing:
         return None
     been = "never been heard" if totals is None else "not been heard for a while"
     return f"its process has {been}: see systemctl status vedette-runtime@{name}"
+
+
+def _never_heard(configured: Pipeline) -> PipelineState:
+    return PipelineState(
+        phase="silent",
+        model=configured.model,
+        version=None,
+        digest=None,
+        engine=configured.engine,
+        camera=configured.camera,
+        absent=None,
+        restarts=0,
+        settings=PipelineSettings(
+            configured.results, configured.results_per_s, configured.min_score
+        ),
+    )
 
 
 def _pipeline(totals: Totals, restarts: int, silent: bool) -> PipelineState:

@@ -33,9 +33,20 @@ class Runtimes:
         self._heard_s: dict[str, float] = {}
         self._started_s = now_s
         self._errands: dict[str, Errand] = {}
+        self._failures: dict[str, str] = {}
 
     def heard(self, pipeline: str, now_s: float) -> None:
+        """Its process said something: it lives."""
         self._heard_s[pipeline] = now_s
+        self._failures.pop(pipeline, None)
+
+    def failed(self, pipeline: str, why: str) -> None:
+        """Its process said that it ends, and why. systemd starts it again, and it may say so again."""
+        self._failures[pipeline] = why
+
+    def failure(self, pipeline: str) -> str | None:
+        """Why its last process ended, if none has lived since then."""
+        return self._failures.get(pipeline)
 
     def silent(self, now_s: float) -> set[str]:
         """The pipelines whose process has said nothing for a while."""

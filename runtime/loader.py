@@ -32,6 +32,7 @@ class Loader:
         self._engine_kind = engine_kind
         self._options = options
         self._said = said
+        self.trouble: str | None = None  # why the last load failed
         self._wishes: SimpleQueue[Path | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
         self._thread.start()
@@ -61,8 +62,10 @@ class Loader:
         try:
             model = open_tried(path, self._engine_kind, self._options, self._said)
         except (Trouble, OSError) as trouble:  # OSError: no room for a bundle, or for a child
-            self._said(f"{path} was not loaded, the model before it runs on: {trouble}")
+            self.trouble = f"{path} was not loaded, the model before it runs on: {trouble}"
+            self._said(self.trouble)
             return
+        self.trouble = None
         self._loop.swap(model)
         self._said(f"loaded {model.manifest.name} {model.manifest.version} ({model.digest[:12]})")
 

@@ -47,6 +47,7 @@ class Sight:
     absent: str | None
     digest: str
     settings: PipelineSettings
+    trouble: str | None
 
 
 class Reporter:
@@ -65,9 +66,10 @@ class Reporter:
         line: AgentLine,
         first: Model,
         clock: Clock = monotonic_ns,
+        trouble: Callable[[], str | None] = lambda: None,
     ) -> None:
         """model: gives the loop's model; first: with which it begins. clock: monotonic, in
-        nanoseconds."""
+        nanoseconds. trouble: why a newer model was not loaded."""
         self.frames = 0
         self.has_ended = False
         self.is_leaving = False
@@ -77,6 +79,7 @@ class Reporter:
         self._counted = first  # whose results were counted last
         self._line = line
         self._clock = clock
+        self._trouble = trouble
         self._started_ns = clock()
         self._run = secrets.token_hex(8)
         self._times = StageTimes()
@@ -108,13 +111,13 @@ class Reporter:
 
     def totals(self) -> Totals:
         """All that this process did so far."""
-        model, losses, absent = self._counted, self._camera.losses, self._camera.absent
+        model, losses = self._counted, self._camera.losses
         return Totals(
             pipeline=self._pipeline.name,
             run=self._run,
             seconds=(self._clock() - self._started_ns) / 1e9,
             phase=self.phase,
-            absent=None if absent is None else printable(absent, LONGEST_TEXT),
+            absent=_text(self._camera.absent),
             model=model.manifest.name,
             version=model.manifest.version,
             digest=model.digest,
@@ -126,6 +129,7 @@ class Reporter:
             unsent=self._line.unsent,
             rss_bytes=rss_bytes(),
             settings=self._publisher.settings,
+            unloaded=_text(self._trouble()),
         )
 
     @property
@@ -184,7 +188,12 @@ class Reporter:
             self._camera.absent,
             self._counted.digest,
             self._publisher.settings,
+            self._trouble(),
         )
+
+
+def _text(words: str | None) -> str | None:
+    return None if words is None else printable(words, LONGEST_TEXT)
 
 
 def rss_bytes() -> int | None:

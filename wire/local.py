@@ -39,7 +39,10 @@ ROOM_BYTES = 1 << 20  # the kernel gives less where its limit is lower
 
 
 class Totals(Struct, frozen=True, tag="totals"):
-    """A runtime process since it started. run: its random id. seconds: since then. Counts grow."""
+    """A runtime process since it started. run: its random id. seconds: since then. Counts grow.
+
+    unloaded: why a newer model than the one that runs was not loaded.
+    """
 
     pipeline: Name
     run: Identity
@@ -57,6 +60,14 @@ class Totals(Struct, frozen=True, tag="totals"):
     unsent: Natural
     rss_bytes: Natural | None
     settings: PipelineSettings
+    unloaded: Text | None = None
+
+
+class Failed(Struct, frozen=True, tag="failed"):
+    """The process ends because it cannot do what it is there for. why: a sentence."""
+
+    pipeline: Name
+    why: Text
 
 
 class Found(Struct, frozen=True, tag="found"):
@@ -102,7 +113,7 @@ class Leave(Struct, frozen=True, tag="leave"):
     id: str
 
 
-FromRuntime = Totals | Found | Answer
+FromRuntime = Totals | Failed | Found | Answer
 FromAgent = Apply | TakeSnapshot | RunBench | Leave
 Incoming = TypeVar("Incoming")
 Fate = Literal["taken", "no_room", "nobody"]

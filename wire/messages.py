@@ -132,13 +132,14 @@ class Event(Struct, frozen=True):
 
 
 class PipelineState(Struct, frozen=True):
-    """What one pipeline really runs. phase "silent": its process has not been heard for a while."""
+    """What one pipeline really runs. phase "silent": its process has not been heard for a while.
+    One that was never heard is told as it is configured; what is not known of it is None."""
 
     phase: Phase
     model: str
-    version: str
-    digest: str
-    engine: str
+    version: str | None
+    digest: str | None
+    engine: str | None
     camera: str
     absent: str | None
     restarts: Natural

@@ -6,13 +6,13 @@ import argparse
 import logging
 import signal
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 import msgspec
 
 from runtime import stopping
-from runtime.agent_line import AgentLine
+from runtime.agent_line import LONGEST_TEXT, AgentLine
 from runtime.cameras import Camera, make_camera
 from runtime.cameras.patient import PatientCamera
 from runtime.commands.flags import duration_s, port, positive
@@ -26,6 +26,7 @@ from runtime.reloading import Reloading, pipeline_of, settings_of
 from runtime.reporting import Pipeline, Reporter
 from runtime.serving import Service
 from wire.folders import add_folder_options, folders_of
+from wire.local import Failed
 from wire.logs import log_to_stderr, set_level
 from wire.systemd import Notifier
 from wire.troubles import Trouble
@@ -48,10 +49,11 @@ def main(argv: Sequence[str]) -> int:
     with ExitStack() as stack:
         notifier = stack.enter_context(Notifier())
         notifier.extend_timeout(OPENING_S)
-        camera: Camera = PatientCamera(make_camera(wanted.camera))
         line = AgentLine(folders.run, words.name, note)
         stack.callback(line.close)
-        model = open_tried(resolve(wanted.model), wanted.engine, options, note)
+        with told(line, words.name):
+            camera: Camera = PatientCamera(make_camera(wanted.camera))
+            model = open_tried(resolve(wanted.model), wanted.engine, options, note)
         camera.aim = model.aim
         reporter = Reporter(
             Pipeline(words.name, wanted.camera),
@@ -60,6 +62,7 @@ def main(argv: Sequence[str]) -> int:
             settings_of(wanted),
             line,
             model,
+            trouble=lambda: loader.trouble,
         )
         emit, glance = watched(reporter, camera, wanted.camera, lambda: loop.model, words, stack)
         loop = Loop(camera, model, emit, glance)
@@ -85,6 +88,16 @@ def main(argv: Sequence[str]) -> int:
     if words.json:
         print(msgspec.json.encode(reporter.totals()).decode())
     return 0
+
+
+@contextmanager
+def told(line: AgentLine, name: str) -> Iterator[None]:
+    """What makes a start fail is known to the agent too, not only to the journal."""
+    try:
+        yield
+    except Trouble as trouble:
+        line.send(Failed(name, printable(str(trouble), LONGEST_TEXT)))
+        raise
 
 
 def watched(

@@ -159,6 +159,30 @@ def test_a_full_disk_costs_no_frame_and_no_record(tmp_path: Path, broker: Mosqui
         assert {record.lost for record in records(listener.heard)} == {0}
 
 
+def test_why_a_pipeline_does_not_run_reaches_the_operator(
+    tmp_path: Path, broker: Mosquitto
+) -> None:
+    device = Device(tmp_path / "d", broker.port)
+    good = device.config.read_text()
+    with Listener(broker.port, ALL) as listener, device:
+        device.config.write_text(good.replace('model = "digits"', 'model = "/no/such.tflite"'))
+        device.start("agent")
+        device.start("lane")
+        listener.wait_for(lambda heard: any("such.tflite" in f for f in faults(heard)))
+        device.config.write_text(good)
+        device.start("lane")
+        listener.wait_for(lambda heard: state(heard).pipelines["lane"].phase == "serving")
+        listener.wait_for(lambda heard: faults(heard) == ())
+        device.config.write_text(good.replace('model = "digits"', 'model = "/no/such.tflite"'))
+        device.signal("lane", signal.SIGHUP)
+        listener.wait_for(lambda heard: any("runs on" in f for f in faults(heard)))
+        assert state(listener.heard).pipelines["lane"].phase == "serving"
+
+
+def faults(heard: list[Heard]) -> tuple[str, ...]:
+    return state(heard).faults if STATE in topics_of(heard) else ()
+
+
 def test_two_devices_of_one_name_say_so(tmp_path: Path, broker: Mosquitto) -> None:
     with Device(tmp_path / "a", broker.port) as one, Device(tmp_path / "b", broker.port) as two:
         one.start("agent")

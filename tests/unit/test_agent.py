@@ -19,7 +19,7 @@ from tests.rig import Rig, SetClock, config_text, totals
 from wire import orders, topics
 from wire.config import parse as parse_config
 from wire.link import Received
-from wire.local import Answer, Apply, Found, Leave, agent_socket
+from wire.local import Answer, Apply, Failed, Found, Leave, agent_socket
 from wire.memory_link import MemoryBroker
 from wire.messages import (
     Event,
@@ -93,7 +93,8 @@ def test_says_that_it_is_there_and_what_it_is(rig: Rig, broker: MemoryBroker) ->
     said = state(broker)
     assert (said.board, said.acknowledged_by, said.telemetry_s) == ("test board", "broker", 60.0)
     assert said.config is None
-    assert said.pipelines == {}
+    lane = said.pipelines["lane"]  # never heard: as it is configured
+    assert (lane.phase, lane.model, lane.version) == ("silent", "digits", None)
 
 
 def test_says_goodbye_when_it_ends(tmp_path: Path, broker: MemoryBroker) -> None:
@@ -156,6 +157,36 @@ def test_a_runtime_that_falls_silent_is_a_fault(rig: Rig, broker: MemoryBroker) 
     rig.quiet()
     assert ("recovered", "pipeline", "lane") in events(broker)
     assert state(broker).pipelines["lane"].restarts == 1
+
+
+def test_why_a_runtime_cannot_start_is_a_fault_at_once(rig: Rig, broker: MemoryBroker) -> None:
+    why = "/models/gone.tflite is not there"
+    for _ in range(3):  # systemd starts it again and again
+        rig.runtime.send(agent_socket(rig.folders.run), Failed("lane", why))
+        rig.quiet(0.05)
+        rig.forward(5.0)
+    assert state(broker).faults == (f"lane: pipeline: its process cannot start: {why}",)
+    rig.say(totals(30, 1.0))
+    rig.forward(12.0)
+    rig.quiet()
+    assert events(broker)[1:] == [("fault", "pipeline", "lane"), ("recovered", "pipeline", "lane")]
+
+
+def test_a_model_that_was_not_loaded_is_a_fault(rig: Rig, broker: MemoryBroker) -> None:
+    rig.say(totals(30, 1.0))
+    rig.say(totals(60, 2.0, unloaded="the model before it runs on"))
+    rig.forward(12.0)
+    assert state(broker).faults == ("lane: model: the model before it runs on",)
+    rig.say(totals(90, 3.0))
+    rig.forward(2.0)
+    assert state(broker).faults == ()
+
+
+def test_the_longest_watch_counts(rig: Rig, broker: MemoryBroker) -> None:
+    command(rig, broker, orders.Watch(minutes=10), number=1)
+    command(rig, broker, orders.Watch(minutes=1), number=2)
+    rig.forward(120.0)
+    assert state(broker).telemetry_s == 10.0
 
 
 def test_beyond_a_limit_is_a_fault(tmp_path: Path, broker: MemoryBroker) -> None:

@@ -87,3 +87,15 @@ def test_a_pipeline_that_is_no_more_has_no_faults() -> None:
     faults.keep_only(frozenset({"attic"}))
     assert faults.standing() == ()
     assert kinds(faults.due(60.0)) == [("recovered", "camera")]
+
+
+def test_the_end_of_a_fault_names_its_last_reason() -> None:
+    faults = Faults(None)
+    faults.tell("config", None, "line 17 is wrong")
+    faults.due(0.0)
+    faults.tell("config", None, "line 12 is wrong")
+    assert faults.due(20.0) == []
+    again = Faults(faults.book())
+    again.tell("config", None, "line 12 is wrong")
+    again.tell("config", None, None)
+    assert [saying.text for saying in again.due(40.0)] == ["over: line 12 is wrong"]
