@@ -1,4 +1,4 @@
-"""Publishes what Home Assistant should show of this device, and withdraws what it no longer should."""
+"""Publishes what Home Assistant should show of this device, and withdraws what is gone."""
 
 from __future__ import annotations
 

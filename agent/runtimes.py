@@ -41,7 +41,7 @@ class Runtimes:
         self._failures.pop(pipeline, None)
 
     def failed(self, pipeline: str, why: str) -> None:
-        """Its process said that it ends, and why. systemd starts it again, and it may say so again."""
+        """Its process said that it ends, and why; the next one may say so again."""
         self._failures[pipeline] = why
 
     def failure(self, pipeline: str) -> str | None:

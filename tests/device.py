@@ -71,7 +71,10 @@ class Device:
             self.kill(name)
 
     def start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
-        """name: `agent`, or `lane`: the runtime process of that pipeline."""
+        """name: `agent`, or `lane`: the runtime process of that pipeline. One that runs under this
+        name must be about to end by itself."""
+        if name in self._processes:
+            self._processes.pop(name).wait(20)
         command = ["agent"] if name == "agent" else ["runtime", name]
         places = ["--config", str(self.config), "--state", str(self.folder / "state")]
         places += ["--run", str(self.folder / "run")]
