@@ -53,7 +53,7 @@ def _broker(broker: Broker) -> Iterator[Contradiction]:
     try:
         address = address_of(broker.url)
     except Refused as trouble:
-        yield ("broker", "url"), str(trouble).removeprefix("[broker] url: ")
+        yield ("broker", "url"), str(trouble).removeprefix("the broker's URL ")
         return
     files = {
         "ca_file": broker.ca_file,

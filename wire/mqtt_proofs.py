@@ -13,6 +13,9 @@ from wire.mqtt_url import Address
 from wire.troubles import Refused, Unavailable
 
 LARGEST = 65_535  # bytes: the longest password that MQTT can carry
+# said so, because some name them in vedette.toml and some by options of a command
+PASSWORD, CA = "the password file", "the CA file"
+CERTIFICATE, KEY = "the certificate file", "the key file"
 
 
 @dataclass(frozen=True)
@@ -25,19 +28,20 @@ class Proofs:
 
 
 def check(broker: Broker, address: Address) -> None:
-    """Whether the keys fit together. Raises Refused, naming the key. Reads no file."""
-    for key in ("ca_file", "certificate_file", "key_file"):
-        if getattr(broker, key) and not address.encrypted:
+    """Whether the files fit together. Raises Refused, naming the file. Reads none."""
+    files = ((CA, broker.ca_file), (CERTIFICATE, broker.certificate_file), (KEY, broker.key_file))
+    for what, path in files:
+        if path and not address.encrypted:
             raise Refused(
-                f"[broker] {key}: {address.scheme}:// is not encrypted, so it would not be used: "
-                f"write {'wss' if address.path else 'mqtts'}:// in url, or remove {key}"
+                f"{what} {path} would not be used, because {address.scheme}:// is not encrypted: "
+                f"write {'wss' if address.path else 'mqtts'}:// in the broker's URL, or do without"
             )
     if broker.key_file and not broker.certificate_file:
-        raise Refused("[broker] key_file: set without certificate_file: name the certificate too")
+        raise Refused(f"{KEY} {broker.key_file} has no certificate file: name that too")
 
 
 def proofs_of(broker: Broker, address: Address, client_id: str) -> Proofs:
-    """Read what the config names. Raises Refused and Unavailable, naming the key."""
+    """Read what the config names. Raises Refused and Unavailable, naming the file."""
     password = _password(broker.password_file) if broker.password_file else None
     username = broker.username or (client_id if password is not None else None)
     return Proofs(username, password, _context(broker) if address.encrypted else None)
@@ -45,11 +49,11 @@ def proofs_of(broker: Broker, address: Address, client_id: str) -> Proofs:
 
 def _password(path: str) -> str:
     try:
-        password = _content("password_file", path).decode("utf-8").rstrip("\r\n")
+        password = _content(PASSWORD, path).decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
-        raise Refused(f"[broker] password_file: {path}: not UTF-8 text") from None
+        raise Refused(f"{PASSWORD} {path}: not UTF-8 text") from None
     if not password or len(password.encode()) > LARGEST:
-        raise Refused(f"[broker] password_file: {path}: empty or too long: one line, the password")
+        raise Refused(f"{PASSWORD} {path}: empty or too long: one line, the password")
     return password
 
 
@@ -67,36 +71,36 @@ def _context(broker: Broker) -> ssl.SSLContext:
 
 
 def _trust(context: ssl.SSLContext, path: str) -> None:
-    content = _content("ca_file", path)
+    content = _content(CA, path)
     try:
         context.load_verify_locations(cadata=content.decode("ascii", "ignore"))
     except (ssl.SSLError, ValueError):
-        raise Refused(f"[broker] ca_file: {path}: holds no certificate in PEM form") from None
+        raise Refused(f"{CA} {path}: holds no certificate in PEM form") from None
 
 
 def _show(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
-    content = _content("certificate_file", certificate)
+    content = _content(CERTIFICATE, certificate)
     if key is not None:
-        _content("key_file", key)
+        _content(KEY, key)
     if b"-----BEGIN CERTIFICATE-----" not in content:
-        raise Refused(f"[broker] certificate_file: {certificate}: holds no certificate in PEM form")
+        raise Refused(f"{CERTIFICATE} {certificate}: holds no certificate in PEM form")
     try:
         context.load_cert_chain(certificate, key, password="")  # never ask on a terminal
     except ssl.SSLError as error:
-        named = f"key_file: {key}" if key else f"certificate_file: {certificate}"
+        named = f"{KEY} {key}" if key else f"{CERTIFICATE} {certificate}"
         if "MISMATCH" in (error.reason or ""):
             why = "the key is not the certificate's key: name the two that belong together"
         else:
             why = "holds no private key in PEM form, or one with a passphrase: write it without"
-        raise Refused(f"[broker] {named}: {why}") from None
+        raise Refused(f"{named}: {why}") from None
 
 
-def _content(key: str, path: str) -> bytes:
+def _content(what: str, path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read()
     except OSError as error:
         raise Unavailable(
-            f"[broker] {key}: {path} cannot be read: {error.strerror}: "
+            f"{what} {path} cannot be read: {error.strerror}: "
             "check that it is there and that this user may read it"
         ) from None

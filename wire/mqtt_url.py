@@ -30,20 +30,24 @@ class Address:
 
 
 def address_of(url: str) -> Address:
-    """Take a broker's url apart. Raises Refused with the key of the config and what to write."""
+    """Take a broker's url apart. Raises Refused with what to write."""
+    before, at, after = url.rpartition("@")
+    if at:  # first, because other complaints repeat the url, and this may hold a password
+        scheme = before.partition("://")[0] if "://" in before else ""
+        raise Refused(
+            f"the broker's URL {f'{scheme}://...@{after}'!r} holds a user name: name user and "
+            "password file beside it"
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
         host = (parts.hostname or "").encode("idna").decode()
     except ValueError as error:  # a port that is no number or too large, a host that is none
         raise _refusal(url, str(error)) from None
+    if parts.scheme not in PORTS and "://" not in url:
+        raise _refusal(url, "mqtt:// is missing in front")
     if parts.scheme not in PORTS:
         raise _refusal(url, f"{parts.scheme or 'no'}:// is not known")
-    if "@" in parts.netloc:
-        shown = f"{parts.scheme}://...@{parts.netloc.rpartition('@')[2]}"
-        raise Refused(
-            f"[broker] url: {shown!r} holds a user name: write username and password_file instead"
-        )
     if not host or port == 0 or not url.isprintable() or " " in url:
         raise _refusal(url, "the host or the port is missing or cannot be")
     if parts.query or parts.fragment:
@@ -57,4 +61,4 @@ def address_of(url: str) -> Address:
 
 
 def _refusal(url: str, why: str) -> Refused:
-    return Refused(f"[broker] url: {url!r}: {why}: {HINT}")
+    return Refused(f"the broker's URL {url!r}: {why}: {HINT}")

@@ -1,4 +1,8 @@
-"""Why a connection could not be made, or went: a sentence for a person, with the way out."""
+"""Why a connection could not be made, or went: a sentence for a person, with the way out.
+
+Things are called by plain names ("the CA file"): who reads this has either vedette.toml or the
+options of a command before him.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from wire.mqtt_url import Address
 
 SHUT_OUT = (
     "the broker does not let us in: the user name or the password is wrong, or its rules do not "
-    "know us: check [broker] username and password_file"
+    "know us: check the user name and the password file"
 )
 TAKEN_OVER = (
     "another connection came under the same client id: two devices have the same name, or an old "
@@ -45,8 +49,8 @@ REASONS = {
     0x98: "an administrator of the broker ended the connection",
     0x9A: "the broker keeps no retained messages, which we need: allow them",
     0x9B: "the broker does not take QoS 1, which we need: allow it",
-    0x9C: "the broker says: use another server: change [broker] url",
-    0x9D: "the broker moved: change [broker] url",
+    0x9C: "the broker says: use another server: change the broker's URL",
+    0x9D: "the broker moved: change the broker's URL",
     0x9F: "the broker finds that we connect too often",
 }
 SESSION_TAKEN_OVER = 0x8E
@@ -86,13 +90,13 @@ def no_connection(address: Address, error: Exception) -> str:
     if isinstance(error, socket.gaierror):
         if error.errno == socket.EAI_AGAIN:
             return f"the name {address.host} cannot be looked up now: no network, or no DNS server"
-        return f"no host is called {address.host}: check [broker] url and the network's DNS"
+        return f"no host is called {address.host}: check the broker's URL and the network's DNS"
     if isinstance(error, UnicodeError):
-        return f"{address.host} is no host name: check [broker] url"
+        return f"{address.host} is no host name: check the broker's URL"
     if isinstance(error, ConnectionRefusedError):
         return (
             f"nothing listens at {address.host}, port {address.port}: "
-            "start the broker, or check the port in [broker] url"
+            "start the broker, or check the port in the broker's URL"
         )
     if isinstance(error, ConnectionError) and address.encrypted:
         return no_handshake(address, "reset")
@@ -101,12 +105,12 @@ def no_connection(address: Address, error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return (
             f"no answer from {address.host}, port {address.port}: "
-            "check [broker] url, the network, and firewalls"
+            "check the broker's URL, the network, and firewalls"
         )
     if isinstance(error, OSError) and error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
         return f"no way to {address.host}: check that this device has a network"
     if address.path and "handshake" in str(error):
-        return f"no MQTT web socket at {address}: check port and path in [broker] url"
+        return f"no MQTT web socket at {address}: check port and path in the broker's URL"
     return f"no connection to {address}: {error}"
 
 
@@ -116,11 +120,11 @@ def no_handshake(address: Address, said: str) -> str:
     if "WRONG_VERSION_NUMBER" in said or "RECORD_LAYER_FAILURE" in said:
         return f"TLS: {address.host}, port {address.port}, speaks no TLS: check the port, or write {_plain(address)}://"
     if "CERTIFICATE_REQUIRED" in said or "HANDSHAKE_FAILURE" in said:
-        return "TLS: the broker wants a client certificate: set certificate_file and key_file"
+        return "TLS: the broker wants a client certificate: name its file and its key's file"
     if "ALERT" in said and ("CERTIFICATE" in said or "UNKNOWN_CA" in said):
         return (
-            "TLS: the broker rejects our client certificate: check that certificate_file is not "
-            "expired or revoked, and that the broker knows who signed it"
+            "TLS: the broker rejects our client certificate: check that it is not expired or "
+            "revoked, and that the broker knows who signed it"
         )
     if "EOF" in said or "RESET" in said or "BROKEN_PIPE" in said or "ABORTED" in said:
         return (
@@ -175,13 +179,13 @@ def _certificate(address: Address, error: ssl.SSLCertVerificationError) -> str:
         )
     if error.verify_code in UNKNOWN_ISSUER:
         return (
-            "nobody we trust signed the broker's certificate: set ca_file to the certificate of "
+            "nobody we trust signed the broker's certificate: name as CA file the certificate of "
             "the authority that did"
         )
     if error.verify_code in WRONG_NAME:
         return (
             f"the broker's certificate is not for {address.host}: write the name that it is for "
-            "in [broker] url, or issue it for this name"
+            "in the broker's URL, or issue it for this name"
         )
     return f"the broker's certificate was not accepted: {error.verify_message}"
 

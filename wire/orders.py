@@ -14,7 +14,7 @@ from collections.abc import Collection
 from typing import Annotated, Literal, get_args
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, inspect
 
 from wire.complaints import PATTERNS_IN_WORDS, shortened
 from wire.messages import Identity, LogLevel, ResultMode
@@ -24,6 +24,7 @@ from wire.troubles import Refused
 
 LARGEST = 16 * 1024  # bytes of a whole command
 LONGEST_LIFETIME_S = 3600
+MOST_NAMES = 10  # of pipelines, in one sentence
 HINT_DIGITS = 16  # of the public key, so that a device need not try every key it knows
 # what is signed begins with this, so that the signature fits nothing else that a key may sign
 DOMAIN = b"vedette command 1\n"
@@ -186,7 +187,9 @@ def pipeline_of(order: Snapshot | Restart | Set | Bench, configured: Collection[
 
     Raises Refused.
     """
-    names = ", ".join(sorted(configured)) or "none"
+    names = ", ".join(sorted(configured)[:MOST_NAMES]) or "none"
+    if len(configured) > MOST_NAMES:
+        names += f" and {len(configured) - MOST_NAMES} more"
     if order.pipeline is None:
         if len(configured) != 1:
             raise Refused(f"say which pipeline: this device has {names}")
@@ -203,8 +206,26 @@ def _complaint(error: str) -> str:
     for pattern, words in PATTERNS_IN_WORDS.items():
         if repr(pattern) in what:
             what = f"expected {words}"
+    if value := re.fullmatch(r"Invalid (?:enum )?value (.*)", what, re.DOTALL):
+        what = f"{value[1]} is not possible"
     for code, words in _WORDS.items():
         what = what.replace(code, words)
     name = (where or "").partition("[")[0]
-    hint = f": possible are {', '.join(_CHOICES[name])}" if name in _CHOICES else ""
-    return shortened(f"{where}: {what}" if where else what) + hint
+    if name in _CHOICES:
+        *others, last = _CHOICES[name]
+        return shortened(f"{where}: {what}") + f": write {', '.join(others)} or {last}"
+    return shortened(f"{where}: {_bounds(name) or what}" if where else what)
+
+
+def _bounds(argument: str) -> str | None:
+    """What an argument may be, if that is a number: `write a number from 0 to 1`."""
+    for order in get_args(Order):
+        shape = inspect.type_info(order)
+        assert isinstance(shape, inspect.StructType)
+        for kind in (field.type for field in shape.fields if field.name == argument):
+            for each in kind.types if isinstance(kind, inspect.UnionType) else (kind,):
+                if isinstance(each, inspect.IntType):
+                    return f"write a whole number from {each.ge} to {each.le}"
+                if isinstance(each, inspect.FloatType):
+                    return f"write a number from {each.ge:g} to {each.le:g}"
+    return None

@@ -36,7 +36,7 @@ def test_wrong_password_until_the_file_is_right(
 
 def test_no_password_where_one_is_wanted() -> None:
     with Mosquitto(users={ID: "right"}) as mosquitto, linked(mosquitto.url()) as (_, inbox):
-        assert "check [broker] username and password_file" in inbox.wait(Disconnected).why
+        assert "check the user name and the password file" in inbox.wait(Disconnected).why
 
 
 def test_another_user_than_the_client_id(tmp_path: Path) -> None:
@@ -54,9 +54,9 @@ def test_files_that_come_later(tmp_path: Path) -> None:
         linked(Broker(mosquitto.url(), password_file=str(file))) as (_, inbox),
     ):
         why = inbox.wait(Disconnected).why
-        assert why.startswith(f"[broker] password_file: {file} cannot be read: No such file")
+        assert why.startswith(f"the password file {file} cannot be read: No such file")
         secret(tmp_path, "")
-        said = f"password_file: {file}: empty"
+        said = f"the password file {file}: empty"
         while said not in inbox.all_of(Disconnected)[-1].why:
             inbox.wait(Disconnected, len(inbox.all_of(Disconnected)) + 1)
         secret(tmp_path, "right")
@@ -143,15 +143,21 @@ def test_encrypted_or_not_at_the_wrong_port(tmp_path: Path) -> None:
     ("broker", "said"),
     [
         (Broker("http://host"), "http:// is not known"),
-        (Broker("mqtt://host:99999"), "url"),
+        (Broker("mqtt://host:99999"), "URL"),
         (Broker("mqtt://user:secret@host"), "holds a user name"),
-        (Broker("mqtt://host", ca_file="/ca.pem"), "write mqtts:// in url, or remove ca_file"),
-        (Broker("ws://host", key_file="/key.pem"), "write wss:// in url, or remove key_file"),
-        (Broker("mqtts://host", key_file="/key.pem"), "name the certificate too"),
+        (Broker("mqtt://host", ca_file="/ca.pem"), "the CA file /ca.pem would not be used"),
+        (
+            Broker("ws://host", key_file="/key.pem"),
+            "write wss:// in the broker's URL, or do without",
+        ),
+        (
+            Broker("mqtts://host", key_file="/key.pem"),
+            "the key file /key.pem has no certificate file",
+        ),
     ],
 )
 def test_what_can_never_work_is_refused_at_once(broker: Broker, said: str) -> None:
-    with pytest.raises(Refused, match="broker") as refused:
+    with pytest.raises(Refused, match=r"^the ") as refused:
         MqttLink(broker, ID, lambda _: None)
     assert said in str(refused.value)
     assert "secret" not in str(refused.value)
@@ -162,10 +168,10 @@ def test_rubbish_in_the_files(tmp_path: Path) -> None:
     rubbish.write_bytes(b"\xff\x00no certificate")
     name = str(rubbish)
     cases = [
-        (Broker("mqtts://127.0.0.1:1", ca_file=name), "ca_file: "),
-        (Broker("mqtts://127.0.0.1:1", certificate_file=name), "certificate_file: "),
-        (Broker("mqtt://127.0.0.1:1", password_file=name), "password_file: "),
+        (Broker("mqtts://127.0.0.1:1", ca_file=name), "the CA file "),
+        (Broker("mqtts://127.0.0.1:1", certificate_file=name), "the certificate file "),
+        (Broker("mqtt://127.0.0.1:1", password_file=name), "the password file "),
     ]
     for broker, said in cases:
         with linked(broker) as (_, inbox):
-            assert inbox.wait(Disconnected).why.startswith(f"[broker] {said}{name}: ")
+            assert inbox.wait(Disconnected).why.startswith(f"{said}{name}: ")

@@ -139,7 +139,7 @@ def test_a_key_that_others_may_read_is_warned_of(terminal: Terminal) -> None:
         ("door status --fleet +", "'+' is no name"),
         ("door status --output x.jpg", "--output is for snapshot, not for status"),
         ("door status --frames 100", "--frames is for bench, not for status"),
-        ("door bench --frames 9", "frames: expected a whole number >= 50"),
+        ("door bench --frames 9", "frames: write a whole number from 50 to 2000"),
         ("door snapshot --output .", "is a folder"),
         ("door snapshot --output none/x.jpg", "there is no folder none"),
         ("door status", "name the key by --key FILE or VEDETTE_COMMAND_KEY"),

@@ -48,8 +48,27 @@ def test_urls(url: str, address: Address, shown: str | None) -> None:
     ],
 )
 def test_urls_that_cannot_be(url: str) -> None:
-    with pytest.raises(Refused, match=r"^\[broker\] url: "):
+    with pytest.raises(Refused, match=r"^the broker's URL ['\"]"):
         address_of(url)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "host:1883", "", "//host"])
+def test_a_url_without_its_beginning_says_what_to_write_in_front(url: str) -> None:
+    with pytest.raises(Refused, match=f"^the broker's URL '{url}': mqtt:// is missing in front"):
+        address_of(url)
+
+
+@pytest.mark.parametrize("url", ["me:secret@host", "mqtt://me:secret@host", "http://me:se/cret@x"])
+def test_a_password_in_a_url_is_not_repeated(url: str) -> None:
+    with pytest.raises(Refused, match="holds a user name") as refused:
+        address_of(url)
+    assert "cret" not in str(refused.value)
+
+
+def test_no_sentence_names_a_key_that_who_typed_options_does_not_know() -> None:
+    told = [words.no_connection(Address("mqtts", "h", 1, None), fault) for fault, _ in FAULTS]
+    told += [words.broker_said(reason) for reason in words.REASONS]
+    assert not [text for text in told if "[broker]" in text or "_file" in text]
 
 
 @given(st.text())
