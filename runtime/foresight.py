@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import posixpath
 from collections.abc import Iterator
 
-from runtime.cameras import make_camera, v4l2_uri
-from runtime.engines import KINDS
-from runtime.locating import locate, resolve
+from runtime.cameras import make_camera, options, v4l2_uri
+from runtime.engines import KINDS, engine_reason
+from runtime.locating import Located, locate, resolve
+from runtime.opening import read_labels
+from runtime.plausible import check_plausible
+from runtime.readers import obstacle
 from runtime.secret_files import complaint_about
 from wire.config import Broker, Config, Pipeline
 from wire.mqtt_url import address_of
@@ -17,7 +22,8 @@ from wire.troubles import Refused, Trouble, Unavailable
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SECRET = ("password_file", "key_file")
 PUBLIC = ("ca_file", "certificate_file")
-UNSEEN = {"home", "root", "tmp"}  # folders of / that a service does not see: see systemd/
+# below /, what a service does not see: see systemd/
+UNSEEN = ("home", "root", "run/user", "tmp", "var/tmp")
 
 
 def impossible(config: Config) -> Iterator[tuple[KeyPath, str]]:
@@ -43,14 +49,18 @@ def warnings(config: Config) -> Iterator[str]:
     for name, pipeline in config.pipeline.items():
         yield from _camera(name, pipeline, nodes)
         yield from _model(name, pipeline)
-        for key, place in (("camera", pipeline.camera), ("model", pipeline.model)):
-            path = place.removeprefix("file://").partition("?")[0]
-            yield from _unseen(f"pipeline.{name}.{key}", path, "/var/lib/vedette")
 
 
-def _unseen(key: str, path: str, better: str) -> Iterator[str]:
-    if path.startswith("/") and path.split("/")[1] in UNSEEN:
+def _out_of_reach(key: str, path: str, better: str) -> Iterator[str]:
+    """Why the service would not find what is there for who asks."""
+    if any(_is_unseen(each) for each in (posixpath.normpath(path), os.path.realpath(path))):
         yield f"{key}: the service does not see {path}: put it under {better}"
+    elif what := obstacle(path):
+        yield f"{key}: {what}"
+
+
+def _is_unseen(path: str) -> bool:
+    return any(f"{path}/".startswith(f"/{folder}/") for folder in UNSEEN)
 
 
 def _broker(broker: Broker) -> Iterator[str]:
@@ -63,7 +73,9 @@ def _broker(broker: Broker) -> Iterator[str]:
         if path is not None and not os.path.isfile(path):
             yield f"broker.{key}: {path}: there is no such file"
     for key in (*SECRET, *PUBLIC):
-        yield from _unseen(f"broker.{key}", getattr(broker, key) or "", "/etc/vedette")
+        path = getattr(broker, key)
+        if path is not None:
+            yield from _out_of_reach(f"broker.{key}", path, "/etc/vedette")
     address = address_of(broker.url)
     if broker.password_file and not address.encrypted and address.host not in LOOPBACK:
         secure = "wss" if address.path else "mqtts"
@@ -75,6 +87,8 @@ def _camera(name: str, pipeline: Pipeline, nodes: dict[str, str]) -> Iterator[st
     key = f"pipeline.{name}.camera"
     try:
         make_camera(pipeline.camera)
+        if pipeline.camera.startswith("file:"):
+            yield from _recording(key, pipeline.camera)
         if not pipeline.camera.startswith("v4l2:"):
             return
         node = v4l2_uri.find(v4l2_uri.parse(pipeline.camera))
@@ -89,9 +103,44 @@ def _camera(name: str, pipeline: Pipeline, nodes: dict[str, str]) -> Iterator[st
         yield f"{key}: this is the camera of pipeline {owner} under another name: it serves one"
 
 
+def _recording(key: str, uri: str) -> Iterator[str]:
+    address = options.parse(uri, ("pace", "loop"))
+    if not os.path.exists(address.place):
+        yield f"{key}: there is no {address.place}"
+    if address.given.get("loop") != "yes":
+        how = "&loop=yes at its end" if "?" in uri else "?loop=yes at its end"
+        how = "loop=yes in place of loop=no" if "loop" in address.given else how
+        yield (
+            f"{key}: it ends with its last picture, and the service is started again and again: "
+            f"write {how}"
+        )
+    yield from _out_of_reach(key, address.place, "/var/lib/vedette")
+
+
 def _model(name: str, pipeline: Pipeline) -> Iterator[str]:
+    """What keeps it from being loaded, as far as that can be seen without loading it."""
+    key = f"pipeline.{name}.model"
+    path, engine = resolve(pipeline.model), pipeline.engine
+    needed = [path] if path.is_absolute() else []
     try:
-        with locate(resolve(pipeline.model), pipeline.engine):
-            pass
+        with locate(path, engine) as located:
+            engine = located.engine_kind
+            if located.known:  # of the installed package
+                needed = []
+            elif path.is_dir():
+                needed.append(located.file)
+            _glance(located)
     except Trouble as trouble:
-        yield f"pipeline.{name}.model: {trouble}"
+        yield f"{key}: {trouble}"
+    if engine is not None and (reason := engine_reason(engine)):
+        yield f"pipeline.{name}.engine: {reason}"
+    reach = ("\n".join(_out_of_reach(key, str(each), "/var/lib/vedette")) for each in needed)
+    yield from itertools.islice(filter(None, reach), 1)
+
+
+def _glance(located: Located) -> None:
+    """Raises Refused for what can be seen to be no good without loading it."""
+    if located.engine_kind != "null":
+        check_plausible(located.file)
+    if located.manifest is not None:
+        read_labels(located.manifest, located.folder)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import stat
 
-USER = "vedette"  # whom the units run as
+from runtime.readers import READ, USER, may
 
 
 def complaint_about(path: str, user: str = USER) -> str | None:
     """What is wrong with the file and how to mend it, or None. user: who has to read it; where
-    there is no such user on this machine, that is not judged."""
+    there is no such user on this machine, that is not judged. The folders above are not looked at.
+    """
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -25,18 +24,6 @@ def complaint_about(path: str, user: str = USER) -> str | None:
         return f"everybody on this machine can read it: chmod 640 {path}; chgrp {user} {path}"
     if found.st_size == 0:
         return "is empty"
-    if not _can_read(found, user):
+    if not may(found, user, READ):
         return f"the user {user} cannot read it: chgrp {user} {path}; chmod 640 {path}"
     return None
-
-
-def _can_read(found: os.stat_result, user: str) -> bool:
-    """By the file's own mode: what the folders above allow is not looked at."""
-    try:
-        who = pwd.getpwnam(user)
-    except KeyError:
-        return True
-    if who.pw_uid in (0, found.st_uid):
-        return who.pw_uid == 0 or bool(found.st_mode & stat.S_IRUSR)
-    groups = {who.pw_gid, *(group.gr_gid for group in grp.getgrall() if user in group.gr_mem)}
-    return found.st_gid in groups and bool(found.st_mode & stat.S_IRGRP)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wire.config import Broker, Commands, Config, Pipeline
 
 CAMERA_EXAMPLE = "v4l2:///dev/video0"
+MOST_PIPELINES = 64  # what a device says of itself is one message, and fits every broker
 
 Contradiction = tuple[KeyPath, str]  # which key to change, and why
 
@@ -26,6 +27,7 @@ def contradictions(config: Config) -> Iterator[Contradiction]:
     """Everything that is wrong in a configuration whose every value is of the right type."""
     yield from _broker(config.broker)
     yield from _commands(config.commands)
+    yield from _count(config.pipeline)
     for name, pipeline in config.pipeline.items():
         yield from _pipeline(name, pipeline)
     yield from _shared_cameras(config.pipeline)
@@ -94,6 +96,15 @@ def _commands(commands: Commands) -> Iterator[Contradiction]:
         yield (
             ("commands", "snapshot"),
             "allowed, but no key may ask for one: name the operator's public key in keys",
+        )
+
+
+def _count(pipelines: dict[str, Pipeline]) -> Iterator[Contradiction]:
+    for name in list(pipelines)[MOST_PIPELINES : MOST_PIPELINES + 1]:
+        yield (
+            ("pipeline", name),
+            f"{len(pipelines)} pipelines, {MOST_PIPELINES} are possible: with more cameras this is "
+            "more than one device: give each a configuration, a name and an agent of its own",
         )
 
 

@@ -24,19 +24,32 @@ class Folders:
 def add_folder_options(parser: argparse.ArgumentParser) -> None:
     """--config, --state and --run; systemd names the last two by environment."""
     parser.add_argument(
-        "--config", type=Path, default=CONFIG, metavar="FILE", help="default: %(default)s"
+        "--config", type=named_path, default=CONFIG, metavar="FILE", help="default: %(default)s"
     )
     parser.add_argument(
-        "--state", type=Path, metavar="FOLDER",
-        default=Path(os.environ.get("STATE_DIRECTORY") or STATE),
+        "--state", type=named_path, metavar="FOLDER",
+        default=_from_systemd("STATE_DIRECTORY", STATE),
         help="what must outlive a reboot (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--run", type=Path, metavar="FOLDER",
-        default=Path(os.environ.get("RUNTIME_DIRECTORY") or RUN),
+        "--run", type=named_path, metavar="FOLDER",
+        default=_from_systemd("RUNTIME_DIRECTORY", RUN),
         help="the sockets between agent and runtimes (default: %(default)s)",
     )  # fmt: skip
 
 
 def folders_of(words: argparse.Namespace) -> Folders:
     return Folders(words.config.absolute(), words.state.absolute(), words.run.absolute())
+
+
+def named_path(text: str) -> Path:
+    """A path as an option gives it. An empty one, of a variable that is not set, would be the
+    current folder. Raises ArgumentTypeError."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty: name a path, or leave the option away")
+    return Path(text)
+
+
+def _from_systemd(variable: str, default: Path) -> Path:
+    """The first folder that the unit has: systemd puts a colon between several."""
+    return Path(next(filter(None, os.environ.get(variable, "").split(":")), default))

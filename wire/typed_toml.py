@@ -24,6 +24,8 @@ Schema = TypeVar("Schema", bound=msgspec.Struct)
 def tables_of(text: str, where: str) -> dict[str, Any]:
     """The tables of a TOML text. where: the file's name, for people. Raises Refused."""
     _check_size(text, where)
+    if text.startswith("\ufeff"):
+        raise Refused(f"{where}:1: begins with a byte order mark: save it as UTF-8 without one")
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
@@ -57,4 +59,7 @@ def _check_size(text: str, where: str) -> None:
         raise too_large(where)
     for number, line in enumerate(text.split("\n"), 1):
         if len(line) > LONGEST_LINE:
-            raise Refused(f"{where}:{number}: longer than {LONGEST_LINE} characters: break it up")
+            raise Refused(
+                f"{where}:{number}: longer than {LONGEST_LINE} characters: break it up; an array "
+                "may have one value a line"
+            )

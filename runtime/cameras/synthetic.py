@@ -22,7 +22,7 @@ from runtime.frames import BYTES_PER_PIXEL, Aim, Frame, Layout, Losses
 from runtime.tasks import Box
 
 BUFFERS = 4
-SIZE = re.compile(r"(\d{1,5})x(\d{1,5})(?:@(\d+(?:\.\d+)?))?")
+SIZE = re.compile(r"(\d{1,9})x(\d{1,9})(?:@(\d+(?:\.\d+)?))?")
 SIDES = range(32, 8193)
 NUMBERS = {"digits": (1, 12), "seed": (0, 999_999_999), "hold": (1, 10_000), "padding": (0, 4096)}
 
@@ -137,7 +137,10 @@ def parse(uri: str) -> Wish:
     address = options.parse(uri, ("format", *NUMBERS))
     size = SIZE.fullmatch(address.place.rstrip("/"))
     if size is None:
-        raise address.refused("write synthetic://WIDTHxHEIGHT or synthetic://WIDTHxHEIGHT@FPS")
+        raise address.refused(
+            "write synthetic://WIDTHxHEIGHT or synthetic://WIDTHxHEIGHT@FPS, "
+            f"width and height from {SIDES[0]} to {SIDES[-1]}"
+        )
     width, height, fps = int(size[1]), int(size[2]), float(size[3]) if size[3] else None
     if width not in SIDES or height not in SIDES:
         raise address.refused(f"width and height must be from {SIDES[0]} to {SIDES[-1]}")

@@ -13,7 +13,7 @@ from runtime.foresight import impossible, warnings
 from wire import config
 from wire.complaints import refusal
 from wire.config import Config, Pipeline
-from wire.folders import CONFIG
+from wire.folders import CONFIG, named_path
 from wire.troubles import Trouble, one_line
 
 
@@ -125,7 +125,12 @@ def parser() -> argparse.ArgumentParser:
         "now: cameras, models and files with secrets.",
     )
     parser.add_argument(
-        "file", type=Path, nargs="?", default=CONFIG, metavar="FILE", help="default: %(default)s"
+        "file",
+        type=named_path,
+        nargs="?",
+        default=CONFIG,
+        metavar="FILE",
+        help="default: %(default)s",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of text")
     return parser

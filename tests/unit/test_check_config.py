@@ -6,11 +6,16 @@ import grp
 import json
 import os
 import pwd
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from runtime.commands.check_config import main
+from runtime.readers import obstacle
 from runtime.secret_files import complaint_about
 from tests.laws.sources import ROOT
 from wire import config
@@ -133,6 +138,16 @@ def test_what_no_runtime_runs_is_refused(file: Path, text: str, where: str) -> N
             "a.camera: there is no camera at usb-9",
         ),
         (pipeline(camera='camera = "file:///tmp/x.mp4"\n'), "does not see /tmp/x.mp4"),
+        (pipeline(camera='camera = "file:///var/tmp/x.mp4"\n'), "does not see /var/tmp/x.mp4"),
+        (pipeline(camera='camera = "file:///srv/../tmp/x"\n'), "does not see /srv/../tmp/x"),
+        (pipeline(camera='camera = "file:///no/a%20b.mp4"\n'), "a.camera: there is no /no/a b.mp4"),
+        (
+            pipeline(camera='camera = "file:///no/x.mp4"\n'),
+            "a.camera: it ends with its last picture, and the service is started again and again: "
+            "write ?loop=yes at its end",
+        ),
+        (pipeline(camera='camera = "file:///no/x?pace=3"\n'), "write &loop=yes at its end"),
+        (pipeline(camera='camera = "file:///no/x?loop=no"\n'), "loop=yes in place of loop=no"),
         (pipeline(model='model = "/no/such/model"\n'), "a.model: there is no model at /no/such"),
         (pipeline(model='model = "digit"\n'), "a.model: there is no model at digit (models that"),
         (pipeline(model='model = "/tmp/m"\n'), "a.model: the service does not see /tmp/m: put"),
@@ -154,6 +169,67 @@ def test_what_is_amiss_here_is_warned_about(
     words = said(file, text, capsys)
     assert any(line.startswith("  warning: ") and warning in line for line in words.splitlines())
     assert words.count("  warning: ") == int(words.partition("accepted, ")[2].split(" ")[0])
+
+
+def test_a_recording_that_plays_for_ever_is_good(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = said(file, pipeline(camera=f'camera = "file://{tmp_path}?pace=5&loop=yes"\n'), capsys)
+    assert "last picture" not in words and "there is no" not in words
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Path:
+    """A model that LiteRT takes, without a manifest."""
+    return Path(
+        shutil.copy(ROOT / "models" / "zoo" / "digits" / "tflite" / "digits.tflite", tmp_path)
+    )
+
+
+def of_model(path: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What is warned about with this model, but for the place where the test has it."""
+    lines = said(file, pipeline(model=f'model = "{path}"\n'), capsys).splitlines()
+    found = [line.removeprefix("  warning: ") for line in lines if "warning: " in line]
+    return [line for line in found if "the service does not see" not in line]
+
+
+def test_a_model_that_nothing_can_load_is_noticed(
+    bare: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert of_model(bare, file, capsys) == []
+    bare.write_bytes(bare.read_bytes()[:16])  # the root is not there any more
+    damaged = "it is no TFLite model, or a damaged one: copy or export it again"
+    assert of_model(bare, file, capsys) == [f"pipeline.a.model: {bare}: {damaged}"]
+    bare.write_bytes(b"\x04\x00\x00\x00text" * 9)
+    assert damaged in of_model(bare, file, capsys)[0]
+    onnx = bare.with_suffix(".onnx")
+    onnx.write_bytes(b"garbage" * 99)
+    assert "no ONNX model, or a damaged one" in of_model(onnx, file, capsys)[0]
+
+
+def test_a_folder_without_what_it_needs_is_noticed(
+    tmp_path: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    assert "no manifest.toml in this folder" in of_model(folder, file, capsys)[0]
+    shutil.copytree(ROOT / "models" / "zoo" / "digits" / "tflite", folder, dirs_exist_ok=True)
+    assert of_model(folder, file, capsys) == []
+    (folder / "labels.txt").write_bytes(b"\xff")
+    assert "labels are not UTF-8 text" in of_model(folder, file, capsys)[0]
+    (folder / "manifest.toml").write_text("schema = ")
+    assert "manifest.toml: not valid TOML" in of_model(folder, file, capsys)[0]
+
+
+@pytest.mark.parametrize("more", ['engine = "onnxruntime"\n', ""])
+def test_an_engine_that_is_not_installed_is_noticed(
+    more: str, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = f'model = "{ROOT}/models/zoo/digits/onnx"\n'
+    assert "warning" not in said(file, pipeline(model=model, more=more), capsys)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    words = said(file, pipeline(model=model, more=more), capsys)
+    assert "  warning: pipeline.a.engine: ONNX Runtime is missing: pip install" in words
 
 
 def test_one_camera_under_two_names_is_noticed(
@@ -206,3 +282,39 @@ def test_the_services_user_must_be_able_to_read(secret: Path) -> None:
     assert complaint_about(str(secret), "daemon") is None
     secret.chmod(0o040)
     assert "cannot read it" in str(complaint_about(str(secret), "daemon"))
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may enter; those that pytest gives are their owner's alone."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root's files are what another user may not read")
+def test_the_services_user_must_reach_what_it_reads(open_folder: Path) -> None:
+    model = open_folder / "in" / "m.tflite"
+    model.parent.mkdir(mode=0o700)
+    model.touch()
+    model.chmod(0o600)
+    enter = f"the user daemon may not enter {model.parent}: chmod o+x {model.parent}"
+    assert obstacle(str(model), "daemon") == enter
+    model.parent.chmod(0o711)
+    assert (
+        obstacle(str(model), "daemon") == f"the user daemon may not read {model}: chmod o+r {model}"
+    )
+    assert str(obstacle(str(model.parent), "daemon")).endswith(f"chmod o+rx {model.parent}")
+    model.chmod(0o644)
+    link = open_folder / "link"
+    link.symlink_to(model)
+    assert obstacle(str(link), "daemon") is None
+    os.chown(model, pwd.getpwnam("daemon").pw_uid, 0)
+    model.chmod(0o044)  # the owner's part is what counts for the owner
+    assert "may not read" in str(obstacle(str(link), "daemon"))
+
+
+def test_nobody_is_judged_who_is_not_there(secret: Path) -> None:
+    assert obstacle(str(secret), NOBODY) is None
+    assert obstacle(str(secret), "root") is None

@@ -235,6 +235,27 @@ def test_two_may_show_the_same_synthetic_scene() -> None:
     assert len(parsed(text).pipeline) == 2
 
 
+def many(pipelines: int) -> str:
+    tables = (
+        f"[pipeline.p{i}]\ncamera = 'synthetic://64x48'\nmodel = 'm'" for i in range(pipelines)
+    )
+    return "\n".join(("device = 'door'", "[broker]", "url = 'mqtt://localhost'", *tables))
+
+
+def test_a_device_is_no_more_than_fits_into_one_message() -> None:
+    assert len(parsed(many(64)).pipeline) == 64
+    with pytest.raises(Refused, match=r"v\.toml:196: pipeline\.p64: 70 pipelines, 64 are possible"):
+        parsed(many(70))
+
+
+def test_all_keys_that_there_may_be_have_room_on_lines_of_their_own() -> None:
+    keys = [f"{number:02x}" * 32 for number in range(16, 32)]
+    rows = ",\n  ".join(f'"{key}"' for key in keys)
+    assert parsed(GOOD.replace(f'["{KEY}"]', f"[\n  {rows},\n]")).commands.keys == tuple(keys)
+    with pytest.raises(Refused, match=r"v\.toml:18: longer than 1000 .*one value a line"):
+        parsed(GOOD.replace(f'["{KEY}"]', f"[{rows}]".replace("\n  ", " ")))
+
+
 @given(st.text(max_size=300) | st.binary(max_size=300).map(lambda b: b.decode("latin-1")))
 def test_garbage_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(Refused) as refused:
@@ -272,6 +293,7 @@ def test_reading_says_what_is_missing(tmp_path: Path) -> None:
         (b"#" * 999 + b"\n" * 70_000, "larger than 64 KiB"),
         ("é".encode() * 40_000, "larger than 64 KiB"),
         (b"#" * 2000, "vedette.toml:1: longer than 1000"),
+        (b"\xef\xbb\xbf" + GOOD.encode(), "vedette.toml:1: begins with a byte order mark: save"),
     ],
 )
 def test_what_is_no_text_is_refused(content: bytes, said: str, tmp_path: Path) -> None:
