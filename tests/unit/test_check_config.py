@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime import foresight
 from runtime.commands.check_config import main
 from runtime.readers import obstacle
 from runtime.secret_files import complaint_about
@@ -313,6 +314,26 @@ def test_the_services_user_must_reach_what_it_reads(open_folder: Path) -> None:
     os.chown(model, pwd.getpwnam("daemon").pw_uid, 0)
     model.chmod(0o044)  # the owner's part is what counts for the owner
     assert "may not read" in str(obstacle(str(link), "daemon"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root's files are what another user may not read")
+def test_a_model_file_that_the_service_may_not_read_is_noticed(
+    open_folder: Path,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(foresight, "UNSEEN", ())
+    monkeypatch.setattr(foresight, "obstacle", lambda path: obstacle(path, "daemon"))
+    shutil.copytree(ROOT / "models" / "zoo" / "digits" / "tflite", open_folder, dirs_exist_ok=True)
+    open_folder.chmod(0o755)
+    model = open_folder / "digits.tflite"
+    model.chmod(0o600)
+    assert of_model(open_folder, file, capsys) == [
+        f"pipeline.a.model: the user daemon may not read {model}: chmod o+r {model}"
+    ]
+    model.chmod(0o644)
+    assert of_model(open_folder, file, capsys) == []
 
 
 def test_nobody_is_judged_who_is_not_there(secret: Path) -> None:

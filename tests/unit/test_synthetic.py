@@ -289,7 +289,7 @@ def test_with_all_buffers_on_loan_it_waits_and_then_says_none() -> None:
         ("synthetic://640x480@0", "0.1 to 1000"),
         ("synthetic://8x8", "32 to 8192"),
         ("synthetic://99999x99999", "32 to 8192"),
-        ("synthetic://999999x999999", "32 to 8192"),
+        ("synthetic://999999x999999", "must be from 32 to 8192"),
         (f"synthetic://{'9' * 5000}x480", "32 to 8192"),
         ("synthetic://640x480?format=MJPG", "RGB3, BGR3, YUYV, GREY or NV12"),
         ("synthetic://641x480?format=NV12", "even"),
