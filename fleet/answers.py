@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-from fleet.wording import count, duration, number, printable
+from fleet.wording import count, duration, model_words, number, printable
 from wire.messages import Figures, PipelineState, Reply, State
 from wire.troubles import Refused
 
-MOST_ROWS = 64
+MOST_ROWS = 100
 
 
 def in_words(device: str, reply: Reply) -> str:
@@ -49,6 +49,7 @@ def aligned(rows: Sequence[Sequence[str]], indent: str = "  ") -> list[str]:
 def _status(device: str, state: State) -> str:
     lines = [f"{device}: vedette {printable(state.agent)} on {printable(state.board)}"]
     lines += [f"  fault: {printable(fault, 300)}" for fault in state.faults[:MOST_ROWS]]
+    lines += _more(len(state.faults), "fault")
     if state.config is not None:
         lines.append(f"  new config refused: {printable(state.config, 300)}")
     facts = [
@@ -65,7 +66,7 @@ def _status(device: str, state: State) -> str:
         return "\n".join([*lines, "  no pipelines"])
     titles = ("pipeline", "phase", "model", "engine", "camera", "restarts", "results", "min score")
     rows = [_pipeline(name, each) for name, each in sorted(state.pipelines.items())[:MOST_ROWS]]
-    lines += ["", *aligned([titles, *rows])]
+    lines += ["", *aligned([titles, *rows]), *_more(len(state.pipelines), "pipeline")]
     lines += [
         f"  {printable(name)}: {printable(each.absent, 300)}"
         for name, each in sorted(state.pipelines.items())[:MOST_ROWS]
@@ -74,14 +75,20 @@ def _status(device: str, state: State) -> str:
     return "\n".join(lines)
 
 
+def _more(many: int, word: str) -> list[str]:
+    """The line that says how many of them are not shown, if any."""
+    hidden = many - MOST_ROWS
+    return [f"  and {count(hidden)} more {word}{'' if hidden == 1 else 's'}"] if hidden > 0 else []
+
+
 def _pipeline(name: str, state: PipelineState) -> tuple[str, ...]:
     settings = state.settings
     often = "" if settings.results == "off" else f", {settings.results_per_s:g}/s"
     return (
         printable(name),
         state.phase.replace("_", " "),
-        printable(f"{state.model} {state.version}"),
-        printable(state.engine),
+        printable(model_words(state.model, state.version)),
+        printable(state.engine or "-"),
         printable(state.camera, 48),
         number(state.restarts),
         f"{settings.results}{often}",

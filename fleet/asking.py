@@ -7,14 +7,14 @@ an answer that was lost on its way, and a device that was away for a moment, cos
 from __future__ import annotations
 
 import math
-import queue
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fleet.inbox import Inbox
 from wire import topics
-from wire.link import Connected, Disconnected, Link, LinkEvent, Post, Received
+from wire.link import Connected, Disconnected, Link, Post, Received
 from wire.messages import LARGEST, Presence, Reply, parse
 from wire.orders import LONGEST_LIFETIME_S, Command, Order, Snapshot, signed
 from wire.signing import SigningKey
@@ -58,13 +58,14 @@ def ask(
     Raises Unavailable if there is no answer in time, with what is known of the device.
     """
     conversation = _Conversation(command, signed(command, key), note)
-    link = make_link(f"ask-{secrets.token_hex(6)}", conversation.events.put)
+    link = make_link(f"ask-{secrets.token_hex(6)}", conversation.inbox.post)
     for topic in conversation.topics:
         link.subscribe(topic)
     try:
         link.open()
         return conversation.hold(link, timeout_s)
     finally:
+        conversation.inbox.close()
         link.close()
 
 
@@ -72,7 +73,7 @@ class _Conversation:
     """What was heard so far. Times are of time.monotonic()."""
 
     def __init__(self, command: Command, payload: bytes, note: Note) -> None:
-        self.events: queue.SimpleQueue[LinkEvent] = queue.SimpleQueue()
+        self.inbox = Inbox()
         fleet, device = command.fleet, command.device
         self._reply_topic = topics.reply(fleet, device)
         self._presence_topic = topics.presence(fleet, device)
@@ -131,10 +132,7 @@ class _Conversation:
 
     def _wait(self, seconds: float) -> None:
         """Take what happens next, if it happens in time."""
-        try:
-            event = self.events.get(timeout=max(seconds, 0.0))
-        except queue.Empty:
-            return
+        event = self.inbox.take(seconds)
         if isinstance(event, Received):
             self._receive(event)
         elif isinstance(event, Connected):
@@ -142,7 +140,7 @@ class _Conversation:
             self._broken = None
             self._send_soon()
         elif isinstance(event, Disconnected):
-            if self._connected_s is None:
+            if self._connected_s is None and event.refused:
                 raise Unavailable(event.why)
             self._broken = event.why
             self._send_s = math.inf
@@ -182,18 +180,20 @@ class _Conversation:
 
     def _look_around(self, now_s: float) -> None:
         """Say once what is odd, so that nobody waits in the dark."""
-        if self._reply is not None or self._connected_s is None:
+        is_early = self._connected_s is not None and now_s - self._connected_s < SOON_S
+        if self._reply is not None or is_early:
             return
-        if now_s - self._connected_s < SOON_S:
-            return
-        device, odd = self._command.device, self._oddity(now_s)
+        odd = self._oddity()
         if odd is not None and odd != self._noted:
             self._noted = odd
-            self._note(f"{odd}: waiting for {device}")
+            awaited = "the broker" if self._connected_s is None else self._command.device
+            self._note(f"{odd}: waiting for {awaited}")
 
-    def _oddity(self, now_s: float) -> str | None:
+    def _oddity(self) -> str | None:
         """What keeps the device from answering, as far as can be told."""
         device, fleet = self._command.device, self._command.fleet
+        if self._connected_s is None:
+            return self._broken
         if self._broken is not None:
             return f"the broker went away: {self._broken}"
         if self._refused_size:
@@ -206,9 +206,9 @@ class _Conversation:
 
     def _silence(self, timeout_s: float) -> str:
         """Why there is no answer, and what to do."""
-        device, odd = self._command.device, self._oddity(time.monotonic())
+        device, odd = self._command.device, self._oddity()
         if self._connected_s is None:
-            return f"no connection to the broker in {timeout_s:g} s: check --broker"
+            return f"no connection to the broker in {timeout_s:g} s: {odd or 'check --broker'}"
         if self._reply is not None:
             return f"{device} sent a picture that did not come: ask again"
         if odd is None:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from fleet.devices import Device, Fleet
 from fleet.wording import clock_words, count, number, plural, printable, share, stretch
 from wire.health import Health
+from wire.messages import State
 
 # how bad it is: devices are sorted by this
 OFFLINE, NO_FRAMES, FAULT, NO_RECORD, SLOWED, LOST, REFUSED, LATE, CLOCK, GARBAGE, NOTE = (
     100, 90, 85, 80, 60, 50, 45, 40, 35, 30, 15
 )  # fmt: skip
+# of a pipeline that gives no frames, by phase: the subject of the fault that says why
+SUBJECTS = {"no_camera": "camera", "silent": "pipeline", "ended": "pipeline"}
 OVERDUE_PERIODS = 3.0
 OVERDUE_S = 10.0  # beside the periods: a busy broker is no trouble
 LATE_S = 300.0
@@ -64,8 +67,12 @@ def _state(device: Device) -> Iterator[Concern]:
     state = device.state
     if state is None:
         return
-    for fault in state.faults[:MOST_FAULTS]:
+    told = set(_causes(state).values())
+    apart = [fault for fault in state.faults if fault not in told]
+    for fault in apart[:MOST_FAULTS]:
         yield Concern(FAULT, printable(fault, 200))
+    if len(apart) > MOST_FAULTS:
+        yield Concern(FAULT, f"{plural(len(apart) - MOST_FAULTS, 'fault')} more")
     if state.config is not None:
         yield Concern(REFUSED, f"new config refused: {printable(state.config, 200)}")
 
@@ -76,13 +83,27 @@ def _pipelines(device: Device) -> Iterator[Concern]:
     }
     if device.state is not None:
         phases |= {n: (p.phase, p.absent) for n, p in device.state.pipelines.items()}
+    causes = {} if device.state is None else _causes(device.state)
     for name, (phase, absent) in phases.items():
-        if phase in ("no_camera", "silent", "ended"):
-            why = f": {absent}" if absent else ""
-            yield Concern(NO_FRAMES, printable(f"{name} {phase.replace('_', ' ')}{why}", 200))
+        if phase in SUBJECTS:
+            why = causes[name].partition(": ")[2].partition(": ")[2] if name in causes else absent
+            words = f"{name} {phase.replace('_', ' ')}{f': {why}' if why else ''}"
+            yield Concern(NO_FRAMES, printable(words, 200))
     slowed = {why for window in device.windows.values() for why in window.throttled or ()}
     if slowed:
         yield Concern(SLOWED, printable("throttled: " + ", ".join(sorted(slowed)), 200))
+
+
+def _causes(state: State) -> dict[str, str]:
+    """The fault that says why a pipeline gives no frames, of each that gives none: it is told
+    with the pipeline, and not once more."""
+    found: dict[str, str] = {}
+    for fault in state.faults:
+        name, _, rest = fault.partition(": ")
+        pipeline = state.pipelines.get(name)
+        if pipeline is not None and rest.partition(": ")[0] == SUBJECTS.get(pipeline.phase):
+            found.setdefault(name, fault)
+    return found
 
 
 def _records(device: Device) -> Iterator[Concern]:

@@ -33,7 +33,6 @@ from wire.troubles import Refused
 # a broker that lets anybody in may be told any number of names, and texts of any size
 MOST_DEVICES = 20_000
 MOST_BYTES = 256 * 1024 * 1024  # of all payloads that are known now
-LARGEST = 64 * 1024  # bytes of one payload: what devices send fits the smallest brokers
 MOST_SPOOLS = 8  # of one device: every death of its agent may begin one
 MOST_RECORDS = 4  # that together say how a device is: one, unless it has many pipelines
 MOST_RESULTS = 16  # pipelines of one device
@@ -288,8 +287,6 @@ def merged(many: Iterable[Counts]) -> Counts:
 
 def _read(payload: bytes, kind: type[Struct]) -> tuple[Struct, bytes]:
     """A message, and its JSON written anew. Raises Refused."""
-    if len(payload) > LARGEST:
-        raise Refused(f"{len(payload)} bytes are too many for a {kind.__name__}")
     heard = parse(payload, kind)
     try:
         return heard, to_json(heard)

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from fleet.devices import Happened, News
-from fleet.wording import clock_time, number, plural, printable, share, spread, stretch
+from fleet.wording import (
+    clock_time,
+    model_words,
+    number,
+    plural,
+    printable,
+    share,
+    spread,
+    stretch,
+)
 from wire.messages import Event, Presence, Reply, Result, State, Telemetry, Thing, Window
 
 MOST_PIPELINES = 16
@@ -38,10 +47,15 @@ def news_words(news: News) -> str:
 
 def state_words(state: State) -> str:
     pipelines = [
-        f"{name} {pipeline.phase} {pipeline.model} {pipeline.version}"
+        f"{name} {pipeline.phase} {model_words(pipeline.model, pipeline.version)}"
         for name, pipeline in list(state.pipelines.items())[:MOST_PIPELINES]
     ]
-    parts = [f"agent {state.agent} on {state.board}", *pipelines, *state.faults[:MOST_PIPELINES]]
+    parts = [f"agent {state.agent} on {state.board}", *pipelines]
+    if len(state.pipelines) > MOST_PIPELINES:
+        parts.append(f"{len(state.pipelines) - MOST_PIPELINES} more pipelines")
+    parts += state.faults[:MOST_PIPELINES]
+    if len(state.faults) > MOST_PIPELINES:
+        parts.append(f"{len(state.faults) - MOST_PIPELINES} more faults")
     return printable("; ".join(parts), 1000)
 
 

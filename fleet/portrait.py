@@ -12,6 +12,7 @@ from fleet.wording import (
     clock_time,
     count,
     duration,
+    model_words,
     number,
     plural,
     printable,
@@ -89,12 +90,12 @@ def _record(device: Device, newest: Telemetry, now_s: float) -> str:
 def _pipeline(name: str, state: PipelineState | None, window: Window | None) -> Iterator[Line]:
     now = state or window
     assert now is not None
-    title = f"{name}: {now.phase.replace('_', ' ')}, {now.model} {now.version}"
+    title = f"{name}: {now.phase.replace('_', ' ')}, {model_words(now.model, now.version)}"
     yield Line(printable(title, 200), "title")
     if now.absent:
         yield Line("  " + printable(f"camera absent: {now.absent}", 300), "bad")
     digest = f" ({now.digest[:16]})" if now.digest else ""
-    yield Line("  " + printable(f"{now.engine}{digest} on {now.camera}", 300), "dim")
+    yield Line("  " + printable(f"{now.engine or '-'}{digest} on {now.camera}", 300), "dim")
     if state is not None:
         settings = state.settings
         score = "as the model has it" if settings.min_score is None else f"{settings.min_score:g}"

@@ -14,16 +14,18 @@ from rich.text import Text
 
 from fleet.concerns import Concern, Ranked, Ranking, cpu_percent, hottest_c, memory_percent
 from fleet.devices import Device, Fleet, News
+from fleet.heading import head_lines, latency_words, trouble_lines
 from fleet.keys import Keys
 from fleet.lines import happened_line, without_percent
 from fleet.portrait import Line, portrait
 from fleet.screens import Standing
-from fleet.wording import count, number, plural, printable, spread, stretch
+from fleet.wording import model_words, number, plural, printable, spread, stretch
 from wire.messages import PipelineState, Window
 
 MOST_PIPELINES = 8  # rows of one device
 MOST_EVENTS = 5
 DRAW_S = 1.0
+DOUBT_S = 5.0  # after so long without a word, a name may be mistyped
 TOTAL_S = 5.0  # how often the latency of the whole fleet is added up
 BAD = 80  # concerns of this weight are red, others yellow
 KEYS = "space or n: next page, p: page before, q: end"
@@ -45,6 +47,7 @@ class View:
         self._device = device
         self._ranking = Ranking()
         self._total: tuple[float, str] | None = None
+        self._listening_s: float | None = None  # since when we are connected
         self._drawn: tuple[float, Standing | None] = (-math.inf, None)
         self._console = Console(file=file, highlight=False, markup=False, emoji=False)
         self._size = self._console.size
@@ -81,7 +84,8 @@ class View:
         if self._device is not None:
             return self._portrait(fleet, self._device, standing, room, now_s)
         ranked = self._ranking.worst_first(fleet, now_s)
-        head = [*head_lines(fleet, standing), Line(self._latency(fleet, now_s), "dim")]
+        latency = self._latency(fleet, now_s)
+        head = head_lines(fleet, standing) + ([Line(latency, "dim")] if latency else [])
         picture, self._page = overview(
             fleet, ranked, head, self._page, self._size.width, room, now_s
         )
@@ -93,47 +97,31 @@ class View:
         lines = [Line(text, "bad") for text in trouble_lines(fleet, standing)]
         device = fleet.devices.get(name)
         if device is None:
-            lines.append(Line(f"{name}: nothing heard yet; is that its name, in this fleet?"))
+            lines.append(Line(f"{name}: {self._why_nothing(standing, now_s)}"))
         else:
             lines += portrait(device, fleet.events, now_s)
         picture, self._page = excerpt(lines, self._page, room)
         return picture
 
     def _latency(self, fleet: Fleet, now_s: float) -> str:
+        """Empty while no frame is known of."""
         if self._total is None or not 0 <= now_s - self._total[0] < TOTAL_S:
-            words = spread(fleet.latency("end_to_end")), spread(fleet.latency("inference"))
-            told = f"all frames, p50 p95 p99: end to end {words[0]} ms, inference {words[1]} ms"
-            self._total = (now_s, told)
+            self._total = (now_s, latency_words(fleet))
         return self._total[1]
+
+    def _why_nothing(self, standing: Standing, now_s: float) -> str:
+        """Of the one device. What is retained comes in the first moments, records once a minute."""
+        if standing.why is not None:
+            self._listening_s = None
+        elif self._listening_s is None:
+            self._listening_s = now_s
+        if self._listening_s is None or 0 <= now_s - self._listening_s < DOUBT_S:
+            return "waiting"
+        return "nothing heard yet; is that its name, in this fleet?"
 
     def close(self) -> None:
         self._keys.close()
         self._live.stop()
-
-
-def head_lines(fleet: Fleet, standing: Standing) -> list[Line]:
-    """How many there are, and what is wrong with the watching itself."""
-    devices = fleet.devices.values()
-    heard = [device.presence.online for device in devices if device.presence is not None]
-    offline = heard.count(False)
-    parts = [plural(len(devices), "device"), f"{count(heard.count(True))} online"]
-    if offline:
-        parts.append(f"{count(offline)} offline")
-    parts.append(plural(fleet.records, "record"))
-    lines = [Line(f"{fleet.name} at {printable(standing.where)}: {', '.join(parts)}", "title")]
-    return lines + [Line(text, "bad") for text in trouble_lines(fleet, standing)]
-
-
-def trouble_lines(fleet: Fleet, standing: Standing) -> list[str]:
-    lines = []
-    if standing.why is not None:
-        lines.append(f"not connected: {printable(standing.why, 300)}")
-    parts = []
-    if fleet.garbage:
-        parts.append(plural(fleet.garbage, "unreadable message"))
-    if fleet.beyond:
-        parts.append(f"{plural(fleet.beyond, 'message')} of devices beyond what can be shown")
-    return [*lines, *([", ".join(parts)] if parts else [])]
 
 
 def overview(
@@ -270,7 +258,7 @@ def pipeline_cells(name: str, state: PipelineState | None, window: Window | None
     cells = {
         "pipeline": printable(name, 20),
         "phase": now.phase.replace("_", " "),
-        "model": printable(f"{now.model} {now.version}", 24),
+        "model": printable(model_words(now.model, now.version), 24),
     }
     if window is not None:
         cells |= {

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Callable
 
 from fleet.devices import Fleet
+from fleet.inbox import MOST, Inbox
 from fleet.screens import CONNECTING, Screen, Standing
 from wire.link import Connected, Disconnected, LinkEvent, Received
 
-MOST_WAITING = 10_000  # events; then the link waits for us, and the broker for the link
+MOST_WAITING = MOST  # events; then the link waits for us, and the broker for the link
 MOST_AT_ONCE = 1000  # between two looks at the screen
 DRAW_S = 0.25
 
@@ -28,35 +27,31 @@ class Watching:
         self._screen = screen
         self._now_s = now_s
         self._standing = Standing(where, CONNECTING)
-        self._inbox: queue.Queue[LinkEvent] = queue.Queue(MOST_WAITING)
+        self._inbox = Inbox(MOST_WAITING)
         self._drawn_s = -DRAW_S
         self._is_wanted = True
-        self._over = threading.Event()
 
     def post(self, event: LinkEvent) -> None:
         """Take in what the link says. Waits while more than enough waits already."""
-        while not self._over.is_set():
-            try:
-                self._inbox.put(event, timeout=DRAW_S)
-                return
-            except queue.Full:
-                continue
+        self._inbox.post(event)
 
     def step(self, timeout_s: float) -> bool:
         """Show what arrives within the time, at most so much at once. False: nobody looks."""
-        try:
-            self._take(self._inbox.get(timeout=timeout_s))
-            for _ in range(MOST_AT_ONCE):
-                self._take(self._inbox.get_nowait())
-        except queue.Empty:
-            pass
+        event = self._inbox.take(timeout_s)
+        for _ in range(MOST_AT_ONCE):
+            if event is None:
+                break
+            self._take(event)
+            event = self._inbox.take(0.0)
+        if event is not None:
+            self._take(event)
         if time.monotonic() - self._drawn_s >= DRAW_S:
             self._draw()
         return self._is_wanted
 
     def close(self) -> None:
         """Nothing more is taken in."""
-        self._over.set()
+        self._inbox.close()
 
     def _take(self, event: LinkEvent) -> None:
         if isinstance(event, Connected):

@@ -17,6 +17,11 @@ def printable(text: str, most: int = 64) -> str:
     return line if len(line) <= most else line[: most - 3] + "..."
 
 
+def model_words(model: str, version: str | None) -> str:
+    """A model and which of its versions, `-` where no process has said that yet."""
+    return f"{model} {version or '-'}"
+
+
 def stretch(seconds: float) -> str:
     """A length of time: `12 s`, `5 min`, `7 h`, `3 days`, `2.1 years`."""
     seconds = abs(seconds)

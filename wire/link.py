@@ -31,11 +31,13 @@ class Disconnected:
 
     why: a sentence for a person, with what to do where that is known. again_s: seconds until the
     next attempt. taken_over: another connection came under our client id, as far as is known.
+    refused: the broker, or a file that we were given, says no: waiting alone will not help.
     """
 
     why: str
     again_s: float
     taken_over: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import socket
+import ssl
 import threading
 from functools import cache
 from typing import TYPE_CHECKING
@@ -103,7 +104,7 @@ class MqttLink:
                 ended = Ended("a fault in this program: see its log")
             if not self._stopping.is_set():
                 again_s = self._backoff.next_s(ended.lasted_s or 0.0)
-                self._tell(Disconnected(ended.why, again_s, ended.taken_over))
+                self._tell(Disconnected(ended.why, again_s, ended.taken_over, ended.refused))
                 self._stopping.wait(again_s)
         self._terms.bell.close()
 
@@ -112,7 +113,7 @@ class MqttLink:
         try:
             proofs = proofs_of(self._broker, self._address, self._client_id)
         except Trouble as trouble:
-            return Ended(str(trouble))
+            return Ended(str(trouble), refused=True)
         session = secrets.token_hex(8)
         will = self._make_will(session) if self._make_will else None
         wiring = Wiring(self._address, proofs.tls, CONNECT_S)
@@ -123,16 +124,16 @@ class MqttLink:
         try:
             if self._stopping.is_set():
                 return Ended("")
-            if why := self._connect(client):
-                return Ended(why)
+            if ended := self._connect(client):
+                return ended
             return self._begin(client, wiring, session).run(offer.answer_s)
         finally:
             with self._lock:
                 self._life = self._wiring = None
             wiring.close()
 
-    def _connect(self, client: Client) -> str | None:
-        """Connect and send CONNECT. Returns why it could not be done, None if it was."""
+    def _connect(self, client: Client) -> Ended | None:
+        """Connect and send CONNECT. Returns how that failed, None if it did not."""
         from paho.mqtt.packettypes import PacketTypes
         from paho.mqtt.properties import Properties
 
@@ -146,7 +147,8 @@ class MqttLink:
                 address.host, address.port, self._broker.keepalive_s, properties=properties
             )
         except (OSError, ValueError) as error:
-            return words.no_connection(address, error)
+            why = words.no_connection(address, error)
+            return Ended(why, refused=isinstance(error, ssl.SSLCertVerificationError))
         return None
 
     def _begin(self, client: Client, wiring: Wiring, session: str) -> Life:
@@ -264,8 +266,9 @@ def _take_notes(client: Client, life: Life) -> None:
         client: Client, _: object, _flags: object, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if reason.is_failure:
+            why, refused = words.broker_said(reason.value), reason.value in words.REFUSALS
             wrong_version = reason.value == words.WRONG_VERSION
-            life.ended(Ended(words.broker_said(reason.value), wrong_version=wrong_version))
+            life.ended(Ended(why, wrong_version=wrong_version, refused=refused))
             return
         life.keepalive_s = client.keepalive
         limits = Limits(*(getattr(properties, name, None) for name in LIMITS))

@@ -20,7 +20,8 @@ class Ended:
     """How a connection ended. lasted_s: since the broker accepted it, None if it never did.
 
     mute: without a word before CONNACK. silent: open, but CONNACK never came. broken: without a
-    word later. window: the broker takes only so many messages at a time, connect again at once.
+    word later. refused: until somebody mends something. window: the broker takes only so many
+    messages at a time, connect again at once.
     """
 
     why: str
@@ -30,6 +31,7 @@ class Ended:
     mute: bool = False
     silent: bool = False
     broken: bool = False
+    refused: bool = False
     window: int | None = None
 
 

@@ -53,6 +53,7 @@ REASONS = {
     0x9D: "the broker moved: change the broker's URL",
     0x9F: "the broker finds that we connect too often",
 }
+REFUSALS = (0x85, 0x86, 0x87, 0x8A, 0x8C)  # of CONNECT: who we are is not enough
 SESSION_TAKEN_OVER = 0x8E
 WRONG_VERSION = 0x84
 NO_RETAIN = 0x9A

@@ -16,6 +16,7 @@ from fleet.asking import MakeLink, ask, new_command
 from fleet.flags import add_broker_options, broker_of
 from fleet.wording import printable
 from wire import topics
+from wire.backoff import Backoff
 from wire.config import Broker
 from wire.link import Link, Post
 from wire.mqtt import MqttLink
@@ -25,12 +26,13 @@ from wire.troubles import Refused, Unavailable, one_line
 
 KEY_VARIABLE = "VEDETTE_COMMAND_KEY"
 REFUSED = 2  # the device says no
+AGAIN_S = 2.0  # somebody waits for it: between two attempts to reach the broker, at most
 
 VERBS = """\
 verbs:
   status                          what the device is and does
   snapshot [PIPELINE]             the newest frame with what was found in it, as a file
-  restart [PIPELINE]              start the pipeline's process anew
+  restart [PIPELINE]              end the pipeline's process; systemd starts it again
   watch [MINUTES]                 telemetry every 10 s for 1 to 60 minutes (default: 5)
   set [PIPELINE] KEY=VALUE...     results=off|change|every   results_per_s=0.01..30
                                   min_score=0..1   telemetry_period_s=10..3600
@@ -112,7 +114,7 @@ def _key_of(words: argparse.Namespace) -> SigningKey:
 
 def _link_to(broker: Broker) -> MakeLink:
     def make(client_id: str, post: Post) -> Link:
-        return MqttLink(broker, client_id, post)
+        return MqttLink(broker, client_id, post, backoff=Backoff(most_s=AGAIN_S))
 
     return make
 
@@ -155,7 +157,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--output", type=Path, metavar="FILE",
         help="where a snapshot is saved, also over another file (default: "
-        "DEVICE-PIPELINE-TIME.jpg in this folder)",
+        "DEVICE-PIPELINE-TIME.jpg in this folder, DEVICE-TIME.jpg without PIPELINE)",
     )  # fmt: skip
     parser.add_argument("--frames", type=int, metavar="N", help="of a bench (default: 300)")
     parser.add_argument("--json", action="store_true", help="print the reply as one JSON object")

@@ -333,5 +333,28 @@ def test_nobody_there(site: Site) -> None:
 
 def test_no_broker(site: Site) -> None:
     operator = Operator(site.operator.folder, 1)
-    code, out, err = operator.type("door", "status")
-    assert (code, out) == (1, "") and err.count("\n") == 1 and "port 1" in err
+    code, out, err = operator.type("door", "status", "--timeout", "2")
+    assert (code, out) == (1, "")
+    first, last = err.splitlines()
+    assert "port 1" in first and first.endswith("waiting for the broker")
+    assert last.startswith("vedette: no connection to the broker in 2 s: nothing listens at")
+
+
+def test_a_broker_that_comes_back_in_time_is_asked(site: Site) -> None:
+    site.broker.kill()
+    asking = site.operator.start("door", "status", "--timeout", "50")
+    time.sleep(1.0)  # it finds nobody; if the machine is too busy for that, it has it easier
+    site.broker.start()
+    code, out, err = ended(asking)
+    assert code == 0 and out.startswith("door: vedette "), err
+
+
+def test_who_is_refused_is_told_at_once(site: Site) -> None:
+    words = ("door", "status", "--timeout", "1000")
+    (site.operator.folder / "wrong").write_text("wrong\n")
+    with Mosquitto(users={"me": "right"}) as broker:
+        me = ("--username", "me", "--password-file", "wrong")
+        code, _, err = Operator(site.operator.folder, broker.port).type(*words, *me)
+    assert code == 1 and "check the user name and the password file" in err
+    code, _, err = site.operator.type(*words, "--username", "me", "--password-file", "none")
+    assert code == 1 and f"the password file {site.operator.folder / 'none'} cannot be read" in err

@@ -269,7 +269,7 @@ def test_a_terminal_shows_one_device_in_depth_with_what_it_finds(
 ) -> None:
     with Mosquitto() as broker, Listener(broker.port) as device:
         screen = terminal("--broker", broker.url(), "--device", "door-1", rows=60)
-        screen.until("door-1: nothing heard yet")
+        screen.until("door-1: waiting")
         for message in (presence(True), state(), record(1), result(), event(2)):
             tell(device, said("door-1", message))
         screen.until("door-1 online", "postprocess", "p99", "seven 97 %", "the camera is absent")

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet import pictures
-from fleet.answers import aligned, as_json, in_words
+from fleet.answers import MOST_ROWS, aligned, as_json, in_words
 from wire.messages import PipelineSettings, PipelineState, Reply, State
 from wire.orders import Snapshot
 from wire.troubles import Refused, Unavailable
@@ -71,6 +71,20 @@ def test_what_is_wrong_is_shown() -> None:
     twice = status(state(faults=("a: no such device",), pipelines={"a": absent}))
     assert twice.count("no such device") == 1
     assert "no pipelines" in status(state(pipelines={}))
+
+
+def test_what_is_too_long_to_show_is_counted() -> None:
+    many = {f"lane{n:03}": pipeline() for n in range(MOST_ROWS + 1)}
+    shown = status(state(faults=tuple(f"f{n}" for n in range(MOST_ROWS + 7)), pipelines=many))
+    assert f"  fault: f{MOST_ROWS - 1}\n  and 7 more faults\n" in shown
+    assert shown.endswith("\n  and 1 more pipeline")
+    assert "more" not in status(state(faults=("x",) * MOST_ROWS))
+
+
+def test_what_no_process_has_said_yet_is_a_dash() -> None:
+    never = pipeline(phase="silent", version=None, digest=None, engine=None)
+    row = status(state(pipelines={"a": never})).splitlines()[-1]
+    assert row.split()[:5] == ["a", "silent", "digits", "-", "-"]
 
 
 TIMES = {"p50": 1000.4, "p95": 1200.0, "p99": 15000.0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -238,36 +239,79 @@ def test_a_broker_that_goes_away_is_said(room: Room) -> None:
     assert room.notes == ["the broker went away: the broker stopped: waiting for door"]
 
 
-def test_a_broker_that_is_not_there_is_said_at_once(room: Room) -> None:
-    class NoWay:
-        """A link that finds nobody."""
+class Lost:
+    """A link that does not find the broker at first. finds: how it is made, once it does."""
 
-        def __init__(self, post: Post) -> None:
-            self.post = post
-            self.is_closed = False
+    def __init__(self, post: Post, refused: bool, finds: Callable[[], Link] | None) -> None:
+        self._post = post
+        self._refused = refused
+        self._finds = finds
+        self._found: Link | None = None
+        self._patterns: list[str] = []
+        self.is_closed = False
+        self._later = threading.Timer(0.2, self._find)
 
-        def open(self) -> None:
-            self.post(Disconnected("nothing listens at localhost", 1.0))
+    def open(self) -> None:
+        self._post(Disconnected("nothing listens at localhost", 1.0, refused=self._refused))
+        self._later.start()
 
-        def subscribe(self, pattern: str) -> None: ...
+    def _find(self) -> None:
+        if self._finds is not None:
+            self._found = self._finds()
+            for pattern in self._patterns:
+                self._found.subscribe(pattern)
+            self._found.open()
 
-        def publish(
-            self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False
-        ) -> int | None: ...
+    def subscribe(self, pattern: str) -> None:
+        self._patterns.append(pattern)
 
-        def close(self) -> None:
-            self.is_closed = True
+    def publish(
+        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False
+    ) -> int | None:
+        assert self._found is not None
+        return self._found.publish(topic, payload, qos=qos, retain=retain)
 
-    made: list[NoWay] = []
+    def close(self) -> None:
+        self.is_closed = True
+        self._later.cancel()
+        self._later.join()
+        if self._found is not None:
+            self._found.close()
+
+
+def ask_lost(room: Room, timeout_s: float, *, refused: bool, comes: bool) -> Answer:
+    made: list[Lost] = []
 
     def make(client_id: str, post: Post) -> Link:
-        made.append(NoWay(post))
+        finds = (lambda: room.make_link(client_id, post)) if comes else None
+        made.append(Lost(post, refused, finds))
         return made[-1]
 
-    command = new_command("home", "door", Status(), time.time(), 1000.0)
-    with pytest.raises(Unavailable, match="nothing listens"):
-        ask(make, command, room.key, 1000.0, room.notes.append)
-    assert made[0].is_closed
+    command = new_command("home", "door", Status(), time.time(), timeout_s)
+    try:
+        return ask(make, command, room.key, timeout_s, room.notes.append)
+    finally:
+        assert made[0].is_closed
+
+
+def test_a_broker_that_comes_back_in_time_is_asked(room: Room) -> None:
+    assert ask_lost(room, PATIENCE_S, refused=False, comes=True).reply.ok
+    assert room.notes == ["nothing listens at localhost: waiting for the broker"]
+
+
+def test_a_broker_that_is_not_there_is_said_after_the_time(room: Room) -> None:
+    begun_s = time.monotonic()
+    with pytest.raises(Unavailable) as trouble:
+        ask_lost(room, SHORT_S, refused=False, comes=False)
+    assert time.monotonic() - begun_s >= SHORT_S
+    why = "no connection to the broker in 0.4 s: nothing listens at localhost"
+    assert str(trouble.value) == why
+
+
+def test_a_broker_that_refuses_us_is_said_at_once(room: Room) -> None:
+    with pytest.raises(Unavailable, match=r"^nothing listens at localhost$"):
+        ask_lost(room, 1000.0, refused=True, comes=False)
+    assert room.notes == []
 
 
 def test_a_broker_that_takes_no_command_is_said(room: Room) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import time
 import tracemalloc
 from typing import Any
 
@@ -15,16 +16,17 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from fleet import devices as devices_module
-from fleet.concerns import Ranking, concerns
+from fleet.concerns import FAULT, Concern, Ranking, concerns
 from fleet.devices import KINDS, MOST_RECORDS, MOST_RESULTS, MOST_SPOOLS, Device, Fleet
+from fleet.heading import head_lines
 from fleet.lines import news_line
 from fleet.portrait import portrait
 from fleet.screens import JsonLines, Standing
-from fleet.table import head_lines, overview
+from fleet.table import overview
 from fleet.wording import clock_time, count, duration, number, printable, size, stretch
 from tests.telling import FLEET, NOW_S, event, presence, record, result, said, state, window
 from wire.link import Received
-from wire.messages import Reply, Thing, to_json
+from wire.messages import LARGEST, Reply, Thing, to_json
 
 DEVICE_TOPICS = [f"vedette/{FLEET}/device/a/{kind}" for kind in KINDS if kind != "result"]
 TOPICS = [*DEVICE_TOPICS, f"vedette/{FLEET}/device/a/result/door"]
@@ -216,9 +218,31 @@ def test_what_is_known_is_weighed_as_it_is() -> None:
     assert isinstance(device, Device)
 
 
+def test_what_a_device_may_send_is_read() -> None:
+    """A device of many pipelines and many troubles says all that in one message."""
+    known = Fleet(FLEET)
+    message = state(faults=("x" * 900,) * 100, pipelines=tuple(f"p{n}" for n in range(400)))
+    assert LARGEST // 2 < len(to_json(message)) <= LARGEST
+    news = known.hear(said("a", message), NOW_S)
+    assert news is not None and news.garbage is None and known.devices["a"].state == message
+
+
+def test_many_troubles_are_shown_in_time() -> None:
+    """Each name of a pipeline is also the beginning of a fault."""
+    names = tuple(f"p{n}" for n in range(700))
+    faults = tuple(f"p{n % 700}: camera: {n}" for n in range(4000))
+    known = Fleet(FLEET)
+    known.hear(said("a", state("no_camera", "gone", faults, pipelines=names)), NOW_S)
+    begun_s = time.process_time()
+    found = concerns(known.devices["a"], NOW_S)
+    assert time.process_time() - begun_s < 5.0
+    assert Concern(FAULT, "3,280 faults more") in found
+
+
 def test_too_large_a_payload_is_not_read() -> None:
     known = Fleet(FLEET)
-    payload = to_json(state(faults=("x" * 900,) * 100))
+    payload = to_json(state(faults=("x" * 900,) * 300))
+    assert len(payload) > LARGEST
     news = known.hear(Received(f"vedette/{FLEET}/device/a/state", payload, False), NOW_S)
     assert news is not None and news.garbage is not None and "too many" in news.garbage
     assert known.bytes == 0

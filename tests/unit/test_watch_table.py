@@ -12,10 +12,11 @@ from rich.console import Console
 
 from fleet.concerns import Ranking, concerns
 from fleet.devices import Fleet
+from fleet.heading import head_lines
 from fleet.lines import news_line
 from fleet.portrait import portrait
 from fleet.screens import Standing
-from fleet.table import View, excerpt, head_lines, overview, paged
+from fleet.table import View, excerpt, overview, paged
 from fleet.wording import duration, number, size, spread, stretch
 from tests.telling import (
     FLEET,
@@ -32,7 +33,7 @@ from tests.telling import (
 )
 from wire.health import Disk, Health, Throttle
 from wire.link import Received
-from wire.messages import Losses, Reply
+from wire.messages import Losses, Phase, Reply
 
 WELL = Standing("mqtt://localhost:1883", None)
 
@@ -223,8 +224,76 @@ def test_the_view_draws_keeps_still_and_is_taken_away(monkeypatch: pytest.Monkey
         assert view.draw(known, Standing(WELL.where, "no route to the broker"), NOW_S + 0.2)
         view.close()
     text = file.getvalue()
-    assert "3 devices" in text and "alpha online" in text and "nobody: nothing heard yet" in text
+    assert "3 devices" in text and "alpha online" in text and "nobody: waiting" in text
     assert "not connected: no route to the broker" in text
+
+
+def test_a_name_is_doubted_only_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    file, known = Screenful(), Fleet(FLEET)
+    view = View(file, "nobody")
+
+    def shown(after_s: float, why: str | None = None) -> str:
+        before = len(file.getvalue())
+        view.draw(known, Standing(WELL.where, why), NOW_S + after_s)
+        return file.getvalue()[before:]
+
+    assert "nobody: waiting" in shown(0, "connecting")
+    assert "nobody: waiting" in shown(20, "nothing listens")
+    assert "nobody: waiting" in shown(30)
+    assert "nobody: waiting" in shown(34)
+    assert "nobody: nothing heard yet; is that its name, in this fleet?" in shown(36)
+    assert "nobody: waiting" in shown(37, "the connection broke")
+    view.close()
+
+
+def test_no_latency_is_said_while_none_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    for known in (Fleet(FLEET), small_fleet()):
+        file = Screenful()
+        view = View(file, None)
+        view.draw(known, WELL, NOW_S)
+        view.close()
+        assert ("p50 p95 p99" in file.getvalue()) is bool(known.devices)
+
+
+@pytest.mark.parametrize(
+    ("phase", "absent", "fault", "words"),
+    [
+        ("no_camera", "it went away", "door: camera: it went away", "door no camera: it went away"),
+        ("no_camera", "it went away", None, "door no camera: it went away"),
+        ("silent", None, "door: pipeline: never heard", "door silent: never heard"),
+        ("silent", None, None, "door silent"),
+    ],
+)
+def test_why_a_pipeline_gives_nothing_is_told_once(
+    phase: Phase, absent: str | None, fault: str | None, words: str
+) -> None:
+    known = Fleet(FLEET)
+    faults = (fault,) if fault else ()
+    known.hear(said("a", state(phase, absent, (*faults, "door: memory: full"))), NOW_S)
+    told = [concern.words for concern in concerns(known.devices["a"], NOW_S)]
+    assert told == [words, "door: memory: full"]
+
+
+def test_faults_beyond_what_is_shown_are_counted() -> None:
+    known = Fleet(FLEET)
+    known.hear(said("a", state(faults=tuple(f"fault {n}" for n in range(23)))), NOW_S)
+    assert concerns(known.devices["a"], NOW_S)[-1].words == "3 faults more"
+    assert line_of(state(faults=("x",) * 23)).endswith("x; 7 more faults")
+
+
+def test_a_pipeline_that_was_never_heard_is_shown_as_configured() -> None:
+    message = state("silent")
+    never = replace(message.pipelines["door"], version=None, digest=None, engine=None)
+    message = replace(message, pipelines={"door": never})
+    known = Fleet(FLEET)
+    news = known.hear(said("a", message), NOW_S)
+    assert news is not None and "door silent digits -" in news_line(news, NOW_S)
+    text = "\n".join(line.text for line in portrait(known.devices["a"], [], NOW_S))
+    assert "door: silent, digits -" in text and "  - on synthetic://640x480@30" in text
+    lines = "\n".join(drawn(known))
+    assert "digits -" in lines and "None" not in text + lines
 
 
 def line_of(message: Struct) -> str:
