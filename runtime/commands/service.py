@@ -78,10 +78,9 @@ def main(argv: Sequence[str]) -> int:
         stop = stopping.stop_on_signals()
         log.info("%s", title(model, wanted.camera))
         camera.start()  # last of all, or it would see its first frames overtaken
-        most = words.frames or float("inf")
         end_s = time.monotonic() + (words.seconds or float("inf"))
-        while reporter.frames < most and time.monotonic() < end_s and not stop.is_set():
-            if not service.step(PATIENCE_S):
+        while not stop.is_set() and service.step(PATIENCE_S):
+            if reporter.frames >= (words.frames or float("inf")) or time.monotonic() >= end_s:
                 break
             if again():
                 reloading.read_again()
