@@ -8,7 +8,9 @@ from wire.config import Config, Pipeline
 from wire.local import Totals
 from wire.messages import LogLevel, PipelineSettings, PipelineState, State
 
-MOST_FAULTS = 64  # sentences in the state, so that it fits every broker
+# so that the state of 64 pipelines fits every broker
+MOST_FAULTS = 32
+MOST_CHARACTERS = 200  # of a fault or an address; events have all of it
 
 
 def pipeline_states(
@@ -35,9 +37,9 @@ def state_of(
     refused: str | None,
     pipelines: dict[str, PipelineState],
 ) -> State:
+    shown = tuple(_short(fault) for fault in faults[:MOST_FAULTS])
     if len(faults) > MOST_FAULTS:
-        more = f"and {len(faults) - MOST_FAULTS} more"
-        faults = (*faults[:MOST_FAULTS], more)
+        shown = (*shown, f"and {len(faults) - MOST_FAULTS} more")
     return State(
         agent=version,
         board=board,
@@ -47,7 +49,7 @@ def state_of(
         telemetry_s=telemetry_s,
         log_level=log_level,
         snapshots=config.commands.snapshot,
-        faults=faults,
+        faults=shown,
         config=refused,
         pipelines=pipelines,
     )
@@ -72,7 +74,7 @@ def _never_heard(configured: Pipeline) -> PipelineState:
         version=None,
         digest=None,
         engine=configured.engine,
-        camera=configured.camera,
+        camera=_short(configured.camera),
         absent=None,
         restarts=0,
         settings=PipelineSettings(
@@ -88,8 +90,12 @@ def _pipeline(totals: Totals, restarts: int, silent: bool) -> PipelineState:
         version=totals.version,
         digest=totals.digest,
         engine=totals.engine,
-        camera=totals.camera,
-        absent=totals.absent,
+        camera=_short(totals.camera),
+        absent=None if totals.absent is None else _short(totals.absent),
         restarts=restarts,
         settings=totals.settings,
     )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."

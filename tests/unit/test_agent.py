@@ -182,6 +182,24 @@ def test_a_model_that_was_not_loaded_is_a_fault(rig: Rig, broker: MemoryBroker) 
     assert state(broker).faults == ()
 
 
+def test_the_state_of_the_largest_device_fits_every_broker(
+    tmp_path: Path, broker: MemoryBroker
+) -> None:
+    camera = "file:///" + "x" * 900
+    text = config_text().split("[pipeline.lane]")[0] + "".join(
+        f'[pipeline.{n:064}]\ncamera = "{camera}"\nmodel = "digits"\n' for n in range(64)
+    )
+    with Rig(tmp_path, broker.link, parse_config(text, "vedette.toml")) as rig:
+        rig.quiet()
+        for n in range(64):
+            rig.inbox.post(totals(1, 1.0, pipeline=f"{n:064}", camera=camera, absent="y" * 900))
+        rig.forward(70.0)
+        said = state(broker)
+        assert len(said.pipelines) == 64
+        assert said.faults[-1] == "and 32 more"
+        assert len(broker.kept(topics.state("yard", "door"))[0].payload) < 64_000
+
+
 def test_the_longest_watch_counts(rig: Rig, broker: MemoryBroker) -> None:
     command(rig, broker, orders.Watch(minutes=10), number=1)
     command(rig, broker, orders.Watch(minutes=1), number=2)
