@@ -193,6 +193,7 @@ def test_the_state_of_the_largest_device_fits_every_broker(
         rig.quiet()
         for n in range(64):
             rig.inbox.post(totals(1, 1.0, pipeline=f"{n:064}", camera=camera, absent="y" * 900))
+        rig.quiet()
         rig.forward(20.0)
         said = state(broker)
         assert len(said.pipelines) == 64
