@@ -27,9 +27,10 @@ def tables_of(text: str, where: str) -> dict[str, Any]:
     if text.startswith("\ufeff"):
         raise Refused(f"{where}:1: begins with a byte order mark: save it as UTF-8 without one")
     try:
-        return tomllib.loads(text)
+        tables: dict[str, Any] = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise syntax_refusal(where, error) from None
+    return tables
 
 
 def typed(tables: dict[str, Any], schema: type[Schema], text: str, where: str) -> Schema:
