@@ -265,6 +265,7 @@ def test_a_hint_never_makes_a_picture_too_small_or_changes_its_source(uri: str) 
         pytest.skip(f"{uri}: {trouble}")
 
 
+@pytest.mark.budget
 def test_nothing_as_large_as_an_image_is_allocated_and_nothing_grows(camera: Camera) -> None:
     """In no thread. The compressed pictures of these recordings are smaller than the limit."""
     for _ in range(30):

@@ -185,6 +185,7 @@ def test_open_dimensions_take_what_the_manifest_declares(maker: Maker) -> None:
         maker.open("open_size")
 
 
+@pytest.mark.budget
 def test_thousands_of_runs_do_not_grow(echo: Engine) -> None:
     def turn(times: int) -> None:
         for _ in range(times):

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -95,12 +95,23 @@ def driven(folder: Path, port: int, by: str, mib: int = 64) -> Iterator[Driven]:
             agent._end()
 
 
-def registry_at(folder: Path, port: int) -> Registry:
-    """Goes on with what an earlier one in this folder has stored."""
-    broker = Broker(url=f"mqtt://127.0.0.1:{port}")
-    return Registry(
-        folder / "registry.db", lambda post: MqttLink(broker, "registry", post), fleet="yard"
-    )
+StartRegistry = Callable[[int], Registry]
+
+
+@pytest.fixture
+def registry_on(tmp_path: Path) -> Iterator[StartRegistry]:
+    """Starts a registry at the broker on a port; it goes on with what an earlier one has stored."""
+    with ExitStack() as stack:
+
+        def start(port: int) -> Registry:
+            broker = Broker(url=f"mqtt://127.0.0.1:{port}")
+            path = tmp_path / "registry.db"
+            registry = Registry(path, lambda post: MqttLink(broker, "registry", post), "yard")
+            registry.start()
+            stack.callback(registry.stop)
+            return registry
+
+        yield start
 
 
 def spool_bytes(folder: Path) -> int:
@@ -124,10 +135,11 @@ def missing(registry: Registry) -> int:
     return sum(highest.values()) - len(registry.rows())
 
 
-def test_a_day_of_trouble_arrives_whole_and_once(tmp_path: Path) -> None:
+def test_a_day_of_trouble_arrives_whole_and_once(
+    tmp_path: Path, registry_on: StartRegistry
+) -> None:
     with Mosquitto(tmp_path) as broker:
-        registry = registry_at(tmp_path, broker.port)
-        registry.start()
+        registry = registry_on(broker.port)
         with driven(tmp_path / "device", broker.port, "registry") as agent:
             agent.to(120)
             broker.stop()  # the outage
@@ -141,8 +153,7 @@ def test_a_day_of_trouble_arrives_whole_and_once(tmp_path: Path) -> None:
             largest = spool_bytes(tmp_path)
             registry.stop()  # the restart of the registry
             agent.to(1000)
-            registry = registry_at(tmp_path, broker.port)
-            registry.start()
+            registry = registry_on(broker.port)
             agent.kill_on_the_way_to(1200)
             agent.to(DAY)
             agent.settle()
@@ -153,20 +164,22 @@ def test_a_day_of_trouble_arrives_whole_and_once(tmp_path: Path) -> None:
     assert max(largest, spool_bytes(tmp_path)) <= 8 * 2**20
 
 
-def test_with_the_brokers_word_alone_a_listener_that_is_there_gets_all(tmp_path: Path) -> None:
+def test_with_the_brokers_word_alone_a_listener_that_is_there_gets_all(
+    tmp_path: Path, registry_on: StartRegistry
+) -> None:
     with Mosquitto(tmp_path) as broker:
-        registry = registry_at(tmp_path, broker.port)
-        registry.start()
+        registry = registry_on(broker.port)
         assert registry.connected.wait(60)
         with driven(tmp_path / "device", broker.port, "broker") as agent:
             agent.to(60)
             agent.settle()
+            # the broker has it; what a registry that stops has not stored is gone
+            until(lambda: frames_of(registry) == 60 * FRAMES_PER_MINUTE)
             registry.stop()
             broker.stop()
             agent.to(200)
             broker.start()
-            registry = registry_at(tmp_path, broker.port)
-            registry.start()
+            registry = registry_on(broker.port)
             assert registry.connected.wait(60)
             agent.kill_on_the_way_to(400)
             agent.settle()
@@ -182,10 +195,11 @@ def assert_whole(registry: Registry) -> None:
     assert telemetry(registry)[-1].lost == 0
 
 
-def test_of_a_spool_too_small_what_is_missing_was_reported_lost(tmp_path: Path) -> None:
+def test_of_a_spool_too_small_what_is_missing_was_reported_lost(
+    tmp_path: Path, registry_on: StartRegistry
+) -> None:
     with Mosquitto(tmp_path) as broker:
-        registry = registry_at(tmp_path, broker.port)
-        registry.start()
+        registry = registry_on(broker.port)
         with driven(tmp_path / "device", broker.port, "registry", mib=1) as agent:
             agent.to(10)
             agent.settle()

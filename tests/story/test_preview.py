@@ -108,6 +108,7 @@ def test_boxes_are_never_drawn_on_another_frame(
     assert replies[0].status == 204
 
 
+@pytest.mark.budget
 def test_an_old_picture_is_not_shown_as_live(
     preview: Preview, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +129,7 @@ class Untouchable(Frame):
         raise AssertionError("nobody watches: the pixels must not be touched")
 
 
+@pytest.mark.budget
 def test_nobody_watching_costs_nothing(preview: Preview) -> None:
     frame = Untouchable(1, 0, VGA, np.zeros(VGA.nbytes, np.uint8), lambda: None)
     result = Result(1, (BOX,))
@@ -144,6 +146,7 @@ def test_nobody_watching_costs_nothing(preview: Preview) -> None:
     assert peak - before < 1000
 
 
+@pytest.mark.budget
 def test_the_loop_allocates_no_picture_while_somebody_watches(
     preview: Preview, monkeypatch: pytest.MonkeyPatch
 ) -> None:

