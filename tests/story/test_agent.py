@@ -167,6 +167,7 @@ def test_why_a_pipeline_does_not_run_reaches_the_operator(
     with Listener(broker.port, ALL) as listener, device:
         device.config.write_text(good.replace('model = "digits"', 'model = "/no/such.tflite"'))
         device.start("agent")
+        listener.wait_for(online)  # a runtime that ends at once says why once: somebody must listen
         device.start("lane")
         listener.wait_for(lambda heard: any("such.tflite" in f for f in faults(heard)))
         device.config.write_text(good)

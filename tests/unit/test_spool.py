@@ -250,9 +250,8 @@ def test_room_that_was_acknowledged_is_used_again(folder: Path, clock: Running) 
     spool.close()
 
 
-@pytest.mark.parametrize(
-    ("mib", "size"), [*((1, size) for size in (40, 2200, 4000, 4100, 30_000)), (8, 4100)]
-)
+@pytest.mark.parametrize("size", [40, 2200, 4000, 4100, 30_000])
+@pytest.mark.parametrize("mib", [1, pytest.param(8, marks=pytest.mark.slow)])
 def test_much_that_goes_at_once_fits_too(folder: Path, clock: Running, size: int, mib: int) -> None:
     """Every freed page may pass through the log."""
     spool = opened(folder, clock, most_bytes=mib * MIB)

@@ -101,7 +101,7 @@ def test_damage_at_rest(
     belong to what is promised."""
     monkeypatch.setattr(agent.keeping, "boot_id", lambda: "another")
     source, records = healthy
-    for seed in range(5):
+    for seed in range(12):
         folder = tmp_path / f"{seed}"
         shutil.copytree(source, folder)
         damage(folder / name, random.Random(seed))

@@ -155,4 +155,4 @@ class SpoolMachine(RuleBasedStateMachine):
 
 
 TestSpool = SpoolMachine.TestCase
-TestSpool.settings = settings(max_examples=15, stateful_step_count=30)
+TestSpool.settings = settings(max_examples=30, stateful_step_count=30)
