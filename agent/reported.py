@@ -70,7 +70,7 @@ def pipeline_fault(
 def _never_heard(configured: Pipeline) -> PipelineState:
     return PipelineState(
         phase="silent",
-        model=configured.model,
+        model=configured.model or "",
         version=None,
         digest=None,
         engine=configured.engine,

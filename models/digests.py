@@ -14,9 +14,9 @@ from pathlib import Path
 import msgspec
 
 from models import bundle, pipelines
-from models.pipelines import DIGEST_PATTERN, Layout
+from models.pipelines import Layout
 from wire.durable import make_folder_durably, rename_durably, sync_folder, write_durably
-from wire.names import NAME_PATTERN
+from wire.names import DIGEST_PATTERN, NAME_PATTERN
 from wire.troubles import Trouble
 
 # names that no digest has: half unpacked, or half removed

@@ -14,17 +14,15 @@ from models.consistency import contradictions
 from models.plain import open_plain
 from wire.complaints import (
     FLAT_NAME_PATTERN,
-    VERSION_PATTERN,
     refusal,
 )
 from wire.durable import write_durably
-from wire.names import Name
+from wire.names import Name, Version
 from wire.troubles import Refused
 from wire.typed_toml import LARGEST, as_utf8, tables_of, typed
 
 FILE_NAME = "manifest.toml"
 
-Version = Annotated[str, Meta(pattern=VERSION_PATTERN)]
 FlatName = Annotated[str, Meta(pattern=FLAT_NAME_PATTERN)]
 TensorName = Annotated[str, Meta(max_length=256)]
 Side = Annotated[int, Meta(ge=1, le=8192)]
@@ -108,6 +106,21 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     memory_mb: Positive | None = None
 
 
+class Floors(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What no deployment may ask less of, when this model is tried on a device.
+
+    trial_s: the shortest trial, in seconds. first_result_s: the first result comes within. The
+    model must give fps_share of the frames per second of the one before; its mean score may be
+    score_drop lower; error_share of its results may hold a score that is no number.
+    """
+
+    trial_s: Annotated[float, Meta(gt=0, le=604_800)] | None = None
+    first_result_s: Annotated[float, Meta(gt=0, le=3600)] | None = None
+    fps_share: Share | None = None
+    score_drop: Share | None = None
+    error_share: Share | None = None
+
+
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A whole manifest. Files are named flat: everything lies in one folder."""
 
@@ -124,6 +137,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     golden: Annotated[tuple[Golden, ...], Meta(max_length=64)] = ()
     boards: Annotated[tuple[Name, ...], Meta(max_length=64)] = ()
     limits: Limits = Limits()
+    floors: Floors = Floors()
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -17,13 +17,11 @@ from msgspec import Meta, Struct
 
 from models.plain import open_plain
 from wire.complaints import shortened
-from wire.names import NAME_PATTERN
+from wire.names import DIGEST_PATTERN, NAME_PATTERN, Digest
 from wire.troubles import Refused
 
-DIGEST_PATTERN = r"^[0-9a-f]{64}\Z"
 LARGEST_STATE = 256 * 1024  # bytes
 
-Digest = Annotated[str, Meta(pattern=DIGEST_PATTERN)]
 Seconds = Annotated[float, Meta(ge=0)]
 Record = TypeVar("Record")
 

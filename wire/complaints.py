@@ -9,11 +9,10 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from wire.names import NAME_PATTERN
+from wire.names import NAME_PATTERN, VERSION_PATTERN
 from wire.toml_lines import KeyPath, lines_of
 from wire.troubles import Refused
 
-VERSION_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"
 FLAT_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z"
 FILE_PATTERN = r"^/[^\x00-\x1f\x7f]+\Z"
 KEY_PATTERN = r"^[0-9a-f]{64}\Z"

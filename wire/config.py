@@ -59,6 +59,24 @@ class HomeAssistant(Struct, frozen=True, forbid_unknown_fields=True):
     prefix: Name = "homeassistant"
 
 
+class Updates(Struct, frozen=True, forbid_unknown_fields=True):
+    """[updates]: models that the fleet signs and deploys. root: the metadata that is trusted first.
+
+    mirror: an https:// address with the same files, asked when the depot does not answer.
+    keep: how many models stay on disk beside those that a pipeline names. kib_per_s, mib_per_day:
+    the most that is fetched. spread_s: devices wake this much apart, at chance.
+    """
+
+    root: File | None = None
+    mirror: Words | None = None
+    mirror_ca_file: File | None = None
+    keep: Annotated[int, Meta(ge=0, le=64)] = 2
+    disk_mib: Annotated[int, Meta(ge=16, le=1_000_000)] = 1024
+    kib_per_s: Annotated[int, Meta(ge=32)] | None = None
+    mib_per_day: Annotated[int, Meta(ge=1)] | None = None
+    spread_s: Annotated[float, Meta(ge=0, le=3600)] = 2.0
+
+
 class PipelineLimits(Struct, frozen=True, forbid_unknown_fields=True):
     """[pipeline.NAME.limits]: beyond these a fault is reported."""
 
@@ -67,10 +85,10 @@ class PipelineLimits(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Pipeline(Struct, frozen=True, forbid_unknown_fields=True):
-    """[pipeline.NAME]: a camera and a model."""
+    """[pipeline.NAME]: a camera and a model. model: what runs until the fleet deploys another."""
 
     camera: Words
-    model: Words
+    model: Words | None = None
     engine: Words | None = None
     threads: Annotated[int, Meta(ge=1, le=256)] | None = None
     accelerators: tuple[Words, ...] = ()
@@ -91,6 +109,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     telemetry: TelemetryTable = TelemetryTable()
     commands: Commands = Commands()
     home_assistant: HomeAssistant = HomeAssistant()
+    updates: Updates = Updates()
     pipeline: dict[str, Pipeline] = {}
 
 

@@ -15,7 +15,7 @@ from wire.toml_lines import KeyPath
 from wire.troubles import Refused
 
 if TYPE_CHECKING:
-    from wire.config import Broker, Commands, Config, Pipeline
+    from wire.config import Broker, Commands, Config, Pipeline, Updates
 
 CAMERA_EXAMPLE = "v4l2:///dev/video0"
 MOST_PIPELINES = 64  # what a device says of itself is one message, and fits every broker
@@ -30,6 +30,12 @@ def contradictions(config: Config) -> Iterator[Contradiction]:
     yield from _count(config.pipeline)
     for name, pipeline in config.pipeline.items():
         yield from _pipeline(name, pipeline)
+        if pipeline.model is None and config.updates.root is None:
+            yield (
+                ("pipeline", name),
+                "model is missing: name one, or let the fleet deploy one: root under [updates]",
+            )
+    yield from _updates(config.updates)
     yield from _shared_cameras(config.pipeline)
 
 
@@ -99,6 +105,16 @@ def _commands(commands: Commands) -> Iterator[Contradiction]:
         )
 
 
+def _updates(updates: Updates) -> Iterator[Contradiction]:
+    here = ("updates", "mirror")
+    if updates.mirror is not None and not updates.mirror.startswith("https://"):
+        yield here, "write https://HOST[:PORT]/PATH"
+    if updates.mirror is not None and updates.root is None:
+        yield here, "nothing uses it without root: where does trust begin?"
+    if updates.mirror_ca_file is not None and updates.mirror is None:
+        yield ("updates", "mirror_ca_file"), "nothing uses it without mirror"
+
+
 def _count(pipelines: dict[str, Pipeline]) -> Iterator[Contradiction]:
     for name in list(pipelines)[MOST_PIPELINES : MOST_PIPELINES + 1]:
         yield (
@@ -129,7 +145,7 @@ def _texts(here: KeyPath, pipeline: Pipeline) -> Iterator[Contradiction]:
     for key, words in texts.items():
         if words is not None and not words.isprintable():
             yield (*here, *key), "holds a character that cannot be shown: take it away"
-    if "/" in pipeline.model and not pipeline.model.startswith("/"):
+    if pipeline.model is not None and "/" in pipeline.model and not pipeline.model.startswith("/"):
         yield (*here, "model"), "write the whole path, from / on, or the name of a model of the zoo"
 
 

@@ -27,10 +27,11 @@ from wire.messages import (
     Phase,
     PipelineSettings,
     Result,
+    Scores,
     StageCounts,
     Text,
 )
-from wire.names import Name
+from wire.names import Digest, Name
 from wire.troubles import Refused, Unavailable
 
 MOST_BYTES = 128 * 1024
@@ -41,7 +42,9 @@ ROOM_BYTES = 1 << 20  # the kernel gives less where its limit is lower
 class Totals(Struct, frozen=True, tag="totals"):
     """A runtime process since it started. run: its random id. seconds: since then. Counts grow.
 
-    unloaded: why a newer model than the one that runs was not loaded.
+    unloaded: why a newer model than the one that runs was not loaded. formats: of models that an
+    engine here can run, the best first. phase "no_model": it waits for one; model, version, digest
+    and engine are empty.
     """
 
     pipeline: Name
@@ -61,6 +64,8 @@ class Totals(Struct, frozen=True, tag="totals"):
     rss_bytes: Natural | None
     settings: PipelineSettings
     unloaded: Text | None = None
+    scores: Scores = Scores()
+    formats: tuple[Text, ...] = ()
 
 
 class Failed(Struct, frozen=True, tag="failed"):
@@ -77,7 +82,7 @@ class Found(Struct, frozen=True, tag="found"):
 
 
 class Answer(Struct, frozen=True, tag="answer"):
-    """What became of a wish. content: the JPEG of a snapshot, the JSON of a bench."""
+    """What became of a wish. content: the JPEG of a snapshot, or JSON: of a bench, a report."""
 
     pipeline: Name
     id: str
@@ -107,6 +112,43 @@ class RunBench(Struct, frozen=True, tag="bench"):
     frames: int
 
 
+class CheckModel(Struct, frozen=True, tag="check"):
+    """Try an installed model of the store in a child process: contract, golden answers, memory.
+    The answer's content is the JSON of a CheckReport."""
+
+    id: str
+    digest: Digest
+
+
+class LoadModel(Struct, frozen=True, tag="load"):
+    """Run an installed model from now on; None: the configured one. The answer's content is the
+    JSON of a LoadReport."""
+
+    id: str
+    digest: Digest | None
+
+
+class CheckReport(Struct, frozen=True):
+    """What the check of a model found. golden: samples that were right."""
+
+    name: str
+    version: str
+    engine: str
+    golden: Natural
+    load_ms: float
+    inference_us: float
+    peak_rss_mb: float
+
+
+class LoadReport(Struct, frozen=True):
+    """How a model took over. gap_s: how long there were no results because memory could not hold
+    both models; None: they were swapped between two frames."""
+
+    digest: Text
+    seconds: float
+    gap_s: float | None = None
+
+
 class Leave(Struct, frozen=True, tag="leave"):
     """End the process in order; systemd starts it again."""
 
@@ -114,7 +156,7 @@ class Leave(Struct, frozen=True, tag="leave"):
 
 
 FromRuntime = Totals | Failed | Found | Answer
-FromAgent = Apply | TakeSnapshot | RunBench | Leave
+FromAgent = Apply | TakeSnapshot | RunBench | CheckModel | LoadModel | Leave
 Incoming = TypeVar("Incoming")
 Fate = Literal["taken", "no_room", "nobody"]
 

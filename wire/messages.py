@@ -22,9 +22,10 @@ LARGEST_SNAPSHOT = 60_000  # bytes of JPEG: it fits every broker
 Natural = Annotated[int, Meta(ge=0)]
 Text = Annotated[str, Meta(max_length=1000)]
 Identity = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
-Phase = Literal["starting", "serving", "no_camera", "ended", "silent"]
+Phase = Literal["starting", "serving", "no_camera", "no_model", "ended", "silent"]
+UpdatePhase = Literal["fetching", "staged", "checking", "trial", "good", "rejected", "rolled_back"]
 ResultMode = Literal["off", "change", "every"]
-EventKind = Literal["fault", "recovered", "note"]
+EventKind = Literal["fault", "recovered", "note", "update"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -46,6 +47,15 @@ class Losses(Struct, frozen=True):
     driver: Natural = 0
     decode: Natural = 0
     refused: Natural = 0
+
+
+class Scores(Struct, frozen=True, omit_defaults=True):
+    """How sure the model was. frames: results in which something with a score was found; sum: of
+    the highest score of each; broken: results that held a score that is no number from 0 to 1."""
+
+    frames: Natural = 0
+    sum: Annotated[float, Meta(ge=0, le=1e12)] = 0.0
+    broken: Natural = 0
 
 
 class StageCounts(Struct, frozen=True):
@@ -92,6 +102,7 @@ class Window(Struct, frozen=True):
     stages: StageCounts
     restarts: Natural
     unsent: Natural = 0
+    scores: Scores = Scores()
     rss_bytes: Natural | None = None
     throttled: tuple[str, ...] | None = None
 
@@ -112,8 +123,27 @@ class Telemetry(Struct, frozen=True):
     health: Health
 
 
+class Update(Struct, frozen=True):
+    """How far a pipeline is with a model that the fleet wants it to run.
+
+    digest: None before the variant for this board is known. percent: of the bytes, while fetching.
+    reason: why it is as it is, for a person. since: Unix time of the phase's begin, by the device's
+    clock. deployment: version of the deployments metadata that asks for it.
+    """
+
+    phase: UpdatePhase
+    model: str
+    version: str
+    digest: str | None
+    deployment: Natural
+    since: float
+    percent: Natural | None = None
+    reason: Text | None = None
+
+
 class Event(Struct, frozen=True):
-    """Something that happened. kind "fault" begins what "recovered" ends; "note" just happened.
+    """Something that happened. kind "fault" begins what "recovered" ends; "note" just happened;
+    "update": a model came into another phase, which `update` says.
 
     subject: what it is about: agent, camera, pipeline, model, spool, name, config,
     latency, memory, power, clock...
@@ -129,6 +159,7 @@ class Event(Struct, frozen=True):
     subject: Name
     pipeline: str | None
     text: Text
+    update: Update | None = None
 
 
 class PipelineState(Struct, frozen=True):
@@ -144,6 +175,18 @@ class PipelineState(Struct, frozen=True):
     absent: str | None
     restarts: Natural
     settings: PipelineSettings
+    update: Update | None = None
+
+
+class Trusted(Struct, frozen=True):
+    """The versions of the signed metadata that the device believes. expires: Unix time when the
+    first of it does."""
+
+    root: Natural
+    timestamp: Natural
+    targets: Natural
+    deployments: Natural
+    expires: float
 
 
 class State(Struct, frozen=True):
@@ -151,7 +194,7 @@ class State(Struct, frozen=True):
 
     acknowledged_by: whose word makes a record leave the spool. telemetry_s: seconds between two
     records now. faults: those that last, one sentence each. config: why the newest configuration
-    is not in force, or None.
+    is not in force, or None. trusted: None before signed metadata was believed.
     """
 
     agent: str
@@ -165,6 +208,7 @@ class State(Struct, frozen=True):
     faults: tuple[str, ...]
     config: str | None
     pipelines: dict[str, PipelineState]
+    trusted: Trusted | None = None
 
 
 class Thing(Struct, frozen=True, omit_defaults=True):

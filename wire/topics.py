@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from wire.names import NAME_PATTERN
 from wire.troubles import Refused
 
 ROOT = "vedette"
 KINDS = ("presence", "state", "telemetry", "event", "result", "snapshot", "reply", "request")
+# ask: which blocks the operator's command lacks; want: which the depot lacks; answer: of the depot
+OfferPart = Literal["ask", "offer", "want", "answer", "deploy"]
 _NAME = re.compile(NAME_PATTERN)
 
 
@@ -53,6 +56,35 @@ def ack(fleet: str, device: str) -> str:
     return "/".join((ROOT, checked(fleet), "to", checked(device), "ack"))
 
 
+def request(fleet: str, device: str, shard: int = 0) -> str:
+    return _device(fleet, device, "request", str(shard))
+
+
+def bell(fleet: str) -> str:
+    """Retained: the signed timestamp metadata. Whoever hears it looks what is new."""
+    return "/".join((ROOT, checked(fleet), "release", "timestamp"))
+
+
+def block(fleet: str, key: str, number: int) -> str:
+    """One block of a file. key: 64 hex digits, see wire/blocks.py."""
+    return "/".join((ROOT, checked(fleet), "block", checked(key), str(number)))
+
+
+def blocks_of(fleet: str, key: str) -> str:
+    """The pattern of all blocks of a file."""
+    return "/".join((ROOT, checked(fleet), "block", checked(key), "+"))
+
+
+def offer(fleet: str, identity: str, part: OfferPart) -> str:
+    """What an operator's command and the depot say to each other."""
+    return "/".join((ROOT, checked(fleet), "offer", checked(identity), part))
+
+
+def offers(fleet: str, part: OfferPart) -> str:
+    """The pattern of one part of all offers."""
+    return "/".join((ROOT, checked(fleet), "offer", "+", part))
+
+
 def from_devices(fleet: str, kind: str, device: str | None = None) -> str:
     """The pattern of what devices write of one kind; device: only this one."""
     deep = ("+",) if kind in ("result", "snapshot", "request") else ()
@@ -79,6 +111,42 @@ def told(topic: str) -> Told | None:
     if words[4] not in KINDS or not all(_NAME.match(name) for name in names):
         return None
     return Told(words[1], words[3], words[4], words[5] if len(words) == 6 else "")
+
+
+@dataclass(frozen=True)
+class BlockPlace:
+    """Which block of which file a topic is about."""
+
+    key: str
+    number: int
+
+
+def block_place(topic: str) -> BlockPlace | None:
+    """Take apart the topic of a block; None for every other topic."""
+    words = topic.split("/")
+    if len(words) != 5 or words[0] != ROOT or words[2] != "block" or not _NAME.match(words[3]):
+        return None
+    number = words[4]
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        return None
+    return BlockPlace(words[3], int(number))
+
+
+@dataclass(frozen=True)
+class Offered:
+    """Which part of which offer a topic is about."""
+
+    id: str
+    part: OfferPart
+
+
+def offered(topic: str) -> Offered | None:
+    """Take apart a topic of an offer; None for every other topic."""
+    words = topic.split("/")
+    if len(words) != 5 or words[0] != ROOT or words[2] != "offer" or not _NAME.match(words[3]):
+        return None
+    part = next((part for part in get_args(OfferPart) if part == words[4]), None)
+    return None if part is None else Offered(words[3], part)
 
 
 def matches(pattern: str, topic: str) -> bool:

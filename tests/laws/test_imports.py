@@ -27,7 +27,7 @@ PACKAGES = {
     "models": {"msgspec", "tomli_w"},
     "runtime": {"msgspec", "tomli", "tomli_w", "numpy", "cv2"},
     "agent": {"msgspec"},
-    "fleet": {"msgspec"},
+    "fleet": {"msgspec", "tomli_w"},
     "vedette": set[str](),
 }
 STANDARD = {*sys.stdlib_module_names, "tomllib"}  # 3.10 has it not, and is not asked for it
@@ -43,10 +43,13 @@ VENDOR_HOMES = {
     "paho": ("wire/mqtt.py",),
     "cryptography": ("wire/signing.py",),
     "psutil": ("agent/boards/generic.py",),
+    "urllib3": ("wire/https.py",),
 }
 # Always installed, so imported at the top; but known to these files alone.
 PACKAGE_HOMES = {
     "simplejpeg": ("runtime/jpeg.py",),
+    "tuf": ("wire/trust*.py", "fleet/roles*.py"),
+    "securesystemslib": ("fleet/roles*.py",),
     "rich": ("runtime/table*.py", "runtime/commands/*.py", "fleet/table*.py"),
 }
 # Who is left out of which part of the runtime: these know the seam, never what is behind it.
