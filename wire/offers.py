@@ -3,6 +3,20 @@
 The command asks for metadata by `ask`, says what it has by `offer`, and serves the blocks that the
 depot asks for by `want`; the depot says by `answer` how far it is. A deployment is signed by a
 command key: the depot holds the online key that devices believe, and uses it for nobody else.
+
+What is asked by `ask` has the keys of wire.release.file_key. What the depot asks by `want` has keys
+of its own, `offered_key`: many listen to the blocks of `metadata/4.targets.json`, and the depot
+must not take another one's "there is no such file" for the operator's.
+
+Of a release the depot asks first for the metadata that the offer names (`metadata/4.targets.json`,
+and new roots, `metadata/2.root.json`), then for the targets that this metadata names and the depot
+lacks, by their paths in wire.release's layout: `targets/models/digits/7/DIGEST.tflite.zip`. What
+the offer says of those is not needed, but lets the depot answer sooner.
+
+Candidates: an offer of kind "candidate" names one bundle, `candidate_path(DIGEST)`, and the list of
+its block digests, `candidate_blocks_path(DIGEST)`. Who wants to sign one asks by `ask` for
+CANDIDATE_LIST (a CandidateList), then for these two, under their file_key as everything else.
+A candidate goes away when a release lists a bundle of its digest, or after MOST_CANDIDATES others.
 """
 
 from __future__ import annotations
@@ -11,12 +25,18 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from wire.blocks import path_key
 from wire.deployments import Deployment
 from wire.messages import Identity, Natural, Text
-from wire.names import Digest, Name
+from wire.names import Digest, Name, Version
 from wire.orders import Time
 
 MOST_FILES = 1000
+LARGEST = 512 * 1024  # bytes of an offer, or of a wish in its envelope
+LONGEST_WISH_S = 24 * 3600.0  # from issued to expires
+CANDIDATES = "candidates/"
+CANDIDATE_LIST = CANDIDATES + "index.json"
+MOST_CANDIDATES = 16
 DOMAIN = b"vedette deployment 1\n"  # begins what is signed, so that it fits nothing else
 
 OfferKind = Literal["release", "candidate"]
@@ -64,3 +84,44 @@ class Wish(Struct, frozen=True):
     expires: Time
     after: Natural
     deployment: Deployment
+
+
+class Candidate(Struct, frozen=True):
+    """A bundle that waits for `vedette fleet sign`. size: in bytes. since: Unix time of arrival.
+
+    The rest is as its manifest says.
+    """
+
+    digest: Digest
+    size: Natural
+    model: Name
+    version: Version
+    format: str
+    boards: tuple[str, ...]
+    since: float
+
+
+class CandidateList(Struct, frozen=True):
+    """All that wait, the newest first."""
+
+    candidates: tuple[Candidate, ...]
+
+
+def candidate_path(digest: str) -> str:
+    """A bundle that waits to be signed."""
+    return f"{CANDIDATES}{digest}.zip"
+
+
+def candidate_blocks_path(digest: str) -> str:
+    """The sha256 of each of its blocks, 32 bytes each."""
+    return f"{CANDIDATES}{digest}.blocks"
+
+
+def offered_key(identity: str, path: str) -> str:
+    """The key by which the depot asks, on `want` of this offer, for a file."""
+    return path_key(offered_path(identity, path))
+
+
+def offered_path(identity: str, path: str) -> str:
+    """A path whose wire.release.file_key is offered_key."""
+    return f"offer/{identity}/{path}"

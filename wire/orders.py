@@ -1,14 +1,11 @@
 """Commands on their way to a device: a signed text in an envelope, and the typed order inside.
 
-The envelope is JSON: `{"body": TEXT, "key": HINT, "signature": BASE64}`. The body is the JSON text
-that was signed, letter by letter, so there is no canonical form to agree on. A command is carried
-out as it was signed or not at all: here an unknown argument is refused, not ignored.
+The envelope is that of wire/envelope.py. A command is carried out as it was signed or not at all:
+here an unknown argument is refused, not ignored.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Collection
 from typing import Annotated, Literal, get_args
@@ -16,16 +13,18 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta, Struct, inspect
 
+from wire import envelope
 from wire.complaints import PATTERNS_IN_WORDS, shortened
+from wire.envelope import HINT_DIGITS as HINT_DIGITS  # for who decides about commands
+from wire.envelope import Envelope as Envelope
 from wire.messages import Identity, LogLevel, ResultMode
 from wire.names import Name
-from wire.signing import SigningKey, key_that_signed
+from wire.signing import SigningKey
 from wire.troubles import Refused
 
 LARGEST = 16 * 1024  # bytes of a whole command
 LONGEST_LIFETIME_S = 3600
 MOST_NAMES = 10  # of pipelines, in one sentence
-HINT_DIGITS = 16  # of the public key, so that a device need not try every key it knows
 # what is signed begins with this, so that the signature fits nothing else that a key may sign
 DOMAIN = b"vedette command 1\n"
 
@@ -121,46 +120,25 @@ class Claim(Struct, frozen=True):
     order: msgspec.Raw
 
 
-class Envelope(Struct, frozen=True):
-    """A command on the wire. key: the first 16 hex digits of the public key that signed it."""
-
-    body: str
-    key: str = ""
-    signature: str = ""
-
-
 def signed(command: Command, key: SigningKey) -> bytes:
     """The payload for the topic of commands."""
-    body = msgspec.json.encode(command)
-    signature = base64.b64encode(key.sign(DOMAIN + body)).decode()
-    return msgspec.json.encode(Envelope(body.decode(), key.public[:HINT_DIGITS], signature))
+    return envelope.sealed(DOMAIN, msgspec.json.encode(command), key)
 
 
 def opened(payload: bytes) -> Envelope:
     """The envelope in a payload. Raises Refused, whatever the bytes are."""
-    if len(payload) > LARGEST:
-        raise Refused(f"{len(payload)} bytes are too many for a command")
-    try:
-        return msgspec.json.decode(payload, type=Envelope)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise Refused(f"not a command: {error}") from None
+    return envelope.opened(payload, LARGEST, "command")
 
 
-def signer_of(envelope: Envelope, public_keys: Collection[str]) -> str | None:
+def signer_of(command: Envelope, public_keys: Collection[str]) -> str | None:
     """Which of the public keys signed the body; None if none did."""
-    hinted = [key for key in public_keys if key[:HINT_DIGITS] == envelope.key]
-    try:
-        signature = base64.b64decode(envelope.signature, validate=True)
-        content = DOMAIN + envelope.body.encode()
-    except (binascii.Error, ValueError):
-        return None
-    return key_that_signed(content, signature, hinted) if hinted else None
+    return envelope.signer_of(DOMAIN, command, public_keys)
 
 
-def claim_of(envelope: Envelope) -> Claim:
+def claim_of(command: Envelope) -> Claim:
     """What the body says. Raises Refused, whatever the text is."""
     try:
-        return msgspec.json.decode(envelope.body, type=Claim)
+        return msgspec.json.decode(command.body, type=Claim)
     except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
         raise Refused(f"not a command: {error}") from None
 
