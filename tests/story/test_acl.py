@@ -22,7 +22,9 @@ from wire.mqtt import MqttLink
 PATIENCE_S = 30
 DOOR = "vedette/home/device/door"
 TO_DOOR, TO_YARD = "vedette/home/to/door", "vedette/home/to/yard"
-USERS = ("door", "yard", "operator", "registry")
+KEY = "0" * 64
+BLOCK, BELL = f"vedette/home/block/{KEY}/0", "vedette/home/release/timestamp"
+USERS = ("door", "yard", "operator", "registry", "depot")
 
 
 def rules() -> str:
@@ -54,7 +56,7 @@ def heard_of(
     return [one.topic for one in told if one.topic != last and not one.retained]
 
 
-OWN = ["presence", "state", "telemetry", "event", "result/lane", "snapshot/7", "reply"]
+OWN = ["presence", "state", "telemetry", "event", "result/lane", "snapshot/7", "reply", "request/0"]
 
 
 def test_a_device_says_everything_as_itself(broker: Mosquitto) -> None:
@@ -87,6 +89,27 @@ def test_only_operators_command_and_only_the_registry_acks(broker: Mosquitto, wr
     told = [(m.topic, m.payload) for m in heard if m.topic.startswith(TO_DOOR)]
     acks = [(f"{TO_DOOR}/ack", b"registry")] if writer == "registry" else []
     assert told == [*acks, (f"{TO_DOOR}/ack", b"last"), (f"{TO_DOOR}/command", b"last")]
+
+
+@pytest.mark.parametrize("writer", ["door", "registry"])
+def test_devices_and_registry_hand_out_no_models(broker: Mosquitto, writer: str) -> None:
+    forbidden = [BLOCK, BELL, *(f"vedette/home/offer/7/{part}" for part in ("offer", "deploy"))]
+    with person(broker, "depot", "#") as depot, person(broker, writer) as writes:
+        for topic in forbidden:
+            writes.publish(topic, b"false")
+        with person(broker, "door") as door:
+            door.publish("vedette/home/device/door/request/0", b"last")
+        told = depot.wait_for(lambda heard: b"last" in [one.payload for one in heard])
+    assert b"false" not in [one.payload for one in told]
+
+
+def test_the_depot_serves_models_and_nothing_else(broker: Mosquitto) -> None:
+    own = [BLOCK, "vedette/home/offer/7/answer", "vedette/home/offer/7/want"]
+    forbidden = [f"{TO_DOOR}/command", f"{TO_DOOR}/ack", f"{DOOR}/state"]
+    assert heard_of(broker, "depot", [*forbidden, *own], "operator", BELL) == own
+    assert heard_of(broker, "depot", [BLOCK], "door", BELL) == [BLOCK]
+    asked = ["vedette/home/device/door/request/0"]
+    assert heard_of(broker, "door", asked, "depot", "vedette/home/device/door/request/1") == asked
 
 
 def test_a_device_hears_only_what_is_for_it(broker: Mosquitto) -> None:
@@ -146,6 +169,8 @@ def test_the_link_of_an_agent_works_under_these_rules(broker: Mosquitto, tmp_pat
     )
     for topic in (topics.command, topics.ack, topics.presence):
         link.subscribe(topic("home", "door"))
+    link.subscribe(topics.bell("home"))
+    link.subscribe(topics.blocks_of("home", KEY))
     link.open()
     try:
         until(events, lambda event: isinstance(event, Connected))

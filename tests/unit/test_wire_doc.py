@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
+from typing import get_args
 
 import pytest
 from msgspec import Struct
@@ -16,6 +18,8 @@ from fleet.devices import Fleet
 from fleet.screens import JsonLines
 from tests.laws.sources import ROOT
 from wire import orders, topics
+from wire.blocks import BlockRequest
+from wire.deployments import Rule, place_in_line
 from wire.histogram import SCALE, Counts
 from wire.link import Received
 from wire.messages import (
@@ -30,11 +34,13 @@ from wire.messages import (
     parse,
     to_json,
 )
+from wire.offers import DOMAIN, Offer, OfferAnswer, Wish
 
 TEXT = (ROOT / "docs" / "wire.md").read_text(encoding="utf-8")
 EXAMPLES = dict(
     re.findall(r"^Topic `(\S+)`:\n\n```json\n(.*?)\n```", TEXT, re.DOTALL | re.MULTILINE)
 )
+OFFER = "5f0c6d2b9a417e83"
 STRUCTS: dict[str, type[Struct]] = {
     topics.presence("home", "door"): Presence,
     topics.state("home", "door"): State,
@@ -43,6 +49,9 @@ STRUCTS: dict[str, type[Struct]] = {
     topics.result("home", "door", "lane"): Result,
     topics.reply("home", "door"): Reply,
     topics.ack("home", "door"): Ack,
+    topics.request("home", "door"): BlockRequest,
+    topics.offer("home", OFFER, "offer"): Offer,
+    topics.offer("home", OFFER, "answer"): OfferAnswer,
 }
 
 
@@ -100,11 +109,33 @@ def test_every_order_of_the_table_is_one() -> None:
 
 def test_every_topic_of_the_table_is_one_of_ours() -> None:
     rows = re.findall(r"^\| `(vedette/FLEET/\S+)` \| (\d) \| (yes|no) \|", TEXT, re.MULTILINE)
-    kinds = [row[0].split("/")[4] for row in rows]
-    assert kinds == [*(kind for kind in topics.KINDS if kind != "request"), "command", "ack"]
+    kinds = [(*row[0].split("/"), "")[4] for row in rows]
+    others = [kind for kind in topics.KINDS if kind != "request"]
+    assert kinds == [*others, "command", "ack", "request", "", "NUMBER", "PART"]
     for topic, _, _ in rows:
-        named = topic.replace("FLEET", "home").replace("DEVICE", "door")
-        assert topic.split("/")[2] == "to" or topics.told(named) is not None
+        named = topic.replace("FLEET", "home").replace("DEVICE", "door").replace("NUMBER", "7")
+        if "/device/" in topic:
+            assert topics.told(named) is not None
+        elif "/block/" in topic:
+            assert topics.block_place(named) == topics.BlockPlace("KEY", 7)
+    assert f"`{topics.bell('FLEET')}`" in TEXT
+
+
+def test_the_parts_of_an_offer_are_all_there() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (?:operator|depot) \|", TEXT, re.MULTILINE)
+    assert set(rows) == set(get_args(topics.OfferPart))
+
+
+def test_the_wish_is_one() -> None:
+    (shown,) = re.findall(r'^(\{"fleet":"home","id".*?\}\]\}\})$', TEXT, re.DOTALL | re.MULTILINE)
+    wish = parse(shown.encode(), Wish)
+    assert wish.deployment.rules[0] == Rule("digits", "2", wave=0.1, canaries=("door",))
+    assert repr(DOMAIN.decode())[1:-1] in TEXT
+
+
+def test_the_place_in_line_is_as_the_text_says() -> None:
+    place = int.from_bytes(hashlib.sha256(b"door\ndigits\n2").digest()[:8], "big") / 2**64
+    assert place_in_line("door", Rule("digits", "2")) == place
 
 
 def test_the_line_of_watch_is_what_it_writes() -> None:
