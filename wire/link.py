@@ -58,6 +58,7 @@ class Delivered:
 
 LinkEvent = Connected | Disconnected | Received | Delivered
 Post = Callable[[LinkEvent], None]
+Unsubscribe = Callable[[], None]  # any thread; again: nothing happens
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,12 @@ class Link(Protocol):
     def open(self) -> None:
         """Begin to connect, and return at once."""
 
-    def subscribe(self, pattern: str) -> None:
-        """Receive what comes on these topics, on this and every later connection. QoS 1."""
+    def subscribe(self, pattern: str) -> Unsubscribe:
+        """Receive what comes on these topics, on this and every later connection. QoS 1.
+
+        Until what is returned was called by everybody who asked for this pattern; what was on its
+        way then may still come.
+        """
 
     def publish(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False

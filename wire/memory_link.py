@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import threading
 
-from wire.link import Connected, Delivered, Disconnected, LinkEvent, MakeWill, Post, Received, Will
+from wire.link import (
+    Connected,
+    Delivered,
+    Disconnected,
+    LinkEvent,
+    MakeWill,
+    Post,
+    Received,
+    Unsubscribe,
+    Will,
+)
+from wire.subscriptions import Subscriptions
 from wire.topics import matches
 
 
@@ -72,6 +84,9 @@ class MemoryLink:
         self._make_will = will
         self._will: Will | None = None
         self._patterns: list[str] = []
+        self._subscriptions = Subscriptions(
+            self._patterns, threading.RLock(), self._begin, lambda _: None
+        )
         self._numbers = itertools.count(1)
         self._connected = False
 
@@ -81,15 +96,11 @@ class MemoryLink:
         self._broker.join(self._client_id, self)
         self._connected = True
         self._tell(Connected("memory", session, self._broker.most_bytes))
-        for pattern in self._patterns:
+        for pattern in tuple(self._patterns):
             self._catch_up(pattern)
 
-    def subscribe(self, pattern: str) -> None:
-        if pattern in self._patterns:
-            return
-        self._patterns.append(pattern)
-        if self._connected:
-            self._catch_up(pattern)
+    def subscribe(self, pattern: str) -> Unsubscribe:
+        return self._subscriptions.add(pattern)
 
     def publish(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False
@@ -109,7 +120,7 @@ class MemoryLink:
         self._broker.leave(self._client_id, self)
 
     def hear(self, message: Received) -> None:
-        if any(matches(pattern, message.topic) for pattern in self._patterns):
+        if any(matches(pattern, message.topic) for pattern in tuple(self._patterns)):
             self._tell(message)
 
     def lose(self, why: str, taken_over: bool, with_will: bool = True) -> None:
@@ -118,6 +129,10 @@ class MemoryLink:
         self._tell(Disconnected(why, 0.0, taken_over))
         if will is not None and with_will:
             self._broker.carry(will.topic, will.payload, retain=True)
+
+    def _begin(self, pattern: str) -> None:
+        if self._connected:
+            self._catch_up(pattern)
 
     def _catch_up(self, pattern: str) -> None:
         for message in self._broker.kept(pattern):

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 from wire import mqtt_words as words
 from wire.backoff import Backoff
 from wire.config import Broker
-from wire.link import Disconnected, LinkEvent, MakeWill, Post, Received, Will
-from wire.mqtt_life import FLUSH_S, GOODBYE_S, Life, Limits, Terms, packet_bytes
+from wire.link import Disconnected, LinkEvent, MakeWill, Post, Received, Unsubscribe, Will
+from wire.mqtt_life import FLUSH_S, GOODBYE_S, Life, Limits, Terms
 from wire.mqtt_proofs import Proofs, check, proofs_of
 from wire.mqtt_socket import LARGEST, Buffer, Wiring
-from wire.mqtt_tries import MQTT_3_1_1, MQTT_5, Ended, Offer, Tries
+from wire.mqtt_tries import MQTT_5, NAMES, Ended, Offer, Tries
 from wire.mqtt_url import Address, address_of
-from wire.mqtt_waiting import Sent
+from wire.mqtt_waiting import Sent, packet_bytes
+from wire.subscriptions import Subscriptions
 from wire.troubles import Trouble
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 CONNECT_S = 10.0  # for TCP, TLS and the web socket, each
 LIMITS = ("MaximumPacketSize", "ReceiveMaximum", "RetainAvailable", "MaximumQoS")  # of CONNACK
-NAMES = {MQTT_5: "MQTT 5", MQTT_3_1_1: "MQTT 3.1.1"}
 
 log = logging.getLogger("vedette.link")
 
@@ -59,8 +59,9 @@ class MqttLink:
         check(broker, self._address)
         self._tries = Tries()
         self._terms = Terms(self._address, broker.keepalive_s, self._tell)
-        self._patterns = self._terms.patterns
-        self._lock = self._terms.lock  # over _patterns, _wiring, _life and all in it
+        self._lock = self._terms.lock  # over _wiring, _life and all in it
+        turn = (self._begin_pattern, self._end_pattern)
+        self._subscriptions = Subscriptions(self._terms.patterns, self._lock, *turn)
         self._stopping = self._terms.stopping
         self._wiring: Wiring | None = None
         self._life: Life | None = None
@@ -71,12 +72,8 @@ class MqttLink:
         if self._thread.ident is None and not self._stopping.is_set():
             self._thread.start()
 
-    def subscribe(self, pattern: str) -> None:
-        with self._lock:
-            if pattern not in self._patterns:
-                self._patterns.append(pattern)
-                if self._life is not None:
-                    self._life.subscribe(pattern)
+    def subscribe(self, pattern: str) -> Unsubscribe:
+        return self._subscriptions.add(pattern)
 
     def publish(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False
@@ -126,7 +123,11 @@ class MqttLink:
                 return Ended("")
             if ended := self._connect(client):
                 return ended
-            return self._begin(client, wiring, session).run(offer.answer_s)
+            life = Life(_PahoWire(client), wiring, NAMES[client.protocol], session, self._terms)
+            _take_notes(client, life)
+            with self._lock:
+                self._life = life
+            return life.run(offer.answer_s)
         finally:
             with self._lock:
                 self._life = self._wiring = None
@@ -141,22 +142,21 @@ class MqttLink:
         if client.protocol == MQTT_5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = LARGEST
-        address = self._address
+        where = (self._address.host, self._address.port)
         try:
-            client.connect(
-                address.host, address.port, self._broker.keepalive_s, properties=properties
-            )
+            client.connect(*where, self._broker.keepalive_s, properties=properties)
         except (OSError, ValueError) as error:
-            why = words.no_connection(address, error)
+            why = words.no_connection(self._address, error)
             return Ended(why, refused=isinstance(error, ssl.SSLCertVerificationError))
         return None
 
-    def _begin(self, client: Client, wiring: Wiring, session: str) -> Life:
-        life = Life(_PahoWire(client), wiring, NAMES[client.protocol], session, self._terms)
-        _take_notes(client, life)
-        with self._lock:
-            self._life = life
-        return life
+    def _begin_pattern(self, pattern: str) -> None:
+        if self._life is not None:
+            self._life.subscribe(pattern)
+
+    def _end_pattern(self, pattern: str) -> None:
+        if self._life is not None:
+            self._life.unsubscribe(pattern)
 
     def _tell(self, event: LinkEvent) -> None:
         try:
@@ -254,6 +254,9 @@ class _PahoWire:
     def ask(self, patterns: list[str]) -> int | None:
         code, mid = self._client.subscribe([(pattern, 1) for pattern in patterns])
         return mid if code == 0 else None
+
+    def forget(self, pattern: str) -> None:
+        self._client.unsubscribe(pattern)
 
     def leave(self) -> None:
         self._client.disconnect()

@@ -21,7 +21,7 @@ from wire.link import Connected, Delivered, LinkEvent, Post, Received
 from wire.mqtt_socket import Bell, Wiring
 from wire.mqtt_tries import Ended
 from wire.mqtt_url import Address
-from wire.mqtt_waiting import Sent, Waiting
+from wire.mqtt_waiting import Sent, Waiting, packet_bytes
 
 FLUSH_S = 2.0  # for what was published before the goodbye
 GOODBYE_S = 0.4  # for DISCONNECT to leave
@@ -56,6 +56,9 @@ class Wire(Protocol):
 
     def ask(self, patterns: list[str]) -> int | None:
         """Subscribe. The packet's id, or None if it cannot be."""
+
+    def forget(self, pattern: str) -> None:
+        """Unsubscribe."""
 
     def leave(self) -> None:
         """Say DISCONNECT."""
@@ -150,6 +153,11 @@ class Life:
     def subscribe(self, pattern: str) -> None:
         if self._asked is not None:
             self._ask([pattern])
+
+    def unsubscribe(self, pattern: str) -> None:
+        if self._asked is not None:
+            self._wire.forget(pattern)
+            self._terms.bell.ring()
 
     def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> int | None:
         size = packet_bytes(topic, payload)
@@ -282,11 +290,6 @@ class Life:
         if address.encrypted and self._wiring.fault is not None:
             return Ended(words.no_handshake(address, str(self._wiring.fault)))
         return Ended(words.mute(address), mute=True)
-
-
-def packet_bytes(topic: str, payload: bytes) -> int:
-    """Of the PUBLISH that carries it, at most: header 5, topic's length 2, id 2, properties 1."""
-    return 10 + len(topic.encode()) + len(payload)
 
 
 def patience_s(keepalive_s: float) -> float:

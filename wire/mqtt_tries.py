@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from wire import mqtt_words as words
 
 MQTT_5, MQTT_3_1_1 = VERSIONS = (5, 4)
+NAMES = {MQTT_5: "MQTT 5", MQTT_3_1_1: "MQTT 3.1.1"}
 ANSWER_S = 10.0  # for CONNACK and every SUBACK
 PROBE_S = 5.0  # for CONNACK while it is not known which version the broker speaks
 WINDOW = 20  # messages on their way at a time, unless the broker takes less

@@ -52,3 +52,8 @@ class Waiting:
     def largest(self) -> int:
         """Bytes of the largest message that waits, 0 if none does."""
         return max((sent.size for sent in self._sent.values()), default=0)
+
+
+def packet_bytes(topic: str, payload: bytes) -> int:
+    """Of the PUBLISH that carries it, at most: header 5, topic's length 2, id 2, properties 1."""
+    return 10 + len(topic.encode()) + len(payload)

@@ -161,6 +161,39 @@ def test_subscribing_while_connected(world: World) -> None:
     assert len(heard.all_of(Received)) == 2
 
 
+def test_unsubscribing(world: World) -> None:
+    link, heard = world.link("one", None, "a/last")
+    first, second, early = (link.subscribe(pattern) for pattern in ("a/+", "a/+", "b"))
+    first()
+    first()  # of whom it is does not leave for the other
+    heard.wait_delivered(link.publish("a/b", b"1"))
+    assert heard.wait(Received) == Received("a/b", b"1", False)
+    second()
+    early()
+    for topic in ("a/b", "b", "a/last"):
+        link.publish(topic, b"2")
+    heard.wait(Received, 2)
+    assert [m.topic for m in heard.all_of(Received)] == ["a/b", "a/last"]
+    link.subscribe("a/b")
+    heard.wait_delivered(link.publish("a/b", b"3"))
+    assert heard.wait(Received, 3) == Received("a/b", b"3", False)
+
+
+def test_what_was_left_is_not_subscribed_again(world: World) -> None:
+    link, inbox = world.link("one", None, "last")
+    link.subscribe("a")()
+    unsubscribe = link.subscribe("b")
+    world.cut()
+    inbox.wait(Disconnected)
+    unsubscribe()
+    link.open()  # the twin in memory does not come back by itself
+    inbox.wait(Connected, 2)
+    for topic in ("a", "b", "last"):
+        link.publish(topic, b"")
+    inbox.wait(Received)
+    assert [m.topic for m in inbox.all_of(Received)] == ["last"]
+
+
 def test_nothing_is_sent_without_a_connection(world: World) -> None:
     inbox = Inbox()
     link = world.make("one", inbox, None)

@@ -48,6 +48,8 @@ class Scripted:
         self.asked.append(patterns)
         return len(self.asked)
 
+    def forget(self, pattern: str) -> None: ...
+
     def leave(self) -> None:
         self.has_left = True
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wire import mqtt_words as words
-from wire.mqtt_life import packet_bytes, patience_s
+from wire.mqtt_life import patience_s
 from wire.mqtt_socket import LARGEST, Bell, Wiring
 from wire.mqtt_tries import Ended, Offer, Tries
 from wire.mqtt_url import Address, address_of
-from wire.mqtt_waiting import OVERHEAD, Sent, Waiting
+from wire.mqtt_waiting import OVERHEAD, Sent, Waiting, packet_bytes
 from wire.troubles import Refused
 
 HERE = Address("mqtt", "host", 1883, None)
