@@ -119,6 +119,8 @@ def _recording(key: str, uri: str) -> Iterator[str]:
 
 def _model(name: str, pipeline: Pipeline) -> Iterator[str]:
     """What keeps it from being loaded, as far as that can be seen without loading it."""
+    if pipeline.model is None:  # the fleet will deploy one
+        return
     key = f"pipeline.{name}.model"
     path, engine = resolve(pipeline.model), pipeline.engine
     needed = [path] if path.is_absolute() else []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,8 +40,8 @@ def settings_of(pipeline: Pipeline) -> PipelineSettings:
 class Reloading:
     """Reads the configuration again when `read_again` is called. On the loop's thread.
 
-    started: as this process was started. load: takes the path of the model that should run, and
-    returns at once.
+    started: as this process was started. load: takes the path of the configured model, None: there
+    is none, and returns at once.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class Reloading:
         name: Name,
         started: Pipeline,
         reporter: Reporter,
-        load: Callable[[Path], None],
+        load: Callable[[Path | None], None],
     ) -> None:
         self._folders = folders
         self._name = name
@@ -76,4 +75,4 @@ class Reloading:
             )  # fmt: skip
         if settings_of(wanted) != settings_of(before):
             self._reporter.apply(settings_of(wanted))
-        self._load(resolve(os.fspath(wanted.model)))
+        self._load(None if wanted.model is None else resolve(wanted.model))

@@ -89,7 +89,7 @@ def _telemetry(meant: Config) -> str:
 
 
 def _pipeline(pipeline: Pipeline) -> str:
-    words = f"{pipeline.model} on {pipeline.camera}"
+    words = f"{pipeline.model or 'what the fleet deploys'} on {pipeline.camera}"
     words += f", engine {pipeline.engine}" if pipeline.engine else ""
     words += f", {pipeline.threads} threads" if pipeline.threads else ""
     words += f", with {', '.join(pipeline.accelerators)}" if pipeline.accelerators else ""

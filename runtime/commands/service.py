@@ -29,7 +29,7 @@ from wire.folders import add_folder_options, folders_of
 from wire.local import Failed
 from wire.logs import log_to_stderr, set_level
 from wire.systemd import Notifier
-from wire.troubles import Trouble
+from wire.troubles import Trouble, Unavailable
 
 PATIENCE_S = 0.5  # how long one step waits for a frame before the stop flag is looked at
 OPENING_S = 300.0  # an unknown model is tried in a child process before it is opened
@@ -53,6 +53,8 @@ def main(argv: Sequence[str]) -> int:
         stack.callback(line.close)
         with told(line, words.name):
             camera: Camera = PatientCamera(make_camera(wanted.camera))
+            if wanted.model is None:
+                raise Unavailable("no model is configured, and none was deployed yet")
             model = open_tried(resolve(wanted.model), wanted.engine, options, note)
         camera.aim = model.aim
         reporter = Reporter(
@@ -74,7 +76,9 @@ def main(argv: Sequence[str]) -> int:
         )
         stack.callback(reporter.close)  # the last totals must not wait for a slow camera
         stack.callback(service.end)
-        reloading = Reloading(folders, words.name, wanted, reporter, loader.load)
+        reloading = Reloading(
+            folders, words.name, wanted, reporter, lambda path: loader.load(path) if path else None
+        )
         stop = stopping.stop_on_signals()
         log.info("%s", title(model, wanted.camera))
         camera.start()  # last of all, or it would see its first frames overtaken
