@@ -88,8 +88,9 @@ def broker(place: Place) -> Iterator[None]:
     with running("broker", _broker_command(place), place):
         end_s = time.monotonic() + PATIENCE_S
         while time.monotonic() < end_s:
-            with contextlib.suppress(OSError), socket.create_connection(
-                ("127.0.0.1", place.port), 1
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", place.port), 1),
             ):
                 break
             time.sleep(0.1)

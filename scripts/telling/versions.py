@@ -17,7 +17,7 @@ LIMIT_MS = 2.5  # the most that v4's own manifest allows
 
 
 def good(folder: Path, version: str) -> Path:
-    """The zoo's digits under another version; each a bundle of its own, with a digest of its own."""
+    """The zoo's digits under another version, and with another digest."""
     made = folder / f"digits-{version}"
     shutil.copytree(DIGITS, made)
     _edit(made, r'version = "1"', f'version = "{version}"')
