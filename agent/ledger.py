@@ -141,6 +141,7 @@ def _window(account: Account, silent: bool, throttled: tuple[str, ...] | None) -
         stages=rest.stages,
         restarts=account.restarts,
         unsent=rest.unsent,
+        scores=rest.scores,
         rss_bytes=None if silent else latest.rss_bytes,
         throttled=throttled,
     )

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from wire.histogram import Counts, merge, subtract
 from wire.local import Totals
-from wire.messages import Losses, StageCounts
+from wire.messages import Losses, Scores, StageCounts
 
 # What is more cannot be true, and sums of it would not fit into the integers that are kept.
 MOST = 2**48
@@ -24,11 +24,19 @@ class Sum(Struct, frozen=True):
     unsent: int = 0
     losses: Losses = Losses()
     stages: StageCounts = NO_STAGES
+    scores: Scores = Scores()
 
 
 def sum_of(totals: Totals) -> Sum:
     """All that a runtime process has counted since it started."""
-    return Sum(totals.seconds, totals.frames, totals.unsent, totals.losses, totals.stages)
+    return Sum(
+        totals.seconds,
+        totals.frames,
+        totals.unsent,
+        totals.losses,
+        totals.stages,
+        totals.scores,
+    )
 
 
 def added(one: Sum, other: Sum) -> Sum:
@@ -49,6 +57,11 @@ def added(one: Sum, other: Sum) -> Sum:
             merge((one.stages.inference, other.stages.inference)),
             merge((one.stages.postprocess, other.stages.postprocess)),
             merge((one.stages.end_to_end, other.stages.end_to_end)),
+        ),
+        Scores(
+            one.scores.frames + other.scores.frames,
+            one.scores.sum + other.scores.sum,
+            one.scores.broken + other.scores.broken,
         ),
     )
 
@@ -72,6 +85,11 @@ def since(later: Sum, earlier: Sum) -> Sum:
             subtract(later.stages.postprocess, earlier.stages.postprocess),
             subtract(later.stages.end_to_end, earlier.stages.end_to_end),
         ),
+        Scores(
+            later.scores.frames - earlier.scores.frames,
+            max(0.0, later.scores.sum - earlier.scores.sum),
+            later.scores.broken - earlier.scores.broken,
+        ),
     )
 
 
@@ -86,6 +104,9 @@ def has_grown(later: Sum, earlier: Sum) -> bool:
         (later.losses.driver, earlier.losses.driver),
         (later.losses.decode, earlier.losses.decode),
         (later.losses.refused, earlier.losses.refused),
+        (later.scores.frames, earlier.scores.frames),
+        (later.scores.sum, earlier.scores.sum),
+        (later.scores.broken, earlier.scores.broken),
     )
     return all(MOST >= a >= b for a, b in pairs) and all(
         _counts_have_grown(getattr(later.stages, name), getattr(earlier.stages, name))

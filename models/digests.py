@@ -1,6 +1,7 @@
 """The models of a store, one folder for each digest: how they come and go.
 
-Whoever calls what changes them holds the store.
+Whoever calls what changes them holds the locks of the store: `admit` and `dismiss` both, `unpack`
+and `sweep` that of comers only.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import msgspec
@@ -24,45 +25,54 @@ _COMING = ".coming"
 _GOING = ".going"
 
 
-def install(layout: Layout, path: Path) -> str:
-    """Unpack a bundle to its digest's folder and note it as the newest. Returns the digest."""
+def unpack(layout: Layout, path: Path) -> str:
+    """Unpack a bundle beside the models, if it is not there whole. Returns the digest."""
     make_folder_durably(layout.digests)
     sweep(layout)
     digest = bundle.inspect(path).digest
-    if not _is_sound(layout.model(digest), digest):
-        coming = layout.digests / _COMING
-        digest = bundle.unpack(path, coming).digest
-        folder = layout.model(digest)
+    if _is_sound(layout.model(digest), digest):
+        return digest
+    return bundle.unpack(path, layout.digests / _COMING).digest
+
+
+def admit(layout: Layout, digest: str) -> None:
+    """Give what was unpacked its name and note it as the newest."""
+    coming, folder = layout.digests / _COMING, layout.model(digest)
+    if coming.exists():
         if folder.exists():
             rename_durably(folder, layout.digests / _GOING)
         rename_durably(coming, folder)
-        sweep(layout)
     sync_folder(layout.digests)  # also what a process that was killed has left unsynced
     _write_order(layout, [*(one for one in installed(layout) if one != digest), digest])
-    return digest
 
 
-def collect(layout: Layout, keep: int) -> tuple[str, ...]:
-    """Remove every model but the named ones and the `keep` newest. Returns what was removed."""
+def dismiss(layout: Layout, keep: int, pinned: Collection[str]) -> str | None:
+    """Take its name from the oldest model that is neither pinned, named, nor of the `keep` newest.
+
+    Its digest; None if there is no such model. Whoever calls sweeps.
+    """
     if not layout.digests.is_dir():
-        return ()
-    sweep(layout)
+        return None
     here = installed(layout)
-    kept = named(layout) | set(here[max(0, len(here) - keep) :])
-    removed = tuple(digest for digest in here if digest not in kept)
-    for digest in removed:
-        rename_durably(layout.model(digest), layout.digests / _GOING)
-        sweep(layout)
-    _write_order(layout, [digest for digest in here if digest in kept])
-    return removed
+    kept = named(layout).union(pinned, here[max(0, len(here) - keep) :])
+    going = next((digest for digest in here if digest not in kept), None)
+    if going is not None:
+        rename_durably(layout.model(going), layout.digests / _GOING)
+    left = [digest for digest in here if digest != going]
+    if left != _noted(layout):
+        _write_order(layout, left)
+    return going
 
 
 def installed(layout: Layout) -> tuple[str, ...]:
     """All installed digests, the newest last. One that was not noted yet counts as the newest."""
     here = {name for name in _names(layout.digests) if re.match(DIGEST_PATTERN, name)}
-    noted = pipelines.read_file(layout.order, tuple[str, ...], []) or ()
-    known = [digest for digest in dict.fromkeys(noted) if digest in here]
+    known = [digest for digest in dict.fromkeys(_noted(layout)) if digest in here]
     return (*known, *sorted(here.difference(known)))
+
+
+def _noted(layout: Layout) -> list[str]:
+    return list(pipelines.read_file(layout.order, tuple[str, ...], []) or ())
 
 
 def named(layout: Layout) -> set[str]:

@@ -9,7 +9,8 @@
 
 One process (the agent) changes a store, any number read it, and the runtime of a pipeline counts
 its starts. Every step is a row of single replacements in an order that is true at each point, so a
-step that was cut short is finished by doing it again.
+step that was cut short is finished by doing it again. A model is unpacked beside all that, and
+shows when it is whole.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import contextlib
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -38,6 +40,9 @@ from wire.troubles import Refused, Trouble, Unavailable
 Trials = tuple[Trial, ...]
 Rejections = tuple[Rejection, ...]
 MOST_REJECTIONS = 128  # the oldest are forgotten first
+PATIENCE_S = 2.0  # for whoever else changes the store
+_STATE = ".lock"  # held for single steps
+_COMERS = ".comers.lock"  # held while models come or go; always taken before the other
 
 
 class Store:
@@ -71,18 +76,31 @@ class Store:
     def install(self, bundle: Path) -> str:
         """Verify a bundle and unpack it to where it is known by its digest, which is returned.
 
-        Doing it again is cheap and repairs a damaged model. Raises Refused for a bad bundle.
+        Doing it again is cheap and repairs a damaged model. Raises Refused for a bad bundle. Takes
+        long, and meanwhile everything else but `collect` goes on.
         """
-        with self._alone():
-            return digests.install(self._layout, bundle)
+        with self._alone(_COMERS):
+            digest = digests.unpack(self._layout, bundle)
+            with self._alone():
+                digests.admit(self._layout, digest)
+            digests.sweep(self._layout)
+        return digest
 
-    def collect(self, keep: int) -> tuple[str, ...]:
-        """Remove all models but those that any pipeline names and the `keep` newest.
+    def collect(self, keep: int, pinned: Collection[str] = ()) -> tuple[str, ...]:
+        """Remove all models but the pinned, those that any pipeline names, and the `keep` newest.
 
         Returns the digests that were removed.
         """
-        with self._alone():
-            return digests.collect(self._layout, keep)
+        with self._alone(_COMERS):
+            digests.sweep(self._layout)
+            removed: list[str] = []
+            while True:  # one at a time: what takes long is not done while others wait
+                with self._alone():
+                    one = digests.dismiss(self._layout, keep, pinned)
+                if one is None:
+                    return tuple(removed)
+                removed.append(one)
+                digests.sweep(self._layout)
 
     def activate(self, name: str, trial: Trial) -> None:
         """Make a model the active one, on trial, or not on trial if it is the good one.
@@ -193,19 +211,34 @@ class Store:
             sync_folder(place)  # also what a process that was killed has left unsynced
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the store against other writers. The kernel lets go when the process dies."""
+    def _alone(self, name: str = _STATE) -> Iterator[None]:
+        """Hold the store, or the coming and going of models, against others.
+
+        The kernel lets go when the process dies.
+        """
         root = self._layout.root
         with _disk(root):
             make_folder_durably(root)
-            lock = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            lock = os.open(root / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not _held(lock):
+                    raise Unavailable(f"{root}: another process is changing it: try again")
                 yield
-            except BlockingIOError:
-                raise Unavailable(f"{root}: another process is changing it: try again") from None
             finally:
                 os.close(lock)
+
+
+def _held(lock: int) -> bool:
+    """Whether the lock could be had. Who holds the state has it for some fsyncs."""
+    end_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= end_s:
+                return False
+            time.sleep(0.01)
 
 
 def _refuse_rejected(lying: Lying, digest: str) -> None:
