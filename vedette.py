@@ -23,6 +23,7 @@ COMMANDS = {
     "check-config": ("runtime.commands.check_config", "read vedette.toml and say what it means"),
     "watch": ("fleet.commands.watch", "see telemetry, faults and results of the fleet arrive"),
     "ask": ("fleet.commands.ask", "command a device: status, snapshot, restart, watch, set, bench"),
+    "fleet": ("fleet.commands.fleet", "keys, bundles and rollouts: what an operator does"),
 }
 
 

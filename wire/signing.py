@@ -33,6 +33,10 @@ _WEAK = frozenset(
 )
 
 
+class WrongPassphrase(Refused):
+    """The file is a key, and what opens it was not given."""
+
+
 @dataclass(frozen=True)
 class SigningKey:
     """A private key in memory. public: the public key in 64 hex digits."""
@@ -45,10 +49,11 @@ class SigningKey:
         return self._private.sign(content)
 
 
-def make_key(path: Path) -> SigningKey:
-    """Make a key and write it to a new file (PEM, PKCS 8, not encrypted) that only we may read.
+def make_key(path: Path, passphrase: bytes | None = None) -> SigningKey:
+    """Make a key and write it to a new file (PEM, PKCS 8) that only we may read.
 
-    Raises Refused if something is at `path` already, Unavailable if it cannot be written.
+    Encrypted where there is a passphrase. Raises Refused if something is at `path` already,
+    Unavailable if it cannot be written.
     """
     with _cryptography():
         from cryptography.hazmat.primitives import serialization
@@ -57,8 +62,15 @@ def make_key(path: Path) -> SigningKey:
     content = private.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.NoEncryption()
+        if passphrase is None
+        else serialization.BestAvailableEncryption(passphrase),
     )
+    _write_new(path, content)
+    return SigningKey(_hex_of(private), private)
+
+
+def _write_new(path: Path, content: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -74,15 +86,37 @@ def make_key(path: Path) -> SigningKey:
         with contextlib.suppress(OSError):
             path.unlink()  # made just now, by us
         raise Unavailable(f"{path}: cannot be written: {error.strerror}") from None
-    return SigningKey(_hex_of(private), private)
 
 
-def load_key(path: Path) -> SigningKey:
-    """The private key in a file. Raises Unavailable if it cannot be read, Refused if it is none."""
+def load_key(path: Path, passphrase: bytes | None = None) -> SigningKey:
+    """The private key in a file, which may be encrypted.
+
+    A passphrase that is not needed does no harm. Raises Unavailable if the file cannot be read,
+    WrongPassphrase if it is encrypted and the passphrase is missing or another, Refused if it is
+    no key of ours.
+    """
     with _cryptography():
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    content = _read(path)
+    is_encrypted = b"BEGIN ENCRYPTED " in content or b",ENCRYPTED" in content
+    if is_encrypted and not passphrase:
+        raise WrongPassphrase(f"{path}: it is encrypted: give its passphrase")
+    try:
+        private = load_pem_private_key(content, passphrase if is_encrypted else None)
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        if is_encrypted:
+            raise WrongPassphrase(f"{path}: this is not its passphrase") from None
+        raise Refused(
+            f"{path}: no private key in PEM: make one with vedette ask --new-key FILE"
+        ) from None
+    if not isinstance(private, Ed25519PrivateKey):
+        raise Refused(f"{path}: not an Ed25519 key: make one with vedette ask --new-key FILE")
+    return SigningKey(_hex_of(private), private)
+
+
+def _read(path: Path) -> bytes:
     try:
         with open(path, "rb") as file:
             content = file.read(LARGEST + 1)
@@ -90,19 +124,7 @@ def load_key(path: Path) -> SigningKey:
         raise Unavailable(f"{path}: cannot be read: {error.strerror}") from None
     if len(content) > LARGEST:
         raise Refused(f"{path}: too large for a key")
-    try:
-        private = load_pem_private_key(content, password=None)
-    except TypeError:
-        raise Refused(
-            f"{path}: encrypted: openssl pkey -in FILE -out NEW takes that away"
-        ) from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise Refused(
-            f"{path}: no private key in PEM: make one with vedette ask --new-key FILE"
-        ) from None
-    if not isinstance(private, Ed25519PrivateKey):
-        raise Refused(f"{path}: not an Ed25519 key: make one with vedette ask --new-key FILE")
-    return SigningKey(_hex_of(private), private)
+    return content
 
 
 def key_that_signed(content: bytes, signature: bytes, public_keys: Iterable[str]) -> str | None:

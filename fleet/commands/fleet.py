@@ -1,0 +1,40 @@
+"""`vedette fleet COMMAND`: the operator's side of models; names a command and imports only that."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "init": ("fleet.commands.init", "make a fleet: its keys and its first signed metadata"),
+    "keys": ("fleet.commands.keys", "list, rotate and add keys; change thresholds"),
+    "pack": ("fleet.commands.pack", "make a bundle of a model, checked"),
+    "push": ("fleet.commands.push", "sign bundles, hand them to the depot and deploy them"),
+    "deploy": ("fleet.commands.deploy", "say which devices run which version in a pipeline"),
+    "status": ("fleet.commands.status", "who runs what, who is fetching, who rolled back and why"),
+    "rollback": ("fleet.commands.rollback", "deploy what a pipeline ran before"),
+    "retire": ("fleet.commands.retire", "let no device take a version of a model any more"),
+    "sign": ("fleet.commands.sign", "sign a candidate that waits in the depot"),
+    "depot": ("fleet.commands.depot", "service: serve signed models to the devices over MQTT"),
+}
+
+
+def usage() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {what}" for name, (_, what) in COMMANDS.items()]
+    first = "usage: vedette fleet COMMAND [options]   (vedette fleet COMMAND --help says more)"
+    return "\n".join([first, "", *lines])
+
+
+def main(argv: Sequence[str]) -> int:
+    words = list(argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if words else 2
+    if words[0] not in COMMANDS:
+        print(f"vedette fleet: there is no command {words[0]!r}\n{usage()}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(COMMANDS[words[0]][0])
+    code: int = module.main(words[1:])
+    return code

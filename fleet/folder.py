@@ -1,0 +1,104 @@
+"""The fleet's folder, of the operator and of the depot: what lies where, and fleet.toml."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from msgspec import Struct
+
+from wire.config import Broker, read
+from wire.folders import named_path
+from wire.names import Name
+from wire.troubles import Refused, Unavailable
+from wire.typed_toml import tables_of, typed
+
+VARIABLE = "VEDETTE_FLEET_DIR"
+DEFAULT = "fleet"
+TOML, FIRST_ROOT = "fleet.toml", "root.json"
+
+
+class FleetToml(Struct, frozen=True, forbid_unknown_fields=True):
+    """fleet.toml: what the fleet is called, and where its broker is."""
+
+    name: Name
+    broker: Broker
+
+
+@dataclass(frozen=True)
+class FleetFolder:
+    """Paths of one fleet. The depot's machine has fleet.toml and depot/; the operator has all."""
+
+    path: Path
+    name: str
+    broker: Broker
+
+    @property
+    def root(self) -> Path:
+        """The first root, which every device is given."""
+        return self.path / FIRST_ROOT
+
+    @property
+    def keys(self) -> Path:
+        """The offline keys: root-N.pem and release-N.pem, encrypted, and command.pem."""
+        return self.path / "keys"
+
+    @property
+    def command_key(self) -> Path:
+        return self.keys / "command.pem"
+
+    @property
+    def trust(self) -> Path:
+        """What the operator's own client believes."""
+        return self.path / "trust"
+
+    @property
+    def depot(self) -> Path:
+        """keys/, metadata/, targets/ and candidates/: all that the depot needs."""
+        return self.path / "depot"
+
+    def key_files(self, role: str) -> tuple[Path, ...]:
+        """The key files of `root` or `release` that are here, in the order of their numbers."""
+        found = self.keys.glob(f"{role}-*.pem")
+        return tuple(sorted(found, key=lambda path: (len(path.name), path.name)))
+
+
+def depot_key(depot: Path, role: str) -> Path:
+    """The online key of a role in a depot's folder."""
+    return depot / "keys" / f"{role}.pem"
+
+
+def add_dir_option(parser: argparse.ArgumentParser) -> None:
+    """--dir"""
+    parser.add_argument(
+        "--dir", type=named_path, metavar="FOLDER", default=default_folder(),
+        help=f"the fleet's folder (default: what {VARIABLE} names, else ./{DEFAULT})",
+    )  # fmt: skip
+
+
+def default_folder() -> Path:
+    return Path(os.environ.get(VARIABLE) or DEFAULT)
+
+
+def open_fleet(path: Path) -> FleetFolder:
+    """The fleet in a folder. Raises Unavailable if there is none, Refused if its file is wrong."""
+    where = path.absolute()
+    file = where / TOML
+    if not file.exists():
+        raise Unavailable(
+            f"{where}: no fleet's folder: run vedette fleet init --dir {path}, or name another "
+            f"by --dir or {VARIABLE}"
+        )
+    text = read(file)
+    toml = typed(tables_of(text, str(file)), FleetToml, text, str(file))
+    return FleetFolder(where, toml.name, toml.broker)
+
+
+def check_is_operators(fleet: FleetFolder) -> None:
+    """Raises Refused on a machine that has the depot's part only."""
+    if not fleet.root.exists() or not fleet.keys.is_dir():
+        raise Refused(
+            f"{fleet.path}: has no {FIRST_ROOT} and keys/: this needs the operator's whole folder"
+        )

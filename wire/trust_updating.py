@@ -1,0 +1,139 @@
+"""One run of python-tuf's update client in a folder, over our sources and by our clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from tuf.api.exceptions import (
+    DownloadError,
+    DownloadHTTPError,
+    ExpiredMetadataError,
+    RepositoryError,
+)
+from tuf.api.exceptions import DownloadLengthMismatchError as TooLong
+from tuf.api.metadata import Metadata, Root, Targets, Timestamp
+from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
+
+from wire.blocks import NoSuchFile
+from wire.release import DEPLOYMENTS, ISSUED, METADATA
+from wire.troubles import Refused
+from wire.trust_kept import Issued
+from wire.trust_words import Reference, moment, trouble_of
+
+LIMITS = UpdaterConfig(
+    max_root_rotations=256,
+    max_delegations=1,
+    root_max_length=64 * 1024,
+    timestamp_max_length=16 * 1024,
+    snapshot_max_length=64 * 1024,
+    targets_max_length=8 * 1024 * 1024,  # some ten thousand bundles
+)
+# what hostile bytes make python-tuf raise beside its own errors
+_MALFORMED = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
+
+
+class Source(Protocol):
+    """Where the files of wire/release.py come from."""
+
+    def read(self, path: str, most_bytes: int) -> bytes:
+        """A whole small file. Raises NoSuchFile, Unavailable, Refused if it is larger."""
+        ...
+
+
+class Expired(Refused):
+    """Metadata was valid once."""
+
+
+class _Fetcher(FetcherInterface):
+    """Hands our source to python-tuf, and remembers what came last."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.path, self.content = "", b""
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        return iter([self.download_bytes(url, LIMITS.targets_max_length)])
+
+    def download_bytes(self, url: str, max_length: int) -> bytes:
+        self.path, self.content = url, b""
+        try:
+            self.content = self._source.read(url, max_length)
+        except NoSuchFile as error:
+            raise DownloadHTTPError(str(error), 404) from None
+        if len(self.content) > max_length:
+            raise TooLong(f"{len(self.content)} bytes, at most {max_length}")
+        return self.content
+
+
+def update(work: Path, root: bytes, source: Source, reference: Reference) -> None:
+    """Bring the metadata in `work` up to date, all five roles of it.
+
+    Raises Expired, Refused, Unavailable; what was verified until then is in `work`. `root.json`
+    there is the newest root.
+    """
+    fetcher = _Fetcher(source)
+    try:
+        updater = Updater(str(work), METADATA, fetcher=fetcher, config=LIMITS, bootstrap=root)
+        # python-tuf knows no other way to say what time it is
+        updater._trusted_set.reference_time = moment(reference.at_s)
+        updater.refresh()
+        _check_delegations(work)
+        updater.get_targetinfo(f"{DEPLOYMENTS}/")  # there is none; this fetches the role
+    except (RepositoryError, DownloadError, *_MALFORMED) as error:
+        trouble = trouble_of(error, fetcher.path, fetcher.content, _root_in(work), reference)
+        if isinstance(error, ExpiredMetadataError):
+            raise Expired(str(trouble)) from None
+        raise trouble from None
+
+
+def check_first(root: bytes) -> None:
+    """Raises Refused if these bytes are no root that vouches for itself."""
+    try:
+        whole = Metadata[Root].from_bytes(root)
+        if not isinstance(whole.signed, Root):
+            raise Refused(f"the first root is {whole.signed.type} metadata: name root.json")
+        whole.signed.verify_delegate("root", whole.signed_bytes, whole.signatures)
+    except (RepositoryError, *_MALFORMED):
+        raise Refused(
+            "the first root is no root metadata, or damaged: copy root.json of the fleet's folder"
+        ) from None
+
+
+def issued_in(work: Path) -> Issued:
+    """When the timestamp there was signed, and the keys of its role; 0 if it is not verified."""
+    keys = timestamp_keys(work)
+    try:
+        whole = Metadata[Timestamp].from_file(str(work / "timestamp.json"))
+        root = Metadata[Root].from_file(str(work / "root.json")).signed
+        root.verify_delegate("timestamp", whole.signed_bytes, whole.signatures)
+        at_s = whole.signed.unrecognized_fields.get(ISSUED)
+        expires_s = whole.signed.expires.timestamp()
+    except (OSError, RepositoryError, *_MALFORMED):
+        return Issued()
+    is_sane = isinstance(at_s, int) and 0 < at_s <= expires_s
+    return Issued(int(at_s), keys) if is_sane and at_s else Issued()
+
+
+def timestamp_keys(work: Path) -> tuple[str, ...]:
+    """The keys that the newest root names for timestamps."""
+    try:
+        root = Metadata[Root].from_file(str(work / "root.json")).signed
+    except (OSError, RepositoryError, *_MALFORMED):
+        return ()
+    return tuple(root.roles["timestamp"].keyids)
+
+
+def _check_delegations(work: Path) -> None:
+    targets = Metadata[Targets].from_file(str(work / "targets.json")).signed
+    roles = targets.delegations.roles if targets.delegations else None
+    if list(roles or ()) != [DEPLOYMENTS]:
+        raise Refused("the fleet's targets must delegate deployments, and nothing else")
+
+
+def _root_in(work: Path) -> bytes:
+    try:
+        return (work / "root.json").read_bytes()
+    except OSError:
+        return b""
