@@ -20,7 +20,8 @@ MEANINGLESS = ("none", "ssd")  # heads whose outputs may hold garbage: SSD's bey
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What a check found out. inference_us is the median of five runs on noise."""
+    """What a check found out. inference_us is the median of five runs on noise. base_rss_mb: what
+    of the peak was taken before the model and its engine."""
 
     ok: bool
     name: str
@@ -31,11 +32,12 @@ class Report(msgspec.Struct, frozen=True):
     load_ms: float
     inference_us: float
     peak_rss_mb: float
+    base_rss_mb: float = 0.0
 
 
 def check(path: str, engine_kind: str | None, options: EngineOptions) -> Report:
     """Open the model and try it. Raises Refused with what is wrong."""
-    started = time.monotonic_ns()
+    started, base_mb = time.monotonic_ns(), peak_rss_bytes() / 1e6
     with locate(resolve(path), engine_kind) as located:
         model = open_model(located, options)
         loaded = time.monotonic_ns()
@@ -61,6 +63,7 @@ def check(path: str, engine_kind: str | None, options: EngineOptions) -> Report:
         (loaded - started) / 1e6,
         sorted(runs)[2] / 1e3,
         peak_mb,
+        base_mb,
     )
 
 

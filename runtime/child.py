@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -21,6 +22,7 @@ from wire.troubles import Refused, Unavailable
 SECONDS = 60  # and one more for every megabyte of the model
 MEMORY_SHARE = 0.75  # of what the machine has: one that wants more would not run here anyway
 LEAST_MEMORY_MB = 1024  # the limit is on promised memory, of which Python itself takes some
+WEIGHTS_COPIED = 2  # the file, and the same numbers as the engine's kernels want them
 MESSAGE_START = "vedette: "
 ROOT = Path(__file__).resolve().parents[1]  # where `python -m runtime` is found
 
@@ -32,10 +34,28 @@ def try_in_child(located: Located, options: EngineOptions) -> None:
     remembered = _remembered(located, options)
     if remembered is not None and os.path.exists(remembered):
         return
+    check_in_child(located, options)
+
+
+def check_in_child(located: Located, options: EngineOptions) -> Report:
+    """What a child finds out about a model, whatever is remembered of it. Raises as `run_check`
+    does. Remembers a success."""
     path = located.file if located.manifest is None else located.folder
-    run_check(path, located.engine_kind, options)
+    report = run_check(path, located.engine_kind, options)
+    remembered = _remembered(located, options)
     if remembered is not None:
-        _remember(remembered)
+        _remember(remembered, report)
+    return report
+
+
+def needed_bytes(located: Located, options: EngineOptions) -> int:
+    """How much memory a model will take: what its check took, or what its file makes likely."""
+    remembered = _remembered(located, options)
+    if remembered is not None:
+        with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeError):
+            report = msgspec.json.decode(remembered.read_bytes(), type=Report)
+            return int((report.peak_rss_mb - report.base_rss_mb) * 1e6)
+    return WEIGHTS_COPIED * located.file.stat().st_size
 
 
 def run_check(path: Path, engine_kind: str, options: EngineOptions | None = None) -> Report:
@@ -119,9 +139,9 @@ def _remembered(located: Located, options: EngineOptions) -> Path | None:
     return cache / "vedette" / "tried" / name[:200]
 
 
-def _remember(path: Path) -> None:
+def _remember(path: Path, report: Report) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, b"")
+        write_durably(path, msgspec.json.encode(report))
     except OSError:  # a read-only home costs a second try, nothing else
         return

@@ -13,6 +13,8 @@ from runtime.snapshot import Snapshot
 from wire.local import RunBench, TakeSnapshot
 from wire.messages import LARGEST_SNAPSHOT
 
+NOTHING_RUNS = "no model runs here: deploy one, or wait until it is loaded"
+
 
 class Errands:
     """At most one snapshot and one bench under way. All on the loop's thread."""
@@ -39,8 +41,10 @@ class Errands:
             self._bench.show(result)
 
     def take_snapshot(self, wish: TakeSnapshot, now_s: float) -> None:
+        why = None if self._model().digest else NOTHING_RUNS
         if self._snapshot is not None:
             why = "another snapshot is being taken: ask again"
+        if why is not None:
             self._line.decline(wish.id, why, now_s + ANSWER_S)
             return
         most_bytes = min(wish.most_bytes, LARGEST_SNAPSHOT)
@@ -52,6 +56,8 @@ class Errands:
             why = "another bench is running: ask again when it is done"
         elif not LEAST_FRAMES <= wish.frames <= MOST_FRAMES:
             why = f"a bench takes {LEAST_FRAMES} to {MOST_FRAMES} frames, not {wish.frames}"
+        elif not self._model().digest:
+            why = NOTHING_RUNS
         elif self._camera.absent is not None:
             why = f"there is nothing to measure: {self._camera.absent}"
         else:

@@ -22,6 +22,7 @@ class Loader:
     """A thread that turns a path into a running model without costing the loop a frame.
 
     said: told in one line what became of each load; called on the loader's thread.
+    trouble: why the last load failed. bug: what ended the thread, although it should not.
     """
 
     def __init__(
@@ -32,31 +33,44 @@ class Loader:
         self._engine_kind = engine_kind
         self._options = options
         self._said = said
-        self.trouble: str | None = None  # why the last load failed
-        self._wishes: SimpleQueue[Path | None] = SimpleQueue()
+        self.trouble: str | None = None
+        self.bug: BaseException | None = None
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
         self._thread.start()
 
     def load(self, path: Path) -> None:
         """Ask for a model to take over. Returns at once."""
-        self._wishes.put(path)
+        self.do(lambda: self._take(path))
+
+    def do(self, job: Callable[[], None]) -> None:
+        """Have something done on the loader's thread, after what it does now. Returns at once."""
+        self._jobs.put(job)
 
     def close(self) -> None:
         """Close retired models and end the thread. A load that takes longer is left behind."""
-        self._wishes.put(None)
+        self._jobs.put(None)
         self._thread.join(PATIENCE_S)
 
     def _run(self) -> None:
-        while True:
-            try:
-                wish = self._wishes.get(timeout=SWEEP_S)
-            except Empty:
-                self._sweep()
-                continue
-            if wish is None:
-                self._sweep()
-                return
-            self._take(wish)
+        try:
+            while self._turn():
+                pass
+        except BaseException as bug:  # the loop's thread must learn of it, or nobody would
+            self.bug = bug
+
+    def _turn(self) -> bool:
+        """Do what is to be done next. False if that was all."""
+        try:
+            job = self._jobs.get(timeout=SWEEP_S)
+        except Empty:
+            close_retired(self._loop)
+            return True
+        if job is None:
+            close_retired(self._loop)
+            return False
+        job()
+        return True
 
     def _take(self, path: Path) -> None:
         try:
@@ -69,12 +83,14 @@ class Loader:
         self._loop.swap(model)
         self._said(f"loaded {model.manifest.name} {model.manifest.version} ({model.digest[:12]})")
 
-    def _sweep(self) -> None:
-        while True:
-            try:
-                self._loop.retired.get_nowait().engine.close()
-            except Empty:
-                return
+
+def close_retired(loop: Loop) -> None:
+    """Free the memory of the models that were swapped out."""
+    while True:
+        try:
+            loop.retired.get_nowait().engine.close()
+        except Empty:
+            return
 
 
 def open_tried(

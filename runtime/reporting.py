@@ -15,14 +15,26 @@ from time import monotonic_ns
 
 from runtime.agent_line import ANSWER_S, AgentLine
 from runtime.cameras import Camera
+from runtime.confidence import Confidence
 from runtime.errands import Errands
 from runtime.frames import Frame
-from runtime.loop import Clock, Model, Result
+from runtime.loop import HELD, NO_MODEL, Clock, Model, Result
+from runtime.model_wishes import ModelWishes
 from runtime.panel import printable
 from runtime.publishing import Publisher
 from runtime.timing import StageTimes
 from wire import logs
-from wire.local import Apply, Found, FromAgent, Leave, RunBench, TakeSnapshot, Totals
+from wire.local import (
+    Apply,
+    CheckModel,
+    Found,
+    FromAgent,
+    Leave,
+    LoadModel,
+    RunBench,
+    TakeSnapshot,
+    Totals,
+)
 from wire.messages import Losses, Phase, PipelineSettings
 
 TOTALS_NS = 10_000_000_000
@@ -48,13 +60,15 @@ class Sight:
     digest: str
     settings: PipelineSettings
     trouble: str | None
+    formats: tuple[str, ...]
 
 
 class Reporter:
     """Counts what one loop does, and speaks for it.
 
     frames: results so far. has_ended: nothing more will come. is_leaving: the agent
-    asked for the end of this process.
+    asked for the end of this process. wishes: who checks and loads models; until there is somebody
+    such wishes are declined.
     """
 
     def __init__(
@@ -66,23 +80,23 @@ class Reporter:
         line: AgentLine,
         first: Model,
         clock: Clock = monotonic_ns,
-        trouble: Callable[[], str | None] = lambda: None,
     ) -> None:
         """model: gives the loop's model; first: with which it begins. clock: monotonic, in
-        nanoseconds. trouble: why a newer model was not loaded."""
+        nanoseconds."""
         self.frames = 0
         self.has_ended = False
         self.is_leaving = False
+        self.wishes: ModelWishes | None = None
         self._pipeline = pipeline
         self._camera = camera
         self._model = model
         self._counted = first  # whose results were counted last
         self._line = line
         self._clock = clock
-        self._trouble = trouble
         self._started_ns = clock()
         self._run = secrets.token_hex(8)
         self._times = StageTimes()
+        self._confidence = Confidence()
         self._publisher = Publisher(pipeline.name, settings, clock)
         self._errands = Errands(line, camera, model)
         self._poll_ns = 0
@@ -93,10 +107,10 @@ class Reporter:
     def emit(self, result: Result) -> None:
         """Call with every result."""
         if result.digest != self._counted.digest:
-            self._line.send(self.totals())  # or a window would hold the times of two models
-            self._counted = self._model()
+            self._count_for(self._model())
         self.frames += 1
         self._times.record(result.timing)
+        self._confidence.add(result.found)
         chosen = self._publisher.choose(result, self._counted)
         if chosen is not None:
             self._line.send(Found(chosen))
@@ -130,15 +144,20 @@ class Reporter:
             rss_bytes=rss_bytes(),
             settings=self._publisher.settings,
             unloaded=_text(self._trouble()),
+            scores=self._confidence.scores(),
+            formats=self.wishes.formats if self.wishes else (),
         )
 
     @property
     def phase(self) -> Phase:
         if self.has_ended:
             return "ended"
+        model = self._model()
+        if model is NO_MODEL:
+            return "no_model"
         if self._camera.absent is not None:
             return "no_camera"
-        return "serving" if self.frames else "starting"
+        return "serving" if self.frames and model is not HELD else "starting"
 
     def apply(self, settings: PipelineSettings) -> None:
         """Use these settings from now on, and say so."""
@@ -150,6 +169,8 @@ class Reporter:
         self.has_ended = True
         now_s = self._clock() / 1e9
         self._errands.close(now_s)
+        if self.wishes is not None:
+            self.wishes.close(now_s)
         self._line.push(now_s)
         self._line.send(self.totals())
         self._line.close()
@@ -159,7 +180,11 @@ class Reporter:
         for message in self._line.messages():
             self._obey(message, now_s)
         self._errands.tick(now_s)
+        if self.wishes is not None:
+            self.wishes.tick(now_s)
         self._line.push(now_s)
+        if self._model() is NO_MODEL and self._counted is not NO_MODEL:
+            self._count_for(NO_MODEL)
         seen = self._sight()
         if now_ns >= self._totals_ns:
             self._line.keep_open()
@@ -178,9 +203,21 @@ class Reporter:
             self._errands.take_snapshot(message, now_s)
         elif isinstance(message, RunBench):
             self._errands.run_bench(message, now_s)
+        elif isinstance(message, CheckModel | LoadModel):
+            if self.wishes is not None:
+                self.wishes.take(message, now_s)
+            else:
+                self._line.decline(message.id, "it is still starting: ask again", now_s + ANSWER_S)
         elif isinstance(message, Leave):
             self._line.answer(message.id, None, "it ends now", now_s + ANSWER_S)
             self.is_leaving = True
+
+    def _count_for(self, model: Model) -> None:
+        self._line.send(self.totals())  # or a window would hold the times of two models
+        self._counted = model
+
+    def _trouble(self) -> str | None:
+        return self.wishes.trouble if self.wishes else None
 
     def _sight(self) -> Sight:
         return Sight(
@@ -189,6 +226,7 @@ class Reporter:
             self._counted.digest,
             self._publisher.settings,
             self._trouble(),
+            self.wishes.formats if self.wishes else (),
         )
 
 

@@ -6,19 +6,21 @@ import time
 from collections.abc import Callable
 
 from runtime.cameras import Camera, Ended
-from runtime.loop import Loop
+from runtime.loop import HELD, NO_MODEL, Loop
 from runtime.reporting import Reporter
 from wire.systemd import Notifier
 
 STATUS_S = 10.0
+HELD_S = 180.0  # how long a model may take to come in the place of another
 USUAL = ("serving", None)
 
 
 class Service:
     """One pipeline under supervision.
 
-    It is ready, and the watchdog is petted, when a frame came out, or while the camera is reported
-    absent and is being reopened. Not otherwise: an engine that hangs is for systemd to end.
+    It is ready, and the watchdog is petted, when a frame came out, while the camera is reported
+    absent and is being reopened, while there is no model to run, and for a while when one is loaded
+    in the place of another. Not otherwise: an engine that hangs is for systemd to end.
     title: model and camera, for people. clock: seconds, monotonic.
     """
 
@@ -38,9 +40,15 @@ class Service:
         self._title = title
         self._clock = clock
         self._is_ready = False
+        self._held_s: float | None = None  # since when there is no model because the next is loaded
         self._said: tuple[str, str | None] | None = None
         self._said_s = clock()
         self._frames = 0  # when the status was said
+
+    def start(self) -> None:
+        """Begin to capture, if there is a model for the frames."""
+        if self._loop.model is not NO_MODEL:
+            self._camera.start()
 
     def step(self, timeout: float) -> bool:
         """Carry one frame, tell systemd and the agent. False if this was the end."""
@@ -52,7 +60,7 @@ class Service:
             return False
         now_s = self._clock()
         if not self._is_ready or self._notifier.due(now_s):
-            self._say_alive(came)
+            self._say_alive(came or self._may_be_without(now_s))
         reporter.tick()
         if now_s - self._said_s >= STATUS_S or (
             (not came or self._said != USUAL) and self._now() != self._said
@@ -64,8 +72,16 @@ class Service:
         """Say that the service goes down."""
         self._notifier.stopping(f"ending after {self._reporter.frames} results")
 
-    def _say_alive(self, came: bool) -> None:
-        if not came and self._camera.absent is None:
+    def _may_be_without(self, now_s: float) -> bool:
+        """Whether it is right that no frame comes out."""
+        if self._loop.model is HELD:
+            self._held_s = now_s if self._held_s is None else self._held_s
+            return now_s - self._held_s < HELD_S
+        self._held_s = None
+        return self._camera.absent is not None or self._loop.model is NO_MODEL
+
+    def _say_alive(self, is_well: bool) -> None:
+        if not is_well:
             return
         if not self._is_ready:
             self._is_ready = True
@@ -79,7 +95,9 @@ class Service:
         seconds = now_s - self._said_s
         frames = self._reporter.frames - self._frames
         phase, absent = self._said = self._now()
-        if absent is not None:
+        if phase == "no_model":
+            self._notifier.status("no model: waiting until one is deployed")
+        elif absent is not None:
             self._notifier.status(f"no camera, trying again: {absent}")
         elif phase == "serving" and seconds >= STATUS_S:
             self._notifier.status(f"{self._title()}: {frames / seconds:.3g} results/s")

@@ -8,28 +8,35 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import msgspec
 
-from runtime import stopping
+from models.store import Store
+from runtime import choosing, stopping
 from runtime.agent_line import LONGEST_TEXT, AgentLine
 from runtime.cameras import Camera, make_camera
 from runtime.cameras.patient import PatientCamera
+from runtime.choosing import Choice
 from runtime.commands.flags import duration_s, port, positive
 from runtime.engines import EngineOptions
 from runtime.frames import Frame
-from runtime.loader import Loader, open_tried
+from runtime.loader import Loader
 from runtime.locating import resolve
 from runtime.loop import Loop, Model, Result
+from runtime.model_wishes import ModelWishes
 from runtime.panel import Panel, printable
 from runtime.reloading import Reloading, pipeline_of, settings_of
 from runtime.reporting import Pipeline, Reporter
 from runtime.serving import Service
-from wire.folders import add_folder_options, folders_of
+from runtime.sources import Sources
+from runtime.takeover import Takeover
+from wire import config
+from wire.folders import Folders, add_folder_options, folders_of
 from wire.local import Failed
 from wire.logs import log_to_stderr, set_level
 from wire.systemd import Notifier
-from wire.troubles import Trouble, Unavailable
+from wire.troubles import Trouble
 
 PATIENCE_S = 0.5  # how long one step waits for a frame before the stop flag is looked at
 OPENING_S = 300.0  # an unknown model is tried in a child process before it is opened
@@ -45,52 +52,88 @@ def main(argv: Sequence[str]) -> int:
     folders = folders_of(words)
     device, wanted = pipeline_of(folders, words.name)
     set_level(device.log_level)
-    options = EngineOptions(threads=wanted.threads, accelerators=wanted.accelerators)
     with ExitStack() as stack:
         notifier = stack.enter_context(Notifier())
-        notifier.extend_timeout(OPENING_S)
         line = AgentLine(folders.run, words.name, note)
         stack.callback(line.close)
+        sources = sources_of(folders, words.name, wanted)
         with told(line, words.name):
             camera: Camera = PatientCamera(make_camera(wanted.camera))
-            if wanted.model is None:
-                raise Unavailable("no model is configured, and none was deployed yet")
-            model = open_tried(resolve(wanted.model), wanted.engine, options, note)
-        camera.aim = model.aim
+            choice = chosen(sources, device, notifier)
+        camera.aim = choice.model.aim
         reporter = Reporter(
-            Pipeline(words.name, wanted.camera),
-            camera,
-            lambda: loop.model,
-            settings_of(wanted),
-            line,
-            model,
-            trouble=lambda: loader.trouble,
-        )
+            Pipeline(words.name, wanted.camera), camera, lambda: loop.model,
+            settings_of(wanted), line, choice.model,
+        )  # fmt: skip
         emit, glance = watched(reporter, camera, wanted.camera, lambda: loop.model, words, stack)
-        loop = Loop(camera, model, emit, glance)
-        loader = Loader(loop, wanted.engine, options, note)
+        loop = Loop(camera, choice.model, emit, glance)
+        loader = Loader(loop, wanted.engine, options_of(wanted), note)
         stack.callback(loader.close)
+        takeover = Takeover(loop, sources, choice.source, note, choice.unloaded)
+        reporter.wishes = ModelWishes(line, loader, takeover)
+        if device.updates.root is not None:
+            reporter.wishes.learn_formats(wanted.engine)
         stack.callback(camera.stop)
         service = Service(
             loop, camera, reporter, notifier, lambda: title(loop.model, wanted.camera)
         )
         stack.callback(reporter.close)  # the last totals must not wait for a slow camera
         stack.callback(service.end)
-        reloading = Reloading(
-            folders, words.name, wanted, reporter, lambda path: loader.load(path) if path else None
-        )
-        stop = stopping.stop_on_signals()
-        log.info("%s", title(model, wanted.camera))
-        camera.start()  # last of all, or it would see its first frames overtaken
-        end_s = time.monotonic() + (words.seconds or float("inf"))
-        while not stop.is_set() and service.step(PATIENCE_S):
-            if reporter.frames >= (words.frames or float("inf")) or time.monotonic() >= end_s:
-                break
-            if again():
-                reloading.read_again()
+
+        def load(path: Path | None) -> None:
+            loader.do(lambda: takeover.reconfigure(path))
+
+        reloading = Reloading(folders, words.name, wanted, reporter, load)
+        log.info("%s", title(choice.model, wanted.camera))
+        serve(service, reporter, words, reloading, again)
     if words.json:
         print(msgspec.json.encode(reporter.totals()).decode())
     return 0
+
+
+def serve(
+    service: Service,
+    reporter: Reporter,
+    words: argparse.Namespace,
+    reloading: Reloading,
+    again: Callable[[], bool],
+) -> None:
+    """Step until the wished number of results, the wished time, the end, or a signal."""
+    stop = stopping.stop_on_signals()
+    service.start()  # last of all, or it would see its first frames overtaken
+    end_s = time.monotonic() + (words.seconds or float("inf"))
+    while not stop.is_set() and service.step(PATIENCE_S):
+        if reporter.frames >= (words.frames or float("inf")) or time.monotonic() >= end_s:
+            break
+        if again():
+            reloading.read_again()
+
+
+def sources_of(folders: Folders, name: str, wanted: config.Pipeline) -> Sources:
+    """Where its models come from."""
+    own = None if wanted.model is None else resolve(wanted.model)
+    store = Store(folders.state / "models")
+    return Sources(store, name, own, wanted.engine, options_of(wanted), note)
+
+
+def options_of(wanted: config.Pipeline) -> EngineOptions:
+    return EngineOptions(threads=wanted.threads, accelerators=wanted.accelerators)
+
+
+def chosen(sources: Sources, device: config.Config, notifier: Notifier) -> Choice:
+    """The model to start with. Raises Refused, Unavailable where it is the configured one, and no
+    fleet could send another."""
+
+    def opening() -> None:
+        notifier.extend_timeout(OPENING_S)
+
+    opening()
+    if device.updates.root is None:
+        return choosing.configured(sources)
+    choice = choosing.deployed(sources, opening)
+    if choice.unloaded is not None:
+        log.warning("%s", choice.unloaded)
+    return choice
 
 
 @contextmanager
@@ -158,6 +201,8 @@ def heard(number: signal.Signals) -> Callable[[], bool]:
 
 def title(model: Model, camera_uri: str) -> str:
     """What runs here, for people."""
+    if not model.digest:
+        return f"no model on {printable(camera_uri, 200)}"
     name = f"{model.manifest.name} {model.manifest.version}"
     return f"{name} on {printable(camera_uri, 200)}"
 
@@ -171,8 +216,9 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vedette runtime",
         description="Run one pipeline of vedette.toml as a service: a camera, a model, and reports "
-        "to the agent. It waits for a camera that is missing, and tells systemd (Type=notify) that "
-        "it is alive only when frames come out. SIGHUP reads the configuration again and loads the "
+        "to the agent. With [updates] it runs what the fleet deployed, and waits where that is "
+        "nothing. It waits for a camera that is missing, and tells systemd (Type=notify) that it "
+        "is alive only when frames come out. SIGHUP reads the configuration again and loads the "
         "model anew, without losing a frame.",
     )
     parser.add_argument("name", metavar="NAME", help="of a [pipeline.NAME] in the configuration")

@@ -1,0 +1,114 @@
+"""Where a pipeline's models come from: the store, which the fleet fills, and its configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.pipelines import PipelineState
+from models.store import Store
+from runtime.checking import Report
+from runtime.child import check_in_child, needed_bytes, try_in_child
+from runtime.engines import EngineOptions
+from runtime.locating import Located, locate
+from runtime.loop import Model
+from runtime.opening import open_model
+from wire.troubles import Refused, Trouble
+
+MOST_STARTS = 3  # of one trial: the last of them is the roll back
+
+
+@dataclass(frozen=True)
+class Source:
+    """One model. digest: by which the store knows it; None: the configured one."""
+
+    path: Path
+    digest: str | None
+
+    def __str__(self) -> str:
+        return str(self.path) if self.digest is None else f"model {self.digest[:12]}"
+
+
+class Sources:
+    """The models that one pipeline can run. On one thread at a time.
+
+    configured: the model of its own configuration, if it names one. said: told in one line what a
+    person should know.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        pipeline: str,
+        configured: Path | None,
+        engine_kind: str | None,
+        options: EngineOptions,
+        said: Callable[[str], None],
+    ) -> None:
+        self.configured = configured
+        self._store = store
+        self._pipeline = pipeline
+        self._engine_kind = engine_kind
+        self._options = options
+        self._said = said
+
+    def own(self) -> Source | None:
+        """The configured model."""
+        return None if self.configured is None else Source(self.configured, None)
+
+    def deployed(self, digest: str) -> Source:
+        """A model of the store. Raises Unavailable if it is not installed, Refused if that is no
+        digest."""
+        return Source(self._store.folder(digest), digest)
+
+    def state(self) -> PipelineState:
+        """What the store says of this pipeline."""
+        return self._store.pipeline(self._pipeline)
+
+    def count_start(self, source: Source) -> None:
+        """Call before a model is opened: one that takes the whole process down is counted too.
+
+        Raises Refused if this is the start of the active model's trial that must not be. Where it
+        cannot be counted, it is started all the same.
+        """
+        state = self.state()
+        if source.digest is None or source.digest != state.active or state.active == state.good:
+            return
+        count = state.starts + 1
+        try:
+            count = self._store.count_start(self._pipeline)
+        except (Trouble, OSError) as trouble:
+            self._said(f"a start of {source} is not counted: {trouble}")
+        if count >= MOST_STARTS:
+            raise Refused(f"it was started {count} times in its trial, and never stayed")
+
+    def open(self, source: Source) -> Model:
+        """Open a model, tried in a child process first if that is not known to do no harm.
+
+        Raises Refused, Unavailable, OSError and MemoryError.
+        """
+        with self._located(source) as located:
+            try_in_child(located, self._options)
+            model = open_model(located, self._options)
+        for guess in model.guesses:
+            self._said(f"no manifest: {guess}")
+        return model
+
+    def check(self, source: Source) -> Report:
+        """Contract, golden answers and memory, found out in a child. Raises as `open` does."""
+        with self._located(source) as located:
+            return check_in_child(located, self._options)
+
+    def needed_bytes(self, source: Source) -> int:
+        """The memory that a model will take. Raises as `open` does."""
+        with self._located(source) as located:
+            return needed_bytes(located, self._options)
+
+    @contextmanager
+    def _located(self, source: Source) -> Iterator[Located]:
+        with locate(source.path, self._engine_kind) as located:
+            if source.digest not in (None, located.digest):
+                raise Refused(f"{source} is damaged on disk: its bytes are others than were signed")
+            yield located
