@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import vedette
+from fleet.commands import fleet
 from tests.laws.sources import ROOT
 
 DIGITS = str(ROOT / "models" / "zoo" / "digits")
@@ -38,7 +40,9 @@ CALLS = {
     "check-config": ["check-config", str(FOLDER / "vedette.toml")],
     "ask": ["ask", "--new-key", str(FOLDER / "key.pem")],
     "watch": ["watch", "--seconds", "1"],
+    "fleet": ["fleet", "init", "--dir", str(FOLDER / "fleet"), "--name", "yard"],
 }
+PASSPHRASE = {"VEDETTE_PASSPHRASE": "a passphrase of tests"}
 # it prints what comes, line by line; tests/story/test_watch.py has a broker for it
 STREAMS = {"watch"}
 
@@ -53,8 +57,9 @@ def folder() -> Iterator[None]:
 def front_door(*words: str, where: Path = ROOT) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "vedette", *words]
     return subprocess.run(
-        command, cwd=where, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
-    )
+        command, cwd=where, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL,
+        env=os.environ | PASSPHRASE,
+    )  # fmt: skip
 
 
 def test_every_command_is_called_here() -> None:
@@ -82,3 +87,19 @@ def test_an_unknown_option_is_the_users_mistake(command: str) -> None:
     assert told.returncode == 2
     assert "Traceback" not in told.stderr
     assert "--no-such-option" in told.stderr or "required" in told.stderr
+
+
+@pytest.mark.parametrize("command", sorted(fleet.COMMANDS))
+def test_a_command_of_the_fleet_explains_itself(command: str) -> None:
+    told = front_door("fleet", command, "--help")
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith(f"usage: vedette fleet {command}")
+    assert "--json" in told.stdout
+    assert told.stderr == ""
+
+
+@pytest.mark.parametrize("command", sorted(fleet.COMMANDS))
+def test_an_unknown_option_of_the_fleet_is_the_users_mistake(command: str) -> None:
+    told = front_door("fleet", command, "--no-such-option")
+    assert told.returncode == 2
+    assert "Traceback" not in told.stderr
