@@ -1,0 +1,107 @@
+"""How sure a model is of what it finds in a picture: would a small difference change it?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from msgspec.structs import replace as replaced
+
+from runtime.golden import answer
+from runtime.loop import Model
+from runtime.tasks import Box, Class, Stats
+from runtime.tasks.classify import make_decode as make_classify
+from runtime.tasks.detect import make_decode as make_detect
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A picture that the model is sure of. kind: the classes to be seen; sure: more is surer."""
+
+    kind: tuple[int, ...]
+    sure: float
+
+
+class Doubt(Protocol):
+    """Judges pictures for one model. must_find: a picture alone in which nothing is found shows
+    nothing. advice: what to do where it is sure of none."""
+
+    model: Model
+    must_find: bool
+    advice: str
+
+    def judge(self, picture: Path) -> Judged | None:
+        """None if the answer could be another one elsewhere."""
+
+
+def doubting(model: Model, tolerance: float) -> Doubt:
+    """tolerance: by how much scores may differ elsewhere, 0 to 1."""
+    if model.manifest.task == "classify":
+        return ClassDoubt(model, tolerance)
+    if model.manifest.task == "detect":
+        return BoxDoubt(model, tolerance)
+    return StatsDoubt(model)
+
+
+class ClassDoubt:
+    """The first class must be far before the second."""
+
+    must_find = True
+    advice = "give pictures of its classes, and check how they are normalised ([input] mean, std)"
+
+    def __init__(self, model: Model, tolerance: float) -> None:
+        self.model = model
+        self._tolerance = tolerance
+        decoding = replaced(model.manifest.decoding, top_k=2, min_score=0.0)
+        both = replaced(model.manifest, decoding=decoding)
+        self._both = replace(model, decode=make_classify(both, model.engine.gives, model.labels))
+
+    def judge(self, picture: Path) -> Judged | None:
+        found = [each for each in answer(self._both, picture) if isinstance(each, Class)]
+        if not found:
+            return None
+        margin = found[0].score - (found[1].score if len(found) > 1 else 0.0)
+        least = self.model.manifest.decoding.min_score + self._tolerance
+        if not (margin >= 2 * self._tolerance and found[0].score >= least):  # NaN must fail
+            return None
+        return Judged((found[0].index,), margin)
+
+
+class BoxDoubt:
+    """Every box must be far above the threshold, and nothing else close below it."""
+
+    must_find = True
+    advice = "give pictures of what it should find, or correct [decoding] min_score"
+
+    def __init__(self, model: Model, tolerance: float) -> None:
+        self.model = model
+        threshold = model.manifest.decoding.min_score
+        self._least = threshold + tolerance
+        lower = max(threshold / 2, threshold - tolerance)
+        decoding = replaced(model.manifest.decoding, min_score=lower)
+        low = replaced(model.manifest, decoding=decoding)
+        self._tempted = replace(model, decode=make_detect(low, model.engine.gives, model.labels))
+
+    def judge(self, picture: Path) -> Judged | None:
+        found = [each for each in answer(self._tempted, picture) if isinstance(each, Box)]
+        if not all(each.score >= self._least for each in found):
+            return None
+        kind = tuple(sorted({each.index for each in found}))
+        return Judged(kind, min((each.score for each in found), default=1.0))
+
+
+class StatsDoubt:
+    """Numbers of no known meaning: they must be numbers."""
+
+    must_find = False
+    advice = "its outputs are no numbers: export the model again"
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def judge(self, picture: Path) -> Judged | None:
+        found = [each for each in answer(self.model, picture) if isinstance(each, Stats)]
+        numbers = [n for each in found for n in (each.minimum, each.maximum, each.mean)]
+        return Judged((0,), 1.0) if all(map(math.isfinite, numbers)) else None
