@@ -1,0 +1,161 @@
+"""Which blocks of one file to ask for, and when: window, timers, speed. No thread, no waiting."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from wire.block_bucket import Bucket
+from wire.block_window import Window
+from wire.blocks import BLOCK, MOST_RANGES
+
+JITTER = 0.25  # of a timer
+IDLE_S = 60.0
+
+Send = Callable[[tuple[tuple[int, int], ...]], bool]  # ranges of blocks; False: not sent
+
+
+class Lacking(Protocol):
+    """A file that is not whole."""
+
+    def next_missing(self, first: int = 0) -> int | None:
+        """The first block from `first` on that is not there."""
+
+
+@dataclass(eq=False)
+class _Request:
+    """is_new: nothing in it was asked for before. heard_s: when something of it, or of a request
+    before it, came last: answers come in order, more or less."""
+
+    sent_s: float
+    heard_s: float
+    patience_s: float
+    is_new: bool
+    numbers: set[int] = field(default_factory=set)
+    was_answered: bool = False
+
+
+class Asking:
+    """Asks for what lacks until nothing does. A duplicate never makes it ask."""
+
+    def __init__(
+        self,
+        lacking: Lacking,
+        window: Window,
+        bucket: Bucket,
+        clock: Callable[[], float],
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """bucket: of bytes that may be asked for."""
+        self._lacking = lacking
+        self._window = window
+        self._bucket = bucket
+        self._clock = clock
+        self._chance = chance
+        self._cursor = 0  # what lacks before it was asked for once
+        self._again: set[int] = set()
+        self._requests: list[_Request] = []  # by age
+        self._by_number: dict[int, _Request] = {}
+
+    def arrived(self, number: int) -> None:
+        """This block came, and was taken."""
+        self._again.discard(number)
+        request = self._by_number.pop(number, None)
+        if request is None:  # somebody else asked for it
+            return
+        now = self._clock()
+        if not request.was_answered and request.is_new:
+            self._window.measured(request.sent_s, now)
+        request.was_answered = True
+        request.numbers.discard(number)
+        for later in self._requests[self._requests.index(request) :]:
+            later.heard_s = now
+        if not request.numbers:
+            self._requests.remove(request)
+        self._window.arrived()
+
+    def begin_again(self) -> None:
+        """What was asked for will not come: the connection went, or came."""
+        for request in list(self._requests):
+            self._give_up(request)
+        self._window.begin_again()
+
+    def tick(self, send: Send) -> float:
+        """Ask for what is due. Returns seconds until it should be called again."""
+        now = self._clock()
+        for request in list(self._requests):
+            if now >= _due_s(request):
+                self._give_up(request)
+                self._window.lost(request.sent_s, now, request.was_answered)
+        room = self._window.size - len(self._by_number)
+        if room > 0 and room >= self._window.size // 2:
+            tokens = self._bucket.level / BLOCK
+            numbers = self._choose(room if math.isinf(tokens) else min(room, int(tokens)))
+            if numbers and send(ranges_of(numbers)):
+                self._note(numbers, now)
+        return self._wait_s(now)
+
+    def _wait_s(self, now: float) -> float:
+        timers = [_due_s(request) - now for request in self._requests]
+        if self._window.size - len(self._by_number) >= max(1, self._window.size // 2):
+            timers.append(self._bucket.wait_s(BLOCK))
+        return max(0.0, min(timers, default=IDLE_S))
+
+    def _choose(self, most: int) -> list[int]:
+        """What to ask for: first what was lost, then what is next."""
+        chosen = sorted(self._again)[:most]
+        number = self._lacking.next_missing(self._cursor)
+        if number is None and not self._again and not self._by_number:
+            self._cursor = 0  # something that was there lacks again
+            number = self._lacking.next_missing()
+        while number is not None and len(chosen) < most:
+            if number not in self._by_number and number not in self._again:
+                chosen.append(number)  # ascending, but for what was lost
+            number = self._lacking.next_missing(number + 1)
+        return _in_ranges(sorted(chosen))
+
+    def _note(self, numbers: list[int], now: float) -> None:
+        self._bucket.take(len(numbers) * BLOCK)
+        patience_s = self._window.rto_s * (1 + JITTER * self._chance())
+        is_new = self._again.isdisjoint(numbers)
+        request = _Request(now, now, patience_s, is_new, set(numbers))
+        self._requests.append(request)
+        for number in numbers:
+            self._by_number[number] = request
+            if number not in self._again:
+                self._cursor = max(self._cursor, number + 1)
+        self._again.difference_update(numbers)
+
+    def _give_up(self, request: _Request) -> None:
+        self._requests.remove(request)
+        for number in request.numbers:
+            self._by_number.pop(number, None)
+        self._again.update(request.numbers)
+
+
+def ranges_of(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Ranges, each the first and the first behind the last, of ascending numbers."""
+    ranges: list[tuple[int, int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number:
+            ranges[-1] = (ranges[-1][0], number + 1)
+        else:
+            ranges.append((number, number + 1))
+    return tuple(ranges)
+
+
+def _in_ranges(numbers: list[int]) -> list[int]:
+    """As many of the ascending numbers as fit the ranges of one request."""
+    left = MOST_RANGES
+    for place, number in enumerate(numbers):
+        left -= place == 0 or numbers[place - 1] + 1 != number
+        if left < 0:
+            return numbers[:place]
+    return numbers
+
+
+def _due_s(request: _Request) -> float:
+    return max(request.sent_s, request.heard_s) + request.patience_s
