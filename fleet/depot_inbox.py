@@ -1,0 +1,75 @@
+"""Everything that happens to the depot, in one queue, decided on one thread."""
+
+from __future__ import annotations
+
+import queue
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from wire import offers
+from wire.link import LinkEvent, Received
+
+ROOM = 2_000  # messages of strangers; who gets no answer asks again
+LONGEST = offers.LARGEST + 1  # bytes: no payload that we take is longer
+MOST_BYTES = 32 * 1024 * 1024  # of payloads that wait
+
+Own = TypeVar("Own")
+
+
+@dataclass
+class _Count:
+    """What waits, of strangers. Only near enough: two threads count without a lock."""
+
+    posted: int = 0
+    posted_bytes: int = 0
+    taken: int = 0
+    taken_bytes: int = 0
+
+
+class DepotInbox(Generic[Own]):
+    """Any thread posts, one takes. Own: what our own threads post, which is never dropped.
+
+    dropped: messages of others that found no room.
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._count = _Count()
+        self._queue: queue.SimpleQueue[LinkEvent | Own | None] = queue.SimpleQueue()
+
+    def post(self, event: LinkEvent) -> None:
+        """For the link's thread."""
+        if isinstance(event, Received):
+            count = self._count
+            waiting = count.posted - count.taken
+            waiting_bytes = count.posted_bytes - count.taken_bytes
+            if waiting >= ROOM or waiting_bytes > MOST_BYTES:
+                self.dropped += 1
+                return
+            if len(event.payload) > LONGEST:
+                event = replace(event, payload=event.payload[:LONGEST])
+            count.posted += 1
+            count.posted_bytes += len(event.payload)
+        self._queue.put(event)
+
+    def tell(self, own: Own) -> None:
+        """For our own threads."""
+        self._queue.put(own)
+
+    def wake(self) -> None:
+        """Let `take` return at once."""
+        self._queue.put(None)
+
+    def take(self, timeout_s: float) -> LinkEvent | Own | None:
+        """The next one, or None if none comes in time."""
+        try:
+            if timeout_s <= 0:  # as a timeout of 0 it may wait for ever, by a bug of Python 3.10
+                event = self._queue.get_nowait()
+            else:
+                event = self._queue.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
+        if isinstance(event, Received):
+            self._count.taken += 1
+            self._count.taken_bytes += len(event.payload)
+        return event

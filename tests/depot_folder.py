@@ -1,0 +1,152 @@
+"""A small fleet for tests: keys, the first signed metadata, and releases that follow it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from fleet import roles, roles_root, roles_targets
+from fleet.folder import depot_key
+from fleet.roles_targets import Target
+from models import bundle
+from tests.model_folder import MANIFEST, make_folder
+from wire import offers
+from wire.blocks import BLOCK
+from wire.deployments import Deployment, Rule
+from wire.envelope import sealed
+from wire.offers import Wish
+from wire.release import COMMAND_KEYS, Variant, blocks_path, bundle_path, target_file
+from wire.signing import SigningKey, make_key
+
+FLEET = "yard"
+PORTS = '[broker]\nurl = "mqtt://127.0.0.1:{port}"\n'
+
+
+@dataclass
+class Yard:
+    """The operator's side of a fleet. targets: release metadata as last signed. place: of keys;
+    depot: the depot's folder. files: content of each target of the last release, by path."""
+
+    place: Path
+    depot: Path
+    root_key: SigningKey
+    release_key: SigningKey
+    command_key: SigningKey
+    root: bytes
+    targets: bytes
+    files: dict[str, bytes] = field(default_factory=dict)
+    roots: list[bytes] = field(default_factory=list)
+
+    def with_model(self, version: str, content: bytes = b"TFL3", name: str = "digits") -> bytes:
+        """The next release metadata, signed, with one more bundle."""
+        bundle_bytes, variant = pack(self.place, version, content, name)
+        path = bundle_path(variant.model, version, "tflite")
+        digests = block_digests(bundle_bytes)
+        digest = hashlib.sha256(bundle_bytes).hexdigest()
+        named = Target(path, digest, len(bundle_bytes), variant)
+        self.files |= {path: bundle_bytes, blocks_path(path): digests}
+        return self.signed(roles_targets.with_bundle(self.targets, named, digests))
+
+    def signed(self, targets: bytes, keys: Sequence[SigningKey] | None = None) -> bytes:
+        """Release metadata as the next version, signed."""
+        after = roles.renewed(targets, "targets", time.time())
+        return roles.signed(after, [self.release_key] if keys is None else keys)
+
+    def staged(self, targets: bytes, place: Path) -> dict[str, Path]:
+        """The files of a release, each in a file of its own, by digest."""
+        place.mkdir(parents=True, exist_ok=True)
+        found = {}
+        for file in roles_targets.targets_of(targets):
+            if file.path in self.files:
+                found[file.digest] = place / file.digest
+                found[file.digest].write_bytes(self.files[file.path])
+        return found
+
+    def offered(self, targets: bytes) -> dict[str, bytes]:
+        """Paths in wire.release's layout, and contents: all of a release."""
+        found = {f"metadata/{roles.version_of(targets)}.targets.json": targets}
+        for file in roles_targets.targets_of(targets):
+            if file.path in self.files:
+                found[target_file(file.path, file.digest)] = self.files[file.path]
+        return found
+
+    def wish(
+        self,
+        version: str,
+        after: int,
+        *,
+        identity: str = "w1",
+        pipeline: str = "lane",
+        key: SigningKey | None = None,
+        issued_s: float | None = None,
+        lifetime_s: float = 300.0,
+        fleet: str = FLEET,
+        model: str = "digits",
+    ) -> bytes:
+        """A signed wish to run a version everywhere."""
+        issued = int(time.time() if issued_s is None else issued_s)
+        deployment = Deployment(pipeline, (Rule(model, version),))
+        wish = Wish(fleet, identity, issued, int(issued + lifetime_s), after, deployment)
+        return sealed(offers.DOMAIN, msgspec.json.encode(wish), key or self.command_key)
+
+
+def make_yard(place: Path, now_s: float | None = None) -> Yard:
+    """A new fleet below `place`, whose depot has signed nothing yet."""
+    at_s = time.time() if now_s is None else now_s
+    depot = place / "depot"
+    for folder in (place / "keys", depot / "keys", depot / "metadata"):
+        folder.mkdir(parents=True)
+    online = {
+        role: make_key(depot_key(depot, role)) for role in ("snapshot", "timestamp", "deployments")
+    }
+    root_key, release_key, command_key = (
+        make_key(place / "keys" / f"{name}.pem") for name in ("root", "release", "command")
+    )
+    root = roles_root.first_root(
+        {
+            "root": roles.Role((root_key.public,)),
+            "targets": roles.Role((release_key.public,)),
+            "snapshot": roles.Role((online["snapshot"].public,)),
+            "timestamp": roles.Role((online["timestamp"].public,)),
+        },
+        at_s,
+    )
+    root = roles.signed(root, [root_key])
+    keys = roles_targets.command_keys_file([command_key.public])
+    targets = roles_targets.first_targets(online["deployments"].public, at_s)
+    targets = roles.signed(roles_targets.with_command_keys(targets, keys), [release_key])
+    (depot / "metadata" / "1.root.json").write_bytes(root)
+    (depot / "metadata" / "1.targets.json").write_bytes(targets)
+    named = depot / target_file(COMMAND_KEYS, hashlib.sha256(keys).hexdigest())
+    named.parent.mkdir(parents=True)
+    named.write_bytes(keys)
+    return Yard(place, depot, root_key, release_key, command_key, root, targets)
+
+
+def pack(place: Path, version: str, content: bytes, name: str = "digits") -> tuple[bytes, Variant]:
+    """A bundle of a small model folder, and for whom it is."""
+    folder = place / "models" / f"{name}-{version}-{hashlib.sha256(content).hexdigest()[:8]}"
+    if not folder.exists():
+        make_folder(folder, content)
+        text = MANIFEST.replace('version = "7"', f'version = "{version}"')
+        (folder / "manifest.toml").write_text(text.replace('name = "digits"', f'name = "{name}"'))
+    bundle.pack(folder, folder.with_suffix(".zip"))
+    return folder.with_suffix(".zip").read_bytes(), Variant(name, version, "tflite")
+
+
+def block_digests(content: bytes) -> bytes:
+    """The list of the digests of its blocks."""
+    blocks = [content[at : at + BLOCK] for at in range(0, len(content), BLOCK)] or [b""]
+    return b"".join(hashlib.sha256(block).digest() for block in blocks)
+
+
+def write_fleet_toml(yard: Yard, port: int) -> Path:
+    """What a command needs to know of the fleet."""
+    text = f'name = "{FLEET}"\n' + PORTS.format(port=port)
+    (yard.place / "fleet.toml").write_text(text)
+    return yard.place
