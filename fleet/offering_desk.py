@@ -1,0 +1,196 @@
+"""What an operator's command does with a fleet: reads its signed metadata, releases, deploys."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+
+import msgspec
+
+from fleet import roles
+from fleet.asking import Note
+from fleet.folder import FleetFolder, check_is_operators
+from fleet.offering import Session
+from fleet.offering_files import Offered, OfferFile, in_memory
+from fleet.roles_targets import targets_of
+from fleet.rollout_draft import empty
+from fleet.wording import size
+from wire import topics
+from wire.backoff import Backoff
+from wire.deployments import Deployment
+from wire.envelope import sealed
+from wire.link import Link, Post
+from wire.messages import Trusted
+from wire.mqtt import MqttLink
+from wire.offers import DOMAIN, OfferAnswer, OfferKind, Wish
+from wire.release import DEPLOYMENTS, METADATA
+from wire.signing import load_key
+from wire.troubles import Refused, Unavailable, one_line
+from wire.trust import Trust
+from wire.trust_kept import Chain
+
+AGAIN_S = 2.0  # between two attempts to reach the broker, at most
+WISH_S = 300  # a wish is good for so long
+TELL_S = 2.0  # between two lines about the same transfer
+
+
+def note(text: str) -> None:
+    """Say something on the way, beside the outcome."""
+    print(f"vedette: {one_line(text)}", file=sys.stderr, flush=True)
+
+
+def open_session(folder: FleetFolder) -> Session:
+    """A connection to the fleet's broker: a `with`."""
+
+    def make(client_id: str, post: Post) -> Link:
+        return MqttLink(folder.broker, client_id, post, backoff=Backoff(most_s=AGAIN_S))
+
+    return Session(make, folder.name, note)
+
+
+@contextlib.contextmanager
+def open_desk(folder: FleetFolder) -> Iterator[tuple[Desk, Session]]:
+    """Connected, and with the newest signed metadata. Raises Unavailable, Refused."""
+    check_is_operators(folder)
+    with open_session(folder) as session:
+        desk = Desk(folder, session, note)
+        desk.refresh()
+        yield desk, session
+
+
+class Desk:
+    """Over one session. Everything that is read of the metadata is of the last `refresh`."""
+
+    def __init__(self, folder: FleetFolder, session: Session, note: Note) -> None:
+        self._folder = folder
+        self._session = session
+        self._note = note
+        try:
+            root = folder.root.read_bytes()
+        except OSError as error:
+            raise Unavailable(f"{folder.root}: cannot be read: {error.strerror}") from None
+        self.trust = Trust(folder.trust, root, session.files, time.time)
+
+    def refresh(self) -> Trusted:
+        """The newest signed metadata. Unavailable if no depot answers, Refused if it is bad."""
+        try:
+            return self.trust.refresh()
+        except Unavailable as error:
+            raise Unavailable(
+                f"fleet {self._session.fleet}: {error}: is its vedette fleet depot running, at "
+                f"{self._folder.broker.url}?"
+            ) from None
+
+    @property
+    def chain(self) -> Chain:
+        """The metadata that is believed, as bytes."""
+        chain = self.trust.chain
+        assert chain is not None, "there was a refresh"
+        return chain
+
+    def pipelines(self) -> tuple[str, ...]:
+        """For which something was deployed."""
+        paths = (one.path for one in targets_of(self.chain.deployments))
+        return tuple(
+            sorted(path.partition("/")[2].removesuffix(".json") for path in paths
+                   if path.startswith(f"{DEPLOYMENTS}/"))
+        )  # fmt: skip
+
+    def deployment(self, pipeline: str) -> Deployment:
+        """What is deployed to a pipeline; without rules if nothing is."""
+        topics.checked(pipeline)
+        return self.trust.deployment(pipeline) or empty(pipeline)
+
+    def deployments(self) -> tuple[Deployment, ...]:
+        return tuple(self.deployment(pipeline) for pipeline in self.pipelines())
+
+    def release(self, targets: bytes, files: Iterable[OfferFile], what: str) -> None:
+        """Hand over complete release metadata with the new files that it names, and see that it
+        came into force. Raises Refused, Unavailable."""
+        version = roles.version_of(targets)
+        metadata = in_memory(f"{METADATA}{version}.targets.json", targets)
+        try:
+            hand_over(self._session, "release", [metadata, *files], what)
+        except Refused:
+            if not self._holds(targets):  # else its answer was lost, and this one was to a copy
+                raise
+        if not self._holds(targets):
+            raise Unavailable(
+                f"the depot took {what}, but others are in force now: run the command again"
+            )
+
+    def deploy(self, deployment: Deployment) -> int:
+        """Bring a deployment into force. The version of the deployments that holds it.
+
+        Raises Refused, Unavailable.
+        """
+        key = load_key(self._folder.command_key)
+        trusted = self.trust.trusted
+        assert trusted is not None, "there was a refresh"
+        identity, now_s = self._session.new_id(), int(time.time())
+        wish = Wish(
+            fleet=self._session.fleet,
+            id=identity,
+            issued=now_s,
+            expires=now_s + WISH_S,
+            after=trusted.deployments,
+            deployment=deployment,
+        )
+        payload = sealed(DOMAIN, msgspec.json.encode(wish), key)
+        try:
+            self._session.exchange(identity, "deploy", payload, lambda _: None)
+        except Refused:
+            if not self._deploys(deployment):
+                raise
+        if not self._deploys(deployment):
+            raise Unavailable("somebody else deployed meanwhile: look, and run the command again")
+        return self.trust.trusted.deployments if self.trust.trusted else 0
+
+    def check_command_key(self) -> None:
+        """Raises Refused if deployments signed with our key are not believed."""
+        key = load_key(self._folder.command_key)
+        if key.public not in self.trust.command_keys():
+            raise Refused(
+                f"{self._folder.command_key} is not among the fleet's command keys: take the "
+                "newest one, or rotate it: vedette fleet keys rotate command"
+            )
+
+    def digests(self, model: str, version: str) -> frozenset[str]:
+        """Of the variants of a version."""
+        return frozenset(one.digest for one in self.trust.bundles(model, version))
+
+    def versions(self) -> Mapping[str, tuple[str, ...]]:
+        """All versions of all models that are released."""
+        found: dict[str, dict[str, None]] = {}
+        for one in self.trust.models():
+            found.setdefault(one.variant.model, {})[one.variant.version] = None
+        return {model: tuple(versions) for model, versions in sorted(found.items())}
+
+    def _holds(self, targets: bytes) -> bool:
+        self.refresh()
+        return self.chain.targets == targets
+
+    def _deploys(self, deployment: Deployment) -> bool:
+        self.refresh()
+        return self.deployment(deployment.pipeline) == deployment
+
+
+def hand_over(session: Session, kind: OfferKind, files: Iterable[OfferFile], what: str) -> None:
+    """Give files to the depot, and say how far it is. what: they are, to people.
+
+    Raises Refused, Unavailable.
+    """
+    told_s = -TELL_S
+
+    def tell(answer: OfferAnswer) -> None:
+        nonlocal told_s
+        now_s = time.monotonic()
+        if answer.phase != "fetching" or not answer.total_bytes or now_s < told_s + TELL_S:
+            return
+        told_s = now_s
+        percent = min(100, 100 * answer.done_bytes // answer.total_bytes)
+        note(f"the depot fetches {what}: {percent} % of {size(answer.total_bytes)}")
+
+    session.hand_over(kind, Offered(session.new_id(), files), tell)

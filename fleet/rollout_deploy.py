@@ -1,0 +1,220 @@
+"""Deploying: what would change, bringing it into force, and watching devices take it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fleet.asking import Note
+from fleet.devices import Device, Fleet
+from fleet.offering import Session
+from fleet.offering_desk import Desk
+from fleet.rollout import Goal, Progress, who_is
+from fleet.rollout_draft import advanced, release_of
+from fleet.rollout_flags import Choice, patience_s
+from fleet.rollout_follow import (
+    DeviceLine,
+    GoalOf,
+    Outcome,
+    as_lines,
+    follow,
+    look,
+    named,
+    summary,
+)
+from fleet.rollout_where import check_canaries, is_known, pipeline_for, pipelines_of, remarks
+from wire.deployments import Deployment, Rule, rule_for
+from wire.troubles import Refused, one_line
+
+Concerns = Callable[[Rule | None, Rule], bool]  # the rules that decide before, and after
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A version that an operator wants in a pipeline; None: in the one of the model's name."""
+
+    pipeline: str | None
+    model: str
+    version: str
+    choice: Choice
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A change of a deployment. concerns: which devices it is about. retry: what they said of
+    attempts before does not count."""
+
+    before: Deployment
+    after: Deployment
+    concerns: Concerns
+    retry: bool = False
+
+    @property
+    def changes(self) -> bool:
+        return self.before != self.after
+
+    @property
+    def rule(self) -> Rule | None:
+        """The newest, which is brought into force."""
+        return self.after.rules[0] if self.after.rules else None
+
+
+class Report(Struct, frozen=True):
+    """`--json` of push, deploy and rollback. released: whether the depot got something new;
+    deployed: whether a deployment changed; deployment: the version of the metadata that holds it.
+    missing: the release metadata that others must still sign."""
+
+    ok: bool
+    model: str
+    version: str
+    released: bool = False
+    deployed: bool = False
+    pipeline: str | None = None
+    deployment: int | None = None
+    timed_out: bool = False
+    missing: str | None = None
+    devices: dict[str, DeviceLine] = {}
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a plan."""
+
+    report: Report
+    words: str
+
+    @property
+    def code(self) -> int:
+        return 0 if self.report.ok else 1
+
+
+def survey(session: Session, wanted: Wanted) -> None:
+    """Learn which devices there are; those that were named are waited for a little longer."""
+    name, fleet = wanted.pipeline or wanted.model, session.devices
+    session.survey(lambda: is_known(wanted.choice, fleet) and name in pipelines_of(fleet))
+
+
+def plan(desk: Desk, fleet: Fleet, wanted: Wanted, note: Note) -> Plan:
+    """What a version in a pipeline changes. Raises Refused for what cannot be meant."""
+    trusted = desk.trust.trusted
+    assert trusted is not None, "there was a refresh"
+    pipeline = pipeline_for(wanted.pipeline, wanted.model, fleet, desk.pipelines())
+    check_canaries(wanted.choice, pipeline, fleet)
+    rule = wanted.choice.rule(wanted.model, wanted.version, trusted.deployments + 1)
+    before = desk.deployment(pipeline)
+    after = advanced(before, rule)
+    for remark in remarks(rule, after, fleet):
+        note(remark)
+    release = release_of(rule)
+    return Plan(before, after, lambda _, now: release_of(now) == release, wanted.choice.retry)
+
+
+def check_released(desk: Desk, model: str, version: str) -> None:
+    """Raises Refused for a version that devices could not get."""
+    versions = desk.versions()
+    if version in versions.get(model, ()):
+        return
+    if model in versions:
+        raise Refused(f"there is no {model} {version}: released are {named(versions[model])}")
+    there = named(versions) if versions else "nothing: vedette fleet push BUNDLE releases"
+    raise Refused(f"there is no model {model}: released are {there}")
+
+
+def carry_out(
+    desk: Desk, session: Session, change: Plan, words: argparse.Namespace, note: Note
+) -> Done:
+    """Bring it into force, and watch the devices that it concerns. Raises Refused, Unavailable."""
+    rule = change.rule
+    assert rule is not None, "a change has a rule"
+    model, version = release_of(rule)
+    pipeline = change.after.pipeline
+    report = Report(True, model, version, pipeline=pipeline)
+    if not change.changes:
+        goal_of = goals(desk, change, 0)
+        devices = as_lines(look(session.devices, goal_of, session.now_s()))
+        return Done(
+            replace(report, devices=devices), f"{pipeline}: {model} {version}: it is so already"
+        )
+    deployment = desk.deploy(change.after)
+    note(f"{pipeline}: {model} {version}{_audience(rule)}: deployed ({deployment})")
+    report = replace(report, deployed=True, deployment=deployment)
+    goal_of = goals(desk, change, deployment if change.retry else 0)
+    if words.no_wait:
+        devices = as_lines(look(session.devices, goal_of, session.now_s()))
+        return Done(replace(report, devices=devices), f"{pipeline}: {model} {version}: deployed")
+    awaited = _anybody if words.wait_offline else _online
+    outcome = follow(session.devices, session.step, goal_of, awaited, patience_s(words, rule), note)
+    report = replace(
+        report, ok=outcome.is_well, timed_out=outcome.is_late, devices=as_lines(outcome.devices)
+    )
+    return Done(report, f"{pipeline}: {model} {version}: {_ending(outcome, awaited)}")
+
+
+def goals(desk: Desk, change: Plan, since: int) -> GoalOf:
+    """What each device is to run, if the change concerns it."""
+    digests: dict[tuple[str, str], frozenset[str]] = {}
+
+    def goal_of(device: Device) -> Goal | None:
+        who = who_is(device)
+        if who is None or device.state is None:
+            return None
+        if change.after.pipeline not in device.state.pipelines:
+            return None
+        now = rule_for(change.after, who)
+        if now is None or not change.concerns(rule_for(change.before, who), now):
+            return None
+        release = release_of(now)
+        if release not in digests:
+            digests[release] = desk.digests(*release)
+        return Goal(change.after.pipeline, now, digests[release], since)
+
+    return goal_of
+
+
+def _online(one: Progress) -> bool:
+    return one.is_there
+
+
+def _anybody(_: Progress) -> bool:
+    return True
+
+
+def _audience(rule: Rule) -> str:
+    """` to 10 % of doors, and to door-1`; nothing where all take it."""
+    parts = []
+    if 0 < rule.wave < 1:
+        parts.append(f"{100 * rule.wave:g} %")
+    if rule.groups:
+        parts.append(f"of {named(rule.groups)}" if parts else named(rule.groups))
+    words = " ".join(parts)
+    if rule.canaries:
+        words = f"{words}, and {named(rule.canaries)}" if rule.wave > 0 else named(rule.canaries)
+    return f" to {words}" if words else ""
+
+
+def _ending(outcome: Outcome, awaited: Callable[[Progress], bool]) -> str:
+    """How it ended, in one line."""
+    if not outcome.devices:
+        return "no device takes it yet; those that come will"
+    line = summary(outcome.devices)
+    late = [one for one in outcome.devices if awaited(one) and not one.is_over]
+    if outcome.is_late and late:
+        line += f"; gave up waiting for {named(one.device for one in late)}"
+    away = [one for one in outcome.devices if not one.is_there and not one.is_over]
+    if away and not outcome.is_late:
+        line += f"; {named(one.device for one in away)} will take it when back online"
+    return line
+
+
+def told(words: argparse.Namespace, done: Done) -> int:
+    """Print the outcome; the exit code."""
+    if words.json:
+        print(msgspec.json.encode(done.report).decode())
+    else:
+        print(one_line(done.words))
+    return done.code
