@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from runtime.loop import Model
 from runtime.tasks import Found, Stats
 from wire.messages import Scores
 
@@ -16,9 +17,12 @@ class Confidence:
         self._sum = 0.0
         self._broken = 0
 
-    def add(self, found: Found) -> None:
-        """Count one result. Statistics have no score."""
-        if not found or isinstance(found[0], Stats):
+    def add(self, found: Found, model: Model) -> None:
+        """Count one result of this model. Statistics have no score."""
+        if not found:
+            self._broken += always_finds(model)
+            return
+        if isinstance(found[0], Stats):
             return
         scores = [each.score for each in found]
         top, total = max(scores), sum(scores)  # NaN hides from max and min, not from a sum
@@ -34,3 +38,9 @@ class Confidence:
     def scores(self) -> Scores:
         """All so far."""
         return Scores(self._frames, self._sum, self._broken)
+
+
+def always_finds(model: Model) -> bool:
+    """Whether nothing found means that the scores were no numbers."""
+    described = model.manifest
+    return described.task == "classify" and described.decoding.min_score <= 0

@@ -110,7 +110,7 @@ class Reporter:
             self._count_for(self._model())
         self.frames += 1
         self._times.record(result.timing)
-        self._confidence.add(result.found)
+        self._confidence.add(result.found, self._counted)
         chosen = self._publisher.choose(result, self._counted)
         if chosen is not None:
             self._line.send(Found(chosen))
