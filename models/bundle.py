@@ -25,6 +25,8 @@ from wire import typed_toml
 from wire.durable import sync_file, sync_folder, writing_durably
 from wire.troubles import Refused, Trouble, Unavailable
 
+_MOST_CONTENT = flatzip.LARGEST - flatzip.MOST_OVERHEAD  # so that every bundle passes `inspect`
+
 
 class Bundle(Struct, frozen=True):
     """What a verified bundle holds. digest: sha256 of the whole file, hex. size: in bytes."""
@@ -155,12 +157,12 @@ def _measure(folder: Path) -> tuple[Entry, ...]:
         for content in _content(folder / name):
             size += len(content)
             crc = zlib.crc32(content, crc)
+            if offset + size > _MOST_CONTENT:  # not first read to its end: it may have none
+                raise Refused(f"{folder / name}: a bundle may have {flatzip.LARGEST >> 20} MiB")
         if not size:
             raise Refused(f"{folder / name}: empty")
         entries.append(Entry(name, size, crc, offset))
         offset = entries[-1].end
-        if offset > flatzip.LARGEST:
-            raise Refused(f"{folder / name}: larger than the {flatzip.LARGEST >> 20} MiB allowed")
     return tuple(entries)
 
 

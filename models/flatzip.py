@@ -26,6 +26,7 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
 _LONGEST_NAME = 128
+MOST_OVERHEAD = MOST_ENTRIES * (_LOCAL.size + _CENTRAL.size + 2 * _LONGEST_NAME) + _END.size
 _STORED_SINCE = 10  # version 1.0 of the format is all it takes
 _MADE_BY_UNIX = 3 << 8 | 20
 _PLAIN_FILE = (stat.S_IFREG | 0o644) << 16
