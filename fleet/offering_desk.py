@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from fleet import roles
-from fleet.asking import Note
 from fleet.folder import FleetFolder, check_is_operators
 from fleet.offering import Session
 from fleet.offering_files import Offered, OfferFile, in_memory
@@ -55,7 +55,7 @@ def open_desk(folder: FleetFolder) -> Iterator[tuple[Desk, Session]]:
     """Connected, and with the newest signed metadata. Raises Unavailable, Refused."""
     check_is_operators(folder)
     with open_session(folder) as session:
-        desk = Desk(folder, session, note)
+        desk = Desk(folder, session)
         desk.refresh()
         yield desk, session
 
@@ -63,10 +63,9 @@ def open_desk(folder: FleetFolder) -> Iterator[tuple[Desk, Session]]:
 class Desk:
     """Over one session. Everything that is read of the metadata is of the last `refresh`."""
 
-    def __init__(self, folder: FleetFolder, session: Session, note: Note) -> None:
+    def __init__(self, folder: FleetFolder, session: Session) -> None:
         self._folder = folder
         self._session = session
-        self._note = note
         try:
             root = folder.root.read_bytes()
         except OSError as error:
@@ -92,6 +91,8 @@ class Desk:
 
     def pipelines(self) -> tuple[str, ...]:
         """For which something was deployed."""
+        if self.trust.chain is None:
+            return ()
         paths = (one.path for one in targets_of(self.chain.deployments))
         return tuple(
             sorted(path.partition("/")[2].removesuffix(".json") for path in paths
@@ -162,11 +163,11 @@ class Desk:
         return frozenset(one.digest for one in self.trust.bundles(model, version))
 
     def versions(self) -> Mapping[str, tuple[str, ...]]:
-        """All versions of all models that are released."""
-        found: dict[str, dict[str, None]] = {}
+        """All versions of all models that are released, by their numbers."""
+        found: dict[str, set[str]] = {}
         for one in self.trust.models():
-            found.setdefault(one.variant.model, {})[one.variant.version] = None
-        return {model: tuple(versions) for model, versions in sorted(found.items())}
+            found.setdefault(one.variant.model, set()).add(one.variant.version)
+        return {model: in_order(versions) for model, versions in sorted(found.items())}
 
     def _holds(self, targets: bytes) -> bool:
         self.refresh()
@@ -175,6 +176,16 @@ class Desk:
     def _deploys(self, deployment: Deployment) -> bool:
         self.refresh()
         return self.deployment(deployment.pipeline) == deployment
+
+
+def in_order(versions: Iterable[str]) -> tuple[str, ...]:
+    """As people count: 9 before 10, 1.9 before 1.10."""
+
+    def parts(version: str) -> list[tuple[int, int, str]]:
+        found = re.findall(r"[0-9]+|[^0-9]+", version)
+        return [(0, int(each), "") if each.isdigit() else (1, 0, each) for each in found]
+
+    return tuple(sorted(versions, key=lambda version: (parts(version), version)))
 
 
 def hand_over(session: Session, kind: OfferKind, files: Iterable[OfferFile], what: str) -> None:

@@ -63,18 +63,20 @@ def missing_words(lack: Lacking) -> str:
     return f"{lack.count} more of the release keys must sign: {keys}"
 
 
-def keep_pending(folder: FleetFolder, targets: bytes, files: Iterable[OfferFile]) -> Path:
+def keep_pending(
+    folder: FleetFolder, targets: bytes, files: Iterable[OfferFile], path: Path | None = None
+) -> Path:
     """Write down release metadata that lacks signatures, and beside it the files that it names
-    and the depot lacks. Where the metadata lies. Raises Unavailable."""
-    place = folder.path / PENDING
-    path = place / f"{roles.version_of(targets)}.targets.json"
+    and the depot lacks. path: where it lay before. Where it lies. Raises Unavailable."""
+    path = path or folder.path / PENDING / f"{roles.version_of(targets)}.targets.json"
+    place = path.parent
     try:
         make_folder_durably(place)
         for file in files:
             target = place / file.path.rpartition("/")[2]
             if isinstance(file.source, bytes):
                 write_durably(target, file.source)
-            else:
+            elif file.source != target:
                 shutil.copyfile(file.source, target)
         write_durably(path, targets)
     except OSError as error:

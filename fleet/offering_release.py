@@ -15,6 +15,7 @@ from wire.blocks import BLOCK
 from wire.offers import candidate_blocks_path, candidate_path
 from wire.release import Variant, bundle_path
 from wire.troubles import Refused, Unavailable
+from wire.trust import Bundle as Released
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,14 @@ def read_parcels(files: Sequence[Path]) -> Parcels:
     return Parcels(first.variant.model, first.variant.version, tuple(found.values()))
 
 
-def new_parcels(wanted: Parcels, there: Iterable[tuple[str, str]]) -> tuple[Parcel, ...]:
-    """Those that the signed metadata does not name yet. there: path and digest of each that it
-    names for this version. Raises Refused if one of them has other bytes."""
-    known = dict(there)
+def new_parcels(wanted: Parcels, there: Iterable[Released]) -> tuple[Parcel, ...]:
+    """Those that the signed metadata does not name yet. there: what it names of this version.
+
+    Raises Refused if one of them has other bytes.
+    """
+    known = {bundle.path: bundle.digest for bundle in there}
     for parcel in wanted.parcels:
-        before = known.get(parcel.path)
-        if before is not None and before != parcel.digest:
+        if known.get(parcel.path, parcel.digest) != parcel.digest:
             raise Refused(f"{wanted.words} exists with other bytes: give this one another version")
     digests = set(known.values())
     return tuple(parcel for parcel in wanted.parcels if parcel.digest not in digests)

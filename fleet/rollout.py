@@ -47,20 +47,29 @@ class Progress:
         return self.stand in ("good", "failed")
 
     @property
-    def words(self) -> str:
-        """`fetching 40 %`, `rolled back: ...`, `good`, `offline, runs digits 1`."""
+    def how(self) -> str:
+        """`fetching 40 %`, `rolled back: the first result did not come`, `good`."""
         why = "" if self.reason is None else f": {self.reason}"
-        if self.stand == "good":
-            return f"good, runs {self.runs}"
         phase = (self.phase or "waiting").replace("_", " ")
+        if self.stand == "good":
+            return "good"
         if self.stand == "failed":
-            return f"{phase}{why or ': it does not say why'}; runs {self.runs}"
-        if not self.is_there:
-            return f"offline, ran {self.runs}"
-        if not self.trusts:
-            return f"waiting, runs {self.runs}: it believes no signed metadata yet ([updates] root)"
+            return f"{phase}{why or ': it does not say why'}"
+        if self.stand == "waiting":
+            return "waiting"
         share = "" if self.percent is None else f" {self.percent} %"
-        return f"{phase}{share}{why}" if self.stand == "busy" else f"waiting, runs {self.runs}"
+        return f"{phase}{share}{why}"
+
+    @property
+    def words(self) -> str:
+        """The same, with what it runs where that matters."""
+        if self.stand == "busy" and self.is_there:
+            return self.how
+        if not self.is_over and not self.is_there:
+            return f"offline, ran {self.runs}"
+        if self.stand == "waiting" and not self.trusts:
+            return f"waiting, runs {self.runs}: it believes no signed metadata yet ([updates] root)"
+        return f"{self.how}{'; ' if self.stand == 'failed' else ', '}runs {self.runs}"
 
 
 def who_is(device: Device) -> Who | None:

@@ -24,10 +24,10 @@ from fleet.rollout_follow import (
     as_lines,
     follow,
     look,
-    named,
     summary,
 )
 from fleet.rollout_where import check_canaries, is_known, pipeline_for, pipelines_of, remarks
+from fleet.rollout_words import audience, named
 from wire.deployments import Deployment, Rule, rule_for
 from wire.troubles import Refused, one_line
 
@@ -141,7 +141,7 @@ def carry_out(
             replace(report, devices=devices), f"{pipeline}: {model} {version}: it is so already"
         )
     deployment = desk.deploy(change.after)
-    note(f"{pipeline}: {model} {version}{_audience(rule)}: deployed ({deployment})")
+    note(f"{pipeline}: {model} {version} to {audience(rule)}: deployed ({deployment})")
     report = replace(report, deployed=True, deployment=deployment)
     goal_of = goals(desk, change, deployment if change.retry else 0)
     if words.no_wait:
@@ -182,19 +182,6 @@ def _online(one: Progress) -> bool:
 
 def _anybody(_: Progress) -> bool:
     return True
-
-
-def _audience(rule: Rule) -> str:
-    """` to 10 % of doors, and to door-1`; nothing where all take it."""
-    parts = []
-    if 0 < rule.wave < 1:
-        parts.append(f"{100 * rule.wave:g} %")
-    if rule.groups:
-        parts.append(f"of {named(rule.groups)}" if parts else named(rule.groups))
-    words = " ".join(parts)
-    if rule.canaries:
-        words = f"{words}, and {named(rule.canaries)}" if rule.wave > 0 else named(rule.canaries)
-    return f" to {words}" if words else ""
 
 
 def _ending(outcome: Outcome, awaited: Callable[[Progress], bool]) -> str:

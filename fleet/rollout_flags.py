@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from wire.deployments import Gates, Rule
-from wire.names import Name
+from wire.names import Name, Version
 from wire.troubles import Refused
 
 DEVICES_S = 600.0  # how long devices are waited for, beside the time of their trial
@@ -118,6 +118,15 @@ def name(text: str) -> str:
     except msgspec.ValidationError:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no name: 1 to 64 letters, digits, '_' and '-'"
+        ) from None
+
+
+def version(text: str) -> str:
+    try:
+        return msgspec.convert(text, Version)
+    except msgspec.ValidationError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no version: 1 to 64 letters, digits, '.', '_' and '-'"
         ) from None
 
 

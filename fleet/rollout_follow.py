@@ -17,7 +17,6 @@ from fleet.wording import plural
 STEP_S = 0.25
 MOST_LINES = 20  # devices; of more only how many are how far, and each that failed
 SUMMARY_S = 2.0
-MOST_NAMES = 8  # in one sentence
 
 GoalOf = Callable[[Device], Goal | None]  # None: the device is not concerned
 
@@ -126,10 +125,3 @@ def summary(devices: Iterable[Progress]) -> str:
         counts["offline" if is_away else words[one.stand]] += 1
     parts = [f"{counts[word]} {word}" for word in (*words.values(), "offline") if counts[word]]
     return f"{', '.join(parts) or 'none'}, of {plural(counts.total(), 'device')}"
-
-
-def named(names: Iterable[str]) -> str:
-    """`door-1, door-2 and 7 more`."""
-    listed = sorted(names)
-    more = len(listed) - MOST_NAMES
-    return ", ".join(listed[:MOST_NAMES]) + (f" and {more} more" if more > 0 else "")

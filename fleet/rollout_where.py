@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from fleet.devices import Fleet
 from fleet.rollout import who_is, with_pipeline
 from fleet.rollout_flags import Choice
-from fleet.rollout_follow import named
+from fleet.rollout_words import named
 from wire.deployments import Deployment, Rule, takes
 from wire.troubles import Refused
 

@@ -56,8 +56,7 @@ def _push(
     session: Session,
 ) -> Done:
     """Whatever can be refused is refused before anything is sent."""
-    there = [(one.path, one.digest) for one in desk.trust.bundles(parcels.model, parcels.version)]
-    new = new_parcels(parcels, there)
+    new = new_parcels(parcels, desk.trust.bundles(parcels.model, parcels.version))
     change = None if words.no_deploy else _plan(words, choice, parcels, desk, session)
     report = Report(True, parcels.model, parcels.version, released=bool(new))
     if new:

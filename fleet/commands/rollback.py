@@ -1,0 +1,54 @@
+"""`vedette fleet rollback PIPELINE`: what was deployed before comes into force again."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from fleet.offering_desk import note, open_desk
+from fleet.offering_flags import add_fleet_options, fleet_of
+from fleet.rollout import who_is, with_pipeline
+from fleet.rollout_deploy import Plan, carry_out, told
+from fleet.rollout_draft import left_alone, release_of, rolled_back
+from fleet.rollout_flags import add_wait_options, name
+from fleet.rollout_words import named
+from wire.deployments import Rule
+
+
+def main(argv: Sequence[str]) -> int:
+    words = parser().parse_args(argv)
+    with open_desk(fleet_of(words)) as (desk, session):
+        before = desk.deployment(words.pipeline)
+        after = rolled_back(before)
+        desk.check_command_key()
+        session.survey()
+        devices = with_pipeline(session.devices.devices.values(), words.pipeline)
+        alone = left_alone(before, after, filter(None, map(who_is, devices)))
+        if alone:
+            model, version = release_of(before.rules[0])
+            note(
+                f"nothing was deployed to {named(alone)} before: they go on with {model} "
+                f"{version}: deploy them another"
+            )
+        change = Plan(before, after, _is_another)
+        return told(words, carry_out(desk, session, change, words, note))
+
+
+def _is_another(before: Rule | None, after: Rule) -> bool:
+    """Only devices for which this changes something are watched."""
+    return before is None or release_of(before) != release_of(after)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vedette fleet rollback",
+        description="Take the newest version of a pipeline's deployment away: what was deployed "
+        "before comes into force again, on every device, and is watched. (A device on which a "
+        "version fails goes back by itself; this is for versions that work, and are not wanted.)",
+        epilog="exit code: 0 every device that is online runs it, 1 one does not, or something was "
+        "not there, 2 refused: no version is known from before",
+    )
+    parser.add_argument("pipeline", type=name, metavar="PIPELINE")
+    add_wait_options(parser)
+    add_fleet_options(parser)
+    return parser
