@@ -20,7 +20,7 @@ from wire.blocks import NoSuchFile
 from wire.release import DEPLOYMENTS, ISSUED, METADATA
 from wire.troubles import Refused
 from wire.trust_kept import Issued
-from wire.trust_words import Reference, moment, trouble_of
+from wire.trust_words import Reference, moment, named, trouble_of
 
 LIMITS = UpdaterConfig(
     max_root_rotations=256,
@@ -51,20 +51,22 @@ class _Fetcher(FetcherInterface):
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self.path, self.content = "", b""
+        self.path = ""
+        self.seen: dict[str, bytes] = {}  # the newest content, by role
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         return iter([self.download_bytes(url, LIMITS.targets_max_length)])
 
     def download_bytes(self, url: str, max_length: int) -> bytes:
-        self.path, self.content = url, b""
+        self.path = url
         try:
-            self.content = self._source.read(url, max_length)
+            content = self._source.read(url, max_length)
         except NoSuchFile as error:
             raise DownloadHTTPError(str(error), 404) from None
-        if len(self.content) > max_length:
-            raise TooLong(f"{len(self.content)} bytes, at most {max_length}")
-        return self.content
+        if len(content) > max_length:
+            raise TooLong(f"{len(content)} bytes, at most {max_length}")
+        self.seen[named(url)] = content
+        return content
 
 
 def update(work: Path, root: bytes, source: Source, reference: Reference) -> None:
@@ -82,7 +84,12 @@ def update(work: Path, root: bytes, source: Source, reference: Reference) -> Non
         _check_delegations(work)
         updater.get_targetinfo(f"{DEPLOYMENTS}/")  # there is none; this fetches the role
     except (RepositoryError, DownloadError, *_MALFORMED) as error:
-        trouble = trouble_of(error, fetcher.path, fetcher.content, _root_in(work), reference)
+
+        def seen(role: str) -> bytes:
+            known = None if role == "root" else fetcher.seen.get(role)
+            return _content(work / f"{role}.json") if known is None else known
+
+        trouble = trouble_of(error, fetcher.path, seen, reference)
         if isinstance(error, ExpiredMetadataError):
             raise Expired(str(trouble)) from None
         raise trouble from None
@@ -105,8 +112,8 @@ def issued_in(work: Path) -> Issued:
     """When the timestamp there was signed, and the keys of its role; 0 if it is not verified."""
     keys = timestamp_keys(work)
     try:
-        whole = Metadata[Timestamp].from_file(str(work / "timestamp.json"))
-        root = Metadata[Root].from_file(str(work / "root.json")).signed
+        whole = Metadata[Timestamp].from_bytes((work / "timestamp.json").read_bytes())
+        root = Metadata[Root].from_bytes((work / "root.json").read_bytes()).signed
         root.verify_delegate("timestamp", whole.signed_bytes, whole.signatures)
         at_s = whole.signed.unrecognized_fields.get(ISSUED)
         expires_s = whole.signed.expires.timestamp()
@@ -119,21 +126,21 @@ def issued_in(work: Path) -> Issued:
 def timestamp_keys(work: Path) -> tuple[str, ...]:
     """The keys that the newest root names for timestamps."""
     try:
-        root = Metadata[Root].from_file(str(work / "root.json")).signed
+        root = Metadata[Root].from_bytes((work / "root.json").read_bytes()).signed
     except (OSError, RepositoryError, *_MALFORMED):
         return ()
     return tuple(root.roles["timestamp"].keyids)
 
 
 def _check_delegations(work: Path) -> None:
-    targets = Metadata[Targets].from_file(str(work / "targets.json")).signed
+    targets = Metadata[Targets].from_bytes((work / "targets.json").read_bytes()).signed
     roles = targets.delegations.roles if targets.delegations else None
     if list(roles or ()) != [DEPLOYMENTS]:
         raise Refused("the fleet's targets must delegate deployments, and nothing else")
 
 
-def _root_in(work: Path) -> bytes:
+def _content(path: Path) -> bytes:
     try:
-        return (work / "root.json").read_bytes()
+        return path.read_bytes()
     except OSError:
         return b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
@@ -30,6 +31,9 @@ _RENEW = {
 }
 
 
+Seen = Callable[[str], bytes]  # the newest content of a role, verified or not
+
+
 @dataclass(frozen=True)
 class Reference:
     """The time that expiry is judged by: the latest of three. All in Unix seconds."""
@@ -49,22 +53,20 @@ class Reference:
         return f"this version of Vedette is of {day(self.at_s)}"
 
 
-def trouble_of(
-    error: Exception, path: str, content: bytes, root: bytes, reference: Reference
-) -> Trouble:
-    """The trouble that the update client met. path, content: what it looked at last. root: the one
-    that is trusted now."""
-    what = _named(path)
+def trouble_of(error: Exception, path: str, seen: Seen, reference: Reference) -> Trouble:
+    """The trouble that the update client met. path: what it asked for last."""
+    what = named(path)
     if isinstance(error, ExpiredMetadataError):
-        expired = "root" if "root" in str(error) else what
-        return _expired(expired, root if expired == "root" else content, reference)
+        late = next((role for role in _RENEW if role in str(error)), what)
+        return _expired(late, seen(late), reference)
     if isinstance(error, DownloadHTTPError):
         return Unavailable(f"the depot has no {path}: try again when it is up to date")
     if isinstance(error, DownloadLengthMismatchError):
         return Refused(f"the fleet's {what} is too large: somebody sends garbage in its place")
     if isinstance(error, UnsignedMetadataError):
+        root = _version(seen("root"))
         return Refused(
-            f"the fleet's {what} is not signed by enough keys that root {_version(root)} names "
+            f"the fleet's {what} is not signed by enough keys that root {root} names "
             f"({_plain(error)}): is it of this fleet, and is the first root here the right one?"
         )
     if isinstance(error, LengthOrHashMismatchError):
@@ -92,6 +94,11 @@ def day(at_s: float) -> str:
     return moment(at_s).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def named(path: str) -> str:
+    """`metadata/7.snapshot.json` -> `snapshot`"""
+    return shortened(path.rpartition("/")[2].removesuffix(".json").rpartition(".")[2])
+
+
 def _expired(what: str, content: bytes, reference: Reference) -> Refused:
     try:
         expires = day(Metadata.from_bytes(content).signed.expires.timestamp())
@@ -101,11 +108,6 @@ def _expired(what: str, content: bytes, reference: Reference) -> Refused:
         f"the fleet's {what} expired on {expires}, and {reference.in_words()}: "
         f"{_RENEW.get(what, 'is vedette fleet depot running?')}"
     )
-
-
-def _named(path: str) -> str:
-    """`metadata/7.snapshot.json` -> `snapshot`"""
-    return shortened(path.rpartition("/")[2].removesuffix(".json").rpartition(".")[2])
 
 
 def _version(root: bytes) -> str:

@@ -1,0 +1,235 @@
+"""The second way to the fleet's signed files: any web server with the layout of wire/release.py.
+
+It is trusted no more than the broker is: TLS keeps listeners out, signatures keep forgers out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from wire.block_bucket import Bucket
+from wire.blocks import BLOCK, NoSuchFile, block_bytes, block_count
+from wire.part import Part
+from wire.troubles import Refused, Unavailable
+
+if TYPE_CHECKING:
+    from urllib3 import BaseHTTPResponse
+
+CONNECT_S = 10.0
+SILENT_S = 20.0  # a server that sends nothing for so long is given up
+READ_S = 60.0  # a small file takes no longer
+PATIENCE_S = 120.0  # without one good block of a large file
+AGAIN_S = 2.0  # between two attempts
+POLL_S = 0.25
+PIECE = 16 * 1024  # bytes at a time
+KIB = 1024
+_ABSENT = (403, 404, 410)
+
+
+class _Lost(Unavailable):
+    """The mirror does not answer as it should. Another try may help."""
+
+
+class HttpsSource:
+    """One mirror. For one thread at a time."""
+
+    def __init__(
+        self,
+        url: str,
+        ca_file: Path | None = None,
+        kib_per_s: int | None = None,
+        patience_s: float = PATIENCE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """url: https://HOST[:PORT][/FOLDER], the folder that holds metadata/ and targets/.
+        ca_file: trusted instead of the machine's authorities. Raises Refused, Unavailable."""
+        self._url = checked_address(url)
+        self._patience_s = patience_s
+        self._clock = clock
+        rate = math.inf if kib_per_s is None else float(kib_per_s * KIB)
+        self._bucket = Bucket(rate, max(PIECE, rate / 2), clock)
+        self.received_bytes = 0  # of files' contents
+        with _urllib3():
+            import urllib3
+        if ca_file is not None and not ca_file.is_file():
+            raise Unavailable(f"{ca_file}: the mirror's authority is not there")
+        self._pool = urllib3.PoolManager(
+            num_pools=1,
+            retries=False,
+            timeout=urllib3.Timeout(connect=CONNECT_S, read=SILENT_S),
+            cert_reqs="CERT_REQUIRED",
+            ca_certs=None if ca_file is None else str(ca_file),
+        )
+
+    def read(self, path: str, most_bytes: int) -> bytes:
+        """A whole small file. Raises NoSuchFile, Unavailable, Refused if it is larger."""
+        until_s = self._clock() + READ_S
+        content = bytearray()
+        with self._answer(path, {}) as answer:
+            for piece in self._pieces(answer, path):
+                content += piece
+                if len(content) > most_bytes:
+                    raise Refused(f"{self._url}{path}: larger than {most_bytes} bytes")
+                if self._clock() > until_s:
+                    raise Unavailable(f"{self._url}{path}: too slow: given up after {READ_S:.0f} s")
+        return bytes(content)
+
+    def fetch(
+        self,
+        path: str,
+        part: Part,
+        progress: Callable[[int], None],
+        is_over: Callable[[], bool],
+    ) -> None:
+        """Until the part is whole and right; blocks that it has are not asked for again.
+
+        path: as of `wire.release.target_file`. progress: is told how many bytes are there. Over
+        lost connections. Raises Unavailable when is_over says so, after no good block for long, or
+        when the disk does not take more; NoSuchFile; Refused if the mirror has other bytes.
+        """
+        good_s, had = self._clock(), part.have_bytes
+        try:
+            while not part.verify():
+                progress(part.have_bytes)
+                why = self._try_missing(path, part, progress, is_over)
+                if part.have_bytes > had:
+                    good_s, had = self._clock(), part.have_bytes
+                elif self._clock() - good_s > self._patience_s:
+                    raise Unavailable(f"{self._url}{path}: {why}")
+                if why:
+                    self._wait(AGAIN_S, is_over)
+        finally:
+            part.settle()
+        progress(part.have_bytes)
+
+    def close(self) -> None:
+        self._pool.clear()
+
+    def _try_missing(
+        self, path: str, part: Part, progress: Callable[[int], None], is_over: Callable[[], bool]
+    ) -> str:
+        """One request for what is missing. Returns why it ended early, or nothing."""
+        first, behind = next(iter(part.missing()))
+        end = min(behind * BLOCK, part.size)
+        if part.size == 0:
+            part.write(0, b"")
+            return ""
+        try:
+            with self._answer(path, {"Range": f"bytes={first * BLOCK}-{end - 1}"}) as answer:
+                number = first if answer.status == 206 else 0
+                if answer.status == 206 and not _begins_at(answer, first * BLOCK):
+                    return "answers another range than was asked for"
+                return self._take_blocks(answer, path, part, number, progress, is_over)
+        except _Lost as trouble:
+            return str(trouble).removeprefix(f"{self._url}{path}: ")
+
+    def _take_blocks(
+        self,
+        answer: BaseHTTPResponse,
+        path: str,
+        part: Part,
+        number: int,
+        progress: Callable[[int], None],
+        is_over: Callable[[], bool],
+    ) -> str:
+        """Write what comes from block `number` on, until nothing is missing behind it."""
+        waiting = bytearray()
+        for piece in self._pieces(answer, path):
+            waiting += piece
+            while number < block_count(part.size) and len(waiting) >= (
+                size := block_bytes(part.size, number)
+            ):
+                block = bytes(waiting[:size])
+                del waiting[:size]
+                if not part.write(number, block) and not part.has(number):
+                    raise Refused(
+                        f"{self._url}{path}: other bytes than were signed: mistrust the mirror"
+                    )
+                number += 1
+                progress(part.have_bytes)
+            _check_going_on(is_over)
+            if part.next_missing(number) is None:
+                return ""  # also of a server that sends on and on
+            self._wait(self._bucket.wait_s(len(piece)), is_over)
+            self._bucket.take(len(piece))
+        return "the connection was lost"
+
+    def _pieces(self, answer: BaseHTTPResponse, path: str) -> Iterator[bytes]:
+        """What comes, as it comes."""
+        with self._said_in_words(path):
+            while piece := answer.read1(PIECE, decode_content=False):
+                self.received_bytes += len(piece)
+                yield piece
+
+    @contextlib.contextmanager
+    def _answer(self, path: str, headers: dict[str, str]) -> Iterator[BaseHTTPResponse]:
+        """The answer to a request for a file. Raises NoSuchFile, Unavailable."""
+        where = self._url + quote(path)
+        asked = {"Accept-Encoding": "identity", "User-Agent": "vedette", **headers}
+        with self._said_in_words(path):
+            answer = self._pool.request(
+                "GET", where, headers=asked, preload_content=False, redirect=False
+            )
+        try:
+            if answer.status in _ABSENT:
+                raise NoSuchFile(f"{where}: there is no such file ({answer.status})")
+            if answer.status not in (200, 206):
+                raise _Lost(f"{where}: the mirror answers {answer.status}")
+            yield answer
+        finally:
+            answer.close()  # not to be drained: it may be endless
+
+    @contextlib.contextmanager
+    def _said_in_words(self, path: str) -> Iterator[None]:
+        from urllib3.exceptions import HTTPError, SSLError
+
+        try:
+            yield
+        except SSLError as error:
+            raise _Lost(
+                f"{self._url}{path}: the mirror is not who it says it is, or its authority is "
+                f"unknown here (mirror_ca_file): {error}"
+            ) from None
+        except (HTTPError, OSError) as error:
+            raise _Lost(f"{self._url}{path}: {error}") from None
+
+    def _wait(self, wait_s: float, is_over: Callable[[], bool]) -> None:
+        until_s = self._clock() + wait_s
+        while (left_s := until_s - self._clock()) > 0:
+            _check_going_on(is_over)
+            time.sleep(min(left_s, POLL_S))
+
+
+def checked_address(url: str) -> str:
+    """The address with a slash at its end. Raises Refused with what to write."""
+    try:
+        parts = urlsplit(url)
+        is_right = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_right = False
+    if not is_right or parts.query or parts.fragment or "@" in parts.netloc:
+        raise Refused(f"mirror {url!r}: write https://HOST[:PORT][/FOLDER]")
+    return url.rstrip("/") + "/"
+
+
+def _begins_at(answer: BaseHTTPResponse, first_byte: int) -> bool:
+    return answer.headers.get("Content-Range", "").startswith(f"bytes {first_byte}-")
+
+
+def _check_going_on(is_over: Callable[[], bool]) -> None:
+    if is_over():
+        raise Unavailable("fetching was ended; what came is kept")
+
+
+@contextlib.contextmanager
+def _urllib3() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise Unavailable(f"cannot load urllib3: {error}: pip install vedette") from None
