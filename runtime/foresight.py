@@ -6,7 +6,9 @@ import itertools
 import os
 import posixpath
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
+from runtime import first_root
 from runtime.cameras import make_camera, options, v4l2_uri
 from runtime.engines import KINDS, engine_reason
 from runtime.locating import Located, locate, resolve
@@ -14,7 +16,7 @@ from runtime.opening import read_labels
 from runtime.plausible import check_plausible
 from runtime.readers import obstacle
 from runtime.secret_files import complaint_about
-from wire.config import Broker, Config, Pipeline
+from wire.config import Broker, Config, Pipeline, Updates
 from wire.mqtt_url import address_of
 from wire.toml_lines import KeyPath
 from wire.troubles import Refused, Trouble, Unavailable
@@ -43,6 +45,7 @@ def impossible(config: Config) -> Iterator[tuple[KeyPath, str]]:
 def warnings(config: Config) -> Iterator[str]:
     """What is not as it should be on this machine now: the key and what to do, a line each."""
     yield from _broker(config.broker)
+    yield from _updates(config.updates)
     if not config.pipeline:
         yield "pipeline: there is none: add a table [pipeline.NAME] with camera and model"
     nodes: dict[str, str] = {}
@@ -80,6 +83,27 @@ def _broker(broker: Broker) -> Iterator[str]:
     if broker.password_file and not address.encrypted and address.host not in LOOPBACK:
         secure = "wss" if address.path else "mqtts"
         yield f"broker.url: the password travels in the clear: use {secure}:// if the broker can"
+
+
+def _updates(updates: Updates) -> Iterator[str]:
+    if updates.root is None:
+        return
+    if what := first_root.complaint_about(updates.root):
+        yield f"updates.root: {what}"
+    yield from _out_of_reach("updates.root", updates.root, "/etc/vedette")
+    authority = updates.mirror_ca_file
+    if authority is not None:
+        if not os.path.isfile(authority):
+            yield f"updates.mirror_ca_file: {authority}: there is no such file"
+        yield from _out_of_reach("updates.mirror_ca_file", authority, "/etc/vedette")
+    if updates.mirror is not None:
+        try:
+            address = urlsplit(updates.mirror)
+            is_whole = bool(address.hostname) and address.port != 0
+        except ValueError:
+            is_whole = False
+        if not is_whole:
+            yield f"updates.mirror: {updates.mirror} names no machine: https://HOST[:PORT]/PATH"
 
 
 def _camera(name: str, pipeline: Pipeline, nodes: dict[str, str]) -> Iterator[str]:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from runtime.first_root import described
 from runtime.foresight import impossible, warnings
 from wire import config
 from wire.complaints import refusal
-from wire.config import Config, Pipeline
+from wire.config import Config, Pipeline, Updates
 from wire.folders import CONFIG, named_path
 from wire.troubles import Trouble, one_line
 
@@ -64,6 +65,8 @@ def in_words(verdict: Verdict) -> Iterator[str]:
     yield f"  telemetry  {_telemetry(meant)}"
     for name, pipeline in meant.pipeline.items():
         yield f"  pipeline   {name}: {_pipeline(pipeline)}"
+    if meant.updates.root is not None:
+        yield f"  updates    {_updates(meant.updates)}"
     yield f"  commands   {_commands(meant)}"
     if meant.home_assistant.discovery:
         yield f"  discovery  Home Assistant, under {meant.home_assistant.prefix}/"
@@ -105,6 +108,14 @@ def _pipeline(pipeline: Pipeline) -> str:
     return words + (f"; fault above {limits.memory_mib} MiB" if limits.memory_mib else "")
 
 
+def _updates(updates: Updates) -> str:
+    words = f"what follows from {described(str(updates.root))}"
+    words += f", also from {updates.mirror}" if updates.mirror else ""
+    words += f"; the newest {updates.keep} stay, at most {updates.disk_mib} MiB"
+    words += f"; at most {updates.kib_per_s} KiB/s" if updates.kib_per_s else ""
+    return words + (f"; at most {updates.mib_per_day} MiB a day" if updates.mib_per_day else "")
+
+
 def _commands(meant: Config) -> str:
     count = len(meant.commands.keys)
     if not count:
@@ -122,7 +133,7 @@ def parser() -> argparse.ArgumentParser:
         prog="vedette check-config",
         description="Judge a vedette.toml and say what this device would do with it. Exit code 2 "
         "and one line with file, line and key if it is refused. Warnings are about this machine "
-        "now: cameras, models and files with secrets.",
+        "now: cameras, models, files with secrets and the root of trust.",
     )
     parser.add_argument(
         "file",

@@ -61,7 +61,10 @@ def test_the_example_without_its_comment_signs_is_good() -> None:
 
 def test_the_example_shows_the_defaults() -> None:
     text = EXAMPLE.read_text()
-    for table in (config.Broker, config.TelemetryTable, config.Commands, config.HomeAssistant):
+    tables = (
+        config.Broker, config.TelemetryTable, config.Commands, config.HomeAssistant, config.Updates,
+    )  # fmt: skip
+    for table in tables:
         for field, default in zip(
             table.__struct_fields__[::-1], table.__struct_defaults__[::-1], strict=False
         ):
@@ -155,6 +158,22 @@ def test_what_no_runtime_runs_is_refused(file: Path, text: str, where: str) -> N
         (BROKER + 'password_file = "/no/such"\n', "broker.password_file: /no/such: there is no"),
         (BROKER + 'password_file = "/home/x"\n', "does not see /home/x: put it under /etc/vedette"),
         (
+            BROKER + '[updates]\nroot = "/no/root.json"\n',
+            "updates.root: /no/root.json: there is no",
+        ),
+        (
+            BROKER + '[updates]\nroot = "/home/x"\n',
+            "updates.root: the service does not see /home/x",
+        ),
+        (
+            BROKER + '[updates]\nroot = "/x"\nmirror = "https:///path"\n',
+            "updates.mirror: https:///path names no machine",
+        ),
+        (
+            BROKER + '[updates]\nroot = "/x"\nmirror = "https://h"\nmirror_ca_file = "/no"\n',
+            "updates.mirror_ca_file: /no: there is no such file",
+        ),
+        (
             BROKER.replace("mqtt:", "mqtts:") + 'ca_file = "/no/such"\n',
             "broker.ca_file: /no/such: there is no",
         ),
@@ -170,6 +189,42 @@ def test_what_is_amiss_here_is_warned_about(
     words = said(file, text, capsys)
     assert any(line.startswith("  warning: ") and warning in line for line in words.splitlines())
     assert words.count("  warning: ") == int(words.partition("accepted, ")[2].split(" ")[0])
+
+
+ROOT_FILE = """{"signatures": [{"keyid": "k", "sig": "ab"}],
+    "signed": {"_type": "root", "version": 3, "expires": "2028-01-31T00:00:00Z"}}"""
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (ROOT_FILE, None),
+        ("{}", "is no root metadata (Object missing required field `signed`)"),
+        ("-----BEGIN", "is no root metadata"),
+        (ROOT_FILE.replace('"root"', '"targets"'), "is no root metadata (Invalid value 'targets'"),
+        (ROOT_FILE.replace('{"keyid": "k", "sig": "ab"}', ""), "nobody has signed it"),
+        ("\0" * 600_000, "far too large"),
+    ],
+)
+def test_where_trust_begins_is_looked_at(
+    content: str,
+    why: str | None,
+    file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(foresight, "UNSEEN", ())
+    root = tmp_path / "root.json"
+    root.write_text(content)
+    words = said(file, pipeline(model="") + f'[updates]\nroot = "{root}"\n', capsys)
+    assert "  pipeline   a: what the fleet deploys on synthetic://64x48@5" in words
+    if why is None:
+        assert "warning" not in words
+        whole = f"  updates    what follows from root 3 ({root}, until 2028-01-31)"
+        assert f"{whole}; the newest 2 stay, at most 1024 MiB" in words.splitlines()
+    else:
+        assert f"  warning: updates.root: {root}: " in words and why in words
 
 
 def test_a_recording_that_plays_for_ever_is_good(

@@ -19,10 +19,13 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "[telemetry]": config.TelemetryTable,
     "[commands]": config.Commands,
     "[home_assistant]": config.HomeAssistant,
+    "[updates]": config.Updates,
     "[pipeline.NAME]": config.Pipeline,
     "[pipeline.NAME.limits]": config.PipelineLimits,
 }
-TAKEN_BY_A_TABLE = {"broker", "telemetry", "commands", "home_assistant", "pipeline", "limits"}
+TAKEN_BY_A_TABLE = {
+    "broker", "telemetry", "commands", "home_assistant", "updates", "pipeline", "limits",
+}  # fmt: skip
 IN_WORDS = {"device": "the machine's name"}
 
 
@@ -46,7 +49,7 @@ def bounds(kind: Any) -> list[str]:
     if isinstance(kind, inspect.LiteralType):
         return [f"`{value}`" for value in kind.values]
     limits = [getattr(kind, name, None) for name in ("ge", "gt", "le", "lt")]
-    return [f"{limit:g}" for limit in limits if limit is not None]
+    return [f"{limit:.10g}" for limit in limits if limit is not None]
 
 
 @pytest.mark.parametrize("title", TABLES)

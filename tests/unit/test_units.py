@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 import vedette
+from models.pipelines import Layout
 from tests.laws.sources import ROOT
-from wire.folders import RUN
+from wire.folders import RUN, STATE
 
 UNITS = ROOT / "systemd"
 AGENT, RUNTIME = "vedette-agent.service", "vedette-runtime@.service"
@@ -137,6 +138,16 @@ def test_the_runtime_depends_on_nobody() -> None:
     assert not strong & {key for key, _ in lines}
     assert [value for key, value in lines if key == "Wants"] == ["modprobe@videodev.service"]
     assert ("After", AGENT) in lines  # so that it stops first, and its last counts are heard
+
+
+def test_the_runtime_writes_starts_and_nothing_else_of_the_state() -> None:
+    runtime, agent = Settings(RUNTIME), Settings(AGENT)
+    starts = Layout(STATE / "models").starts("door").parent
+    assert runtime["ReadWritePaths"] == f"-{starts}"
+    assert not {"StateDirectory", "BindPaths"} & {key for key, _ in runtime.lines}
+    # what is not there when a unit starts is not made writable
+    folders = [f"/var/lib/{folder}" for folder in agent["StateDirectory"].split()]
+    assert folders[0] == str(STATE) and str(starts) in folders
 
 
 @pytest.mark.parametrize(("name", "command"), [(AGENT, ["agent"]), (RUNTIME, ["runtime", "%i"])])
