@@ -19,7 +19,7 @@ from models import bundle, manifest
 from models.manifest import Manifest
 from wire.complaints import PATTERNS_IN_WORDS
 from wire.names import NAME_PATTERN, VERSION_PATTERN
-from wire.troubles import Refused
+from wire.troubles import Refused, Unavailable, one_line
 
 MOST_GOLDEN = 64  # as in a manifest
 
@@ -75,12 +75,16 @@ def pack(wanted: Wanted, note: Note) -> Packed:
     _check_words(wanted)
     if wanted.output is not None:
         _check_place(wanted.output)
-    with tempfile.TemporaryDirectory(prefix="vedette-pack-") as place:
-        scratch = Path(place) / "model"
-        scratch.mkdir()
-        folder = described_folder(wanted.path)
-        with spoken_of(scratch, wanted.path if folder is None else folder):
-            return _pack(wanted, folder, scratch, note)
+    folder = described_folder(wanted.path)
+    try:
+        with tempfile.TemporaryDirectory(prefix="vedette-pack-") as own:
+            scratch = Path(own) / "model"
+            scratch.mkdir()
+            with spoken_of(scratch, wanted.path if folder is None else folder):
+                return _pack(wanted, folder, scratch, note)
+    except OSError as error:  # a full disk, mostly; what was begun is gone by now
+        place = error.filename or "the temporary folder"
+        raise Unavailable(f"{place}: {error.strerror}: make room, or set TMPDIR") from error
 
 
 def _pack(wanted: Wanted, folder: Path | None, scratch: Path, note: Note) -> Packed:
@@ -101,22 +105,37 @@ def _pack(wanted: Wanted, folder: Path | None, scratch: Path, note: Note) -> Pac
         bundle.pack(scratch, target)
     final = manifest.load(scratch)
     return Packed(
-        str(target), digest, target.stat().st_size, final.name, final.version, final.format,
-        final.task, unchanged, told.guesses, told.filled, _doubts(final, told, made), made, report,
-    )  # fmt: skip
+        one_line(str(target)),
+        digest,
+        target.stat().st_size,
+        final.name,
+        final.version,
+        final.format,
+        final.task,
+        unchanged,
+        told.guesses,
+        told.filled,
+        _doubts(final, told, made),
+        made,
+        report,
+    )
 
 
 def _described(wanted: Wanted, folder: Path, scratch: Path, note: Note) -> Description:
     """Copy a model folder and complete its manifest; one that lacks nothing stays as it is."""
-    before = copy_described(folder, scratch)
+    before = manifest.load(folder)
     changed = replace(
-        before, name=wanted.name or before.name, version=wanted.version or before.version
+        before,
+        name=wanted.name or before.name,
+        version=wanted.version or before.version,
+        labels=before.labels if wanted.labels is None else LABELS,
+        golden=before.golden if wanted.pictures is None else (),
     )
+    theirs = set(changed.files)
     if wanted.labels is not None:
         copy(wanted.labels, scratch / LABELS, "given as --labels")
-        changed = replace(changed, labels=LABELS)
-    if wanted.pictures is not None:
-        changed = replace(changed, golden=())
+        theirs.remove(LABELS)
+    copy_described(folder, scratch, sorted(theirs))
     if changed != before:
         manifest.write(scratch, changed)
     note("reads the model")

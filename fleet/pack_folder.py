@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from models import manifest
-from models.manifest import Manifest
 from wire.names import NAME_PATTERN
 from wire.troubles import Refused, Unavailable
 
@@ -44,12 +43,10 @@ def described_folder(path: Path) -> Path | None:
     return None
 
 
-def copy_described(folder: Path, scratch: Path) -> Manifest:
-    """Copy what the manifest names. Raises Refused for a file that is not there, or a link."""
-    described = manifest.load(folder)
-    for name in described.files:
+def copy_described(folder: Path, scratch: Path, names: Iterable[str]) -> None:
+    """Copy files that a manifest names. Raises Refused for one that is not there, or a link."""
+    for name in names:
         copy(folder / name, scratch / name, f"named by {folder / manifest.FILE_NAME}")
-    return described
 
 
 def copy_bare(file: Path, scratch: Path, name: str | None) -> tuple[Path, str]:

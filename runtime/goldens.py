@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import msgspec
@@ -31,13 +32,16 @@ from runtime.loop import Model
 from runtime.opening import open_model
 from runtime.tasks import Found, Stats
 from wire.durable import write_durably
-from wire.troubles import Refused
+from wire.troubles import Refused, one_line
 
 MOST_LOOKED_AT = 400  # of more pictures, so many are taken evenly from the whole folder
 MOST_FILES = 200_000  # entries of the folder of pictures
+MOST_S = 120.0  # of looking, if there are enough by then: a large model takes its time
 SAY_EVERY = 20
 QUANTISED_TOLERANCE, FLOAT_TOLERANCE = 0.1, 0.05  # of a score: kernels round differently
 MIN_OVERLAP = 0.6
+
+Item = TypeVar("Item")
 
 
 class Chosen(msgspec.Struct, frozen=True):
@@ -67,9 +71,24 @@ class Candidate:
     digest: bytes
 
 
-def make_goldens(
-    folder: Path, pictures: Path, count: int, options: EngineOptions, say: Callable[[str], None]
-) -> Made:
+@dataclass(frozen=True)
+class Wish:
+    """How many samples are wanted. say: told in a line how far it is. clock: seconds."""
+
+    count: int
+    say: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What came of looking at `pictures` pictures."""
+
+    candidates: list[Candidate]
+    pictures: int
+
+
+def make_goldens(folder: Path, pictures: Path, options: EngineOptions, wish: Wish) -> Made:
     """Write golden samples into a model folder, in place of those that its manifest names.
 
     Raises Refused if a picture cannot be read, or the model is sure of none.
@@ -81,14 +100,13 @@ def make_goldens(
             quantised = model.engine.gives[0].scale is not None
             tolerance = QUANTISED_TOLERANCE if quantised else FLOAT_TOLERANCE
             doubt = doubting(model, tolerance)
-            picture = Path(scratch) / "picture.png"
-            candidates = _candidates(doubt, sources, picture, say)
-            if not candidates:
+            looked = _look(doubt, sources, wish, Path(scratch) / "picture.png")
+            if not looked.candidates:
                 raise Refused(
-                    f"{pictures}: {model.manifest.name} is sure of none of {len(sources)} "
+                    f"{pictures}: {model.manifest.name} is sure of none of {looked.pictures} "
                     f"pictures: {doubt.advice}"
                 )
-            chosen = varied(candidates, count)
+            chosen = varied(looked.candidates, wish.count)
             made = [_write(folder, model, n, each) for n, each in enumerate(chosen, 1)]
         finally:
             model.engine.close()
@@ -96,7 +114,8 @@ def make_goldens(
         Golden(each.picture, _answer_name(each.picture), tolerance, MIN_OVERLAP) for each in made
     )
     manifest.write(folder, replaced(model.manifest, golden=golden))
-    return Made(tuple(made), len(sources), len(sources) - len(candidates), tolerance)
+    passed_over = looked.pictures - len(looked.candidates)
+    return Made(tuple(made), looked.pictures, passed_over, tolerance)
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -116,11 +135,11 @@ def pictures_in(folder: Path) -> list[Path]:
     return found
 
 
-def spread(pictures: list[Path], most: int) -> list[Path]:
-    """At most so many of the pictures, evenly from the first to the last."""
-    if len(pictures) <= most:
-        return pictures
-    return [pictures[i] for i in np.linspace(0, len(pictures) - 1, most).round().astype(int)]
+def spread(items: Sequence[Item], most: int) -> list[Item]:
+    """At most so many of the items, evenly from the first to the last."""
+    if len(items) <= most:
+        return list(items)
+    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
 def varied(candidates: list[Candidate], count: int) -> list[Candidate]:
@@ -132,7 +151,8 @@ def varied(candidates: list[Candidate], count: int) -> list[Candidate]:
         if each.digest not in seen and (each.kind or not same):
             seen.add(each.digest)
             same.append(each)
-    turns = zip_longest(*(kinds[kind] for kind in sorted(kinds, key=lambda kind: (not kind, kind))))
+    ordered = spread(sorted(kinds, key=lambda kind: (not kind, kind)), count)
+    turns = zip_longest(*(kinds[kind] for kind in ordered))
     return [each for turn in turns for each in turn if each is not None][:count]
 
 
@@ -153,22 +173,25 @@ def small_png(source: Path, model: Model) -> bytes:
     return bytes(cv2.imencode(".png", pixels)[1].tobytes())
 
 
-def _candidates(
-    doubt: Doubt, sources: list[Path], picture: Path, say: Callable[[str], None]
-) -> list[Candidate]:
-    candidates = []
-    for number, source in enumerate(sources):
+def _look(doubt: Doubt, sources: list[Path], wish: Wish, picture: Path) -> Looked:
+    """Judge the pictures in no order, so that it may end early. picture: a file to work with."""
+    candidates: list[Candidate] = []
+    started_s = wish.clock()
+    for number, place in enumerate(np.random.default_rng(0).permutation(len(sources))):
+        if wish.clock() - started_s > MOST_S and len(candidates) >= wish.count:
+            return Looked(candidates, number)
         if number % SAY_EVERY == 0:
-            say(f"looked at {number} of {len(sources)} pictures")
+            wish.say(f"looked at {number} of {len(sources)} pictures")
+        source = sources[place]
         content = small_png(source, doubt.model)
         picture.write_bytes(content)
         judged = doubt.judge(picture)
         if judged is not None:
             digest = hashlib.sha256(content).digest()
             candidates.append(Candidate(source, judged.kind, judged.sure, digest))
-    if not any(each.kind for each in candidates) and doubt.must_find:
-        return []
-    return candidates
+    if doubt.must_find and not any(each.kind for each in candidates):
+        candidates = []  # a model that never finds anything would get these right, too
+    return Looked(candidates, len(sources))
 
 
 def _write(folder: Path, model: Model, number: int, candidate: Candidate) -> Chosen:
@@ -180,7 +203,7 @@ def _write(folder: Path, model: Model, number: int, candidate: Candidate) -> Cho
         found = found[:1]  # nothing else is compared
     content = msgspec.json.format(msgspec.json.encode(found)) + b"\n"
     write_durably(folder / _answer_name(name), content)
-    return Chosen(name, str(candidate.source), _in_words(found))
+    return Chosen(name, one_line(str(candidate.source)), _in_words(found))
 
 
 def _answer_name(picture: str) -> str:

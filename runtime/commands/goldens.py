@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from runtime.commands.flags import add_engine_options, engine_options, positive
-from runtime.goldens import make_goldens
+from runtime.goldens import Wish, make_goldens
 from runtime.limits import add_limit_options, limit_this_process
 from wire.troubles import Refused, one_line
 
@@ -25,9 +25,8 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     limit_this_process(options.memory_mb, options.seconds)
     try:
-        made = make_goldens(
-            options.folder, options.pictures, options.count, engine_options(options), _say
-        )
+        wish = Wish(options.count, _say)
+        made = make_goldens(options.folder, options.pictures, engine_options(options), wish)
     except MemoryError:
         raise Refused(f"{options.folder}: needs more memory than it may have") from None
     if options.json:
