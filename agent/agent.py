@@ -8,29 +8,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from agent.announcing import Announcer
-from agent.boards import Board
-from agent.clock import Clock
-from agent.commander import Commander
 from agent.courier import Courier
-from agent.inbox import Inbox
-from agent.keeping import Keeping
+from agent.fetch_words import FromFetch
 from agent.lookout import Lookout
 from agent.orderly import Deeds, Orderly
+from agent.parts import Parts
 from agent.presence import Doorplate
 from agent.recorder import Recorder
 from agent.reported import pipeline_states, state_of
 from agent.runtimes import Runtimes
-from agent.settings import Settings
+from agent.updating import STORE, open_fetching, open_updater
+from models.store import Store
 from wire import topics
-from wire.config import Config
-from wire.folders import Folders
-from wire.link import Connected, Delivered, Disconnected, Link, LinkEvent, MakeWill, Post, Received
-from wire.local import Answer, Apply, Failed, Found, FromRuntime, Mailbox, Totals
-from wire.messages import Ack, LogLevel, Reply, State, parse, to_json
+from wire.link import Connected, Delivered, Disconnected, LinkEvent, Received
+from wire.local import Answer, Apply, Failed, Found, FromRuntime, Totals
+from wire.messages import Ack, Reply, State, parse, to_json
 from wire.troubles import Refused
 from wire.version import VERSION
 
@@ -40,30 +34,6 @@ STATE_GAP_S = 1.0
 PARTING_S = 1.0  # how long the last records may take; those that do not arrive stay in the spool
 
 log = logging.getLogger("vedette.agent")
-
-MakeLink = Callable[[str, Post, MakeWill], Link]
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What an agent is made of. All is opened before and closed after by the caller.
-
-    refused: why the configuration on disk is not the one in force, or None.
-    """
-
-    config: Config
-    refused: str | None
-    folders: Folders
-    boot: str
-    clock: Clock
-    board: Board
-    keeping: Keeping
-    settings: Settings
-    commander: Commander
-    mailbox: Mailbox[FromRuntime]
-    inbox: Inbox
-    make_link: MakeLink
-    set_log_level: Callable[[LogLevel], None]
 
 
 class Agent:
@@ -76,13 +46,18 @@ class Agent:
         self._fleet, self._device = config.fleet, config.device
         now_s = clock.uptime_s()
         self._door = Doorplate(self._fleet, self._device, parts.boot, parts.keeping.identity)
-        self._link = parts.make_link(self._device, parts.inbox.post, self._door.will)
+        self._link = parts.make_link(self._device, self._post, self._door.will)
+        store = Store(parts.folders.state / STORE)
+        self._fetching = open_fetching(parts, self._link, store)
         self._courier = Courier(parts.keeping, self._link.publish, config, clock)
         self._recorder = Recorder(
             parts.keeping, parts.board, clock, parts.boot, parts.folders.run, self._courier.fresh
         )
         self._runtimes = Runtimes(parts.mailbox, parts.folders.run, config.pipeline, now_s)
         self._lookout = Lookout(self._recorder, self._runtimes, config.pipeline, clock)
+        self._updater = open_updater(
+            parts, store, self._recorder, self._runtimes, self._fetching, self._apply
+        )
         deeds = Deeds(self.state, self._watch, self._settings_changed, self._send_picture)
         self._announcer = Announcer(config, parts.board.name, parts.keeping, self._link)
         self._orderly = Orderly(parts.commander, self._runtimes, parts.settings, clock, deeds)
@@ -108,6 +83,9 @@ class Agent:
         for topic in (topics.command, topics.ack):
             self._link.subscribe(topic(self._fleet, self._device))
         self._link.subscribe(self._door.topic)
+        if self._fetching is not None:
+            self._link.subscribe(topics.bell(self._fleet))
+            self._fetching.open()
         self._link.open()
 
     def close(self) -> None:
@@ -116,6 +94,8 @@ class Agent:
         end_s = time.monotonic() + PARTING_S
         while self._broker is None and self._parts.keeping.waiting and time.monotonic() < end_s:
             self.step(PARTING_S / 10)
+        if self._fetching is not None:
+            self._fetching.close()
         self._link.publish(self._door.topic, self._door.goodbye(), retain=True)
         self._link.close()
 
@@ -147,10 +127,18 @@ class Agent:
             parts.settings.log_level,
             self._recorder.faults.standing(),
             parts.refused,
-            pipeline_states(parts.config, self._recorder.ledger, self._runtimes, now_s),
+            pipeline_states(
+                parts.config, self._recorder.ledger, self._runtimes, now_s, self._updater.update
+            ),
+            self._updater.trusted,
         )
 
-    def _take(self, event: LinkEvent | FromRuntime) -> None:
+    def _post(self, event: LinkEvent) -> None:
+        """On the link's threads. Blocks of files would fill the inbox."""
+        if self._fetching is None or not self._fetching.post(event):
+            self._parts.inbox.post(event)
+
+    def _take(self, event: LinkEvent | FromRuntime | FromFetch) -> None:
         if isinstance(event, Received):
             self._received(event)
         elif isinstance(event, Delivered):
@@ -160,13 +148,17 @@ class Agent:
         elif isinstance(event, Found):
             self._found(event)
         elif isinstance(event, Answer):
+            self._updater.answered(event)
             self._reply(self._orderly.answered(event))
         elif isinstance(event, Failed):
             self._failed(event)
         elif isinstance(event, Connected):
             self._connected(event)
-        else:
+        elif isinstance(event, Disconnected):
             self._disconnected(event)
+        else:
+            self._updater.take(event)
+            self._say_state()
 
     def _connected(self, event: Connected) -> None:
         log.info("connected to %s by %s", self._parts.config.broker.url, event.protocol)
@@ -197,6 +189,8 @@ class Agent:
         elif event.topic == topics.command(self._fleet, self._device):
             if not event.retained:  # a command is for now
                 self._reply(self._orderly.take(event.payload))
+        elif event.topic == topics.bell(self._fleet):
+            self._updater.ring(event.payload)
         else:
             try:
                 self._courier.acked(parse(event.payload, Ack))
@@ -217,12 +211,14 @@ class Agent:
         differs |= is_new and self._parts.settings.log_level != self._parts.config.log_level
         if differs and totals.phase != "ended":
             self._apply(name)
+        self._updater.hear(totals)
         self._look(now_s)
         self._say_state()
 
     def _failed(self, failed: Failed) -> None:
         if failed.pipeline in self._runtimes.names:
             self._runtimes.failed(failed.pipeline, failed.why)
+            self._updater.failed(failed)
             self._look(self._clock.uptime_s())
             self._say_state()
 
@@ -240,6 +236,7 @@ class Agent:
             self._recorder.cut(self._runtimes.silent(now_s))
             self._lookout.judge(self._recorder.windows)
         self._recorder.sample()
+        self._updater.tick()
         self._look(now_s)
         for reply in self._orderly.overdue():
             self._reply(reply)

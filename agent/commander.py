@@ -62,6 +62,7 @@ class Commander:
 
     def __init__(self, state_folder: Path, config: Config, now_s: float) -> None:
         self._config = config
+        self._fleet_keys: tuple[str, ...] = ()
         self._seen = SeenCommands(state_folder / STATE_FILE, now_s)
         self.garbage = 0
         self.forged = 0
@@ -69,6 +70,14 @@ class Commander:
         self.interrupted = self._seen.interrupted
         self._strangers = Pace(burst=1)
         self._repeats = Pace(burst=10)
+
+    def obey(self, fleet_keys: tuple[str, ...]) -> None:
+        """The fleet's signed metadata names these keys; those of vedette.toml are obeyed too."""
+        self._fleet_keys = fleet_keys
+
+    @property
+    def _keys(self) -> tuple[str, ...]:
+        return (*self._config.commands.keys, *self._fleet_keys)
 
     def take(self, payload: bytes, now_s: float) -> Accepted | Reply | None:
         """What to do with a payload: carry it out, answer it, or nothing.
@@ -82,7 +91,7 @@ class Commander:
         except Refused:
             self.garbage += 1
             return None
-        key = orders.signer_of(envelope, self._config.commands.keys)
+        key = orders.signer_of(envelope, self._keys)
         if key is None:
             self.forged += 1
             # whoever can write to the topic could otherwise make us flood the broker
@@ -102,8 +111,8 @@ class Commander:
         return self._seen.finish(identity, replace(reply, text=text[:LONGEST_TEXT]))
 
     def _why_not_believed(self, hint: str) -> str:
-        known = [key for key in self._config.commands.keys if key[: orders.HINT_DIGITS] == hint]
-        if not self._config.commands.keys:
+        known = [key for key in self._keys if key[: orders.HINT_DIGITS] == hint]
+        if not self._keys:
             return "this device takes no commands: its vedette.toml has no [commands] keys"
         if not hint:
             return "this command is not signed: vedette ask --key FILE signs it"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from msgspec import Struct
 
 from agent.sums import Sum
-from models.manifest import Manifest
+from models.manifest import Floors, Manifest
 from wire.deployments import Gates
 
 ENOUGH = 100  # results before a gate that needs no comparison may fail
@@ -31,6 +31,13 @@ class Bar(Struct, frozen=True):
     error_share: float = USUAL_ERROR_SHARE
 
 
+class Before(Struct, frozen=True):
+    """What the model before has shown; None: nothing that could be compared."""
+
+    fps: float | None
+    score: float | None
+
+
 @dataclass(frozen=True)
 class Failure:
     """A gate that the model does not pass."""
@@ -40,26 +47,26 @@ class Failure:
 
 def bar_of(manifest: Manifest | None, wished: Gates) -> Bar:
     """The stricter of what the manifest and a deployment ask; the usual where neither says."""
-    floors = None if manifest is None else manifest.floors
+    floors = Floors() if manifest is None else manifest.floors
     limit_ms = None if manifest is None else manifest.limits.p95_ms
     usual = Bar()
     return Bar(
-        trial_s=_largest(floors and floors.trial_s, wished.trial_s, usual.trial_s),
+        trial_s=_largest(floors.trial_s, wished.trial_s, usual.trial_s),
         first_result_s=_smallest(
-            floors and floors.first_result_s, wished.first_result_s, usual.first_result_s
+            floors.first_result_s, wished.first_result_s, usual.first_result_s
         ),
         p95_ms=min((x for x in (limit_ms, wished.p95_ms) if x is not None), default=None),
-        fps_share=_largest(floors and floors.fps_share, wished.fps_share, usual.fps_share),
-        score_drop=_smallest(floors and floors.score_drop, wished.score_drop, usual.score_drop),
-        error_share=_smallest(floors and floors.error_share, wished.error_share, usual.error_share),
+        fps_share=_largest(floors.fps_share, wished.fps_share, usual.fps_share),
+        score_drop=_smallest(floors.score_drop, wished.score_drop, usual.score_drop),
+        error_share=_smallest(floors.error_share, wished.error_share, usual.error_share),
     )
 
 
-def failure_of(bar: Bar, shown: Sum, before: Sum | None, elapsed_s: float) -> Failure | None:
+def failure_of(bar: Bar, shown: Sum, before: Before | None, elapsed_s: float) -> Failure | None:
     """The gate that a model does not pass, as far as that can be said after `elapsed_s` of its
     trial. Those that compare it with the model of before wait until they say something.
 
-    shown, before: what was counted while the camera was there. before: of the other model.
+    shown: what was counted while the camera was there.
     """
     over = elapsed_s >= bar.trial_s
     if shown.frames >= ENOUGH or (over and shown.frames):
@@ -69,6 +76,11 @@ def failure_of(bar: Bar, shown: Sum, before: Sum | None, elapsed_s: float) -> Fa
     if before is not None and elapsed_s >= bar.trial_s * EARLY:
         return _too_few(bar, shown, before) or _too_unsure(bar, shown, before)
     return None
+
+
+def before_of(shown: Sum) -> Before:
+    """What is kept of the model that another takes the place of."""
+    return Before(fps_of(shown), mean_score(shown))
 
 
 def fps_of(shown: Sum) -> float | None:
@@ -109,8 +121,8 @@ def _too_wrong(bar: Bar, shown: Sum) -> Failure | None:
     )
 
 
-def _too_few(bar: Bar, shown: Sum, before: Sum) -> Failure | None:
-    now, then = fps_of(shown), fps_of(before)
+def _too_few(bar: Bar, shown: Sum, before: Before) -> Failure | None:
+    now, then = fps_of(shown), before.fps
     if now is None or then is None or now >= then * bar.fps_share or busy_share(shown) < BUSY:
         return None
     return Failure(
@@ -119,8 +131,8 @@ def _too_few(bar: Bar, shown: Sum, before: Sum) -> Failure | None:
     )
 
 
-def _too_unsure(bar: Bar, shown: Sum, before: Sum) -> Failure | None:
-    now, then = mean_score(shown), mean_score(before)
+def _too_unsure(bar: Bar, shown: Sum, before: Before) -> Failure | None:
+    now, then = mean_score(shown), before.score
     if now is None or then is None or then - now <= bar.score_drop:
         return None
     return Failure(

@@ -38,7 +38,8 @@ CAMERA = (
 )
 MODEL = (
     "{% set one = value_json.pipelines.get('NAME') %}{% if one %}"
-    "{{ {'installed_version': one.version, 'latest_version': one.version, 'title': one.model}"
+    "{{ {'installed_version': one.version,"
+    " 'latest_version': (one.get('update') or one).version, 'title': one.model}"
     " | tojson }}{% endif %}"
 )
 FOUND = (

@@ -6,12 +6,15 @@ import queue
 import threading
 from dataclasses import replace
 
+from agent.fetch_words import FromFetch
 from wire import orders
 from wire.link import LinkEvent, Received
 from wire.local import FromRuntime, Mailbox
 
 ROOM = 2_000  # messages; a flood beyond that is dropped, and nothing that matters is lost by it
 LONGEST = orders.LARGEST + 1  # bytes: no payload that we take is longer, and those wait in memory
+Message = LinkEvent | FromRuntime | FromFetch
+
 PATIENCE_S = 0.5  # how long the reader waits before it looks whether to end
 
 
@@ -20,9 +23,9 @@ class Inbox:
 
     def __init__(self) -> None:
         self.dropped = 0
-        self._queue: queue.SimpleQueue[LinkEvent | FromRuntime | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
 
-    def post(self, message: LinkEvent | FromRuntime) -> None:
+    def post(self, message: Message) -> None:
         """What others send is dropped when there is no room; what the link says of itself never."""
         if self._queue.qsize() > ROOM and isinstance(message, Received | FromRuntime):
             self.dropped += 1
@@ -35,7 +38,7 @@ class Inbox:
         """Let `take` return at once."""
         self._queue.put(None)
 
-    def take(self, timeout_s: float) -> LinkEvent | FromRuntime | None:
+    def take(self, timeout_s: float) -> Message | None:
         """The next message, or None if none came in time."""
         try:
             if timeout_s <= 0:  # as a timeout of 0 it may wait for ever, by a bug of Python 3.10

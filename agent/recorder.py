@@ -16,14 +16,14 @@ from agent.ledger import Ledger, newest
 from wire.durable import write_durably
 from wire.health import Health
 from wire.local import Totals
-from wire.messages import Event, EventKind, Telemetry, Window, body_of
+from wire.messages import Event, EventKind, Telemetry, Update, Window, body_of
 
 SAMPLE_S = 10.0  # how often the board is read; throttling in between may go unseen
 LEAST_S = 1.0  # between two readings: shares of the processor need some time to be shares of
 MOST_BYTES = 48_000  # of one record: the smallest brokers take packets of 64 KiB
 
 BOOK = "agent.book"  # in the run folder
-LEDGER_NOTE, FAULTS_NOTE = "ledger", "faults"
+LEDGER_NOTE, FAULTS_NOTE, UPDATES_NOTE = "ledger", "faults", "updates"
 
 
 class Recorder:
@@ -112,6 +112,14 @@ class Recorder:
         self._keeping.append([("event", body)], {})
         self._fresh()
 
+    def update(self, pipeline: str, update: Update, book: bytes) -> None:
+        """A model came into another phase. book: what must be known of it after a restart."""
+        about = f"{update.model} {update.version}: {update.phase.replace('_', ' ')}"
+        text = about if update.reason is None else f"{about}: {update.reason}"
+        body = self._event("update", "model", pipeline, text, update)
+        self._keeping.append([("event", body)], {UPDATES_NOTE: book})
+        self._fresh()
+
     def _read_board(self, now_s: float) -> None:
         self.health = self._board.read()
         self._sampled_s = now_s
@@ -145,7 +153,14 @@ class Recorder:
             for part in self._telemetry(window_s, {n: windows[n] for n in half}, health)
         ]
 
-    def _event(self, kind: EventKind, subject: str, pipeline: str | None, text: str) -> bytes:
+    def _event(
+        self,
+        kind: EventKind,
+        subject: str,
+        pipeline: str | None,
+        text: str,
+        update: Update | None = None,
+    ) -> bytes:
         return body_of(
             Event(
                 spool="",
@@ -158,6 +173,7 @@ class Recorder:
                 subject=subject,
                 pipeline=pipeline,
                 text=text[:LONGEST],
+                update=update,
             )
         )
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
 from agent.ledger import Ledger
 from agent.runtimes import Runtimes
 from wire.config import Config, Pipeline
 from wire.local import Totals
-from wire.messages import LogLevel, PipelineSettings, PipelineState, State
+from wire.messages import LogLevel, PipelineSettings, PipelineState, State, Trusted, Update
 
 # so that the state of 64 pipelines fits every broker
 MOST_FAULTS = 32
@@ -14,14 +18,21 @@ MOST_CHARACTERS = 200  # of a fault or an address; events have all of it
 
 
 def pipeline_states(
-    config: Config, ledger: Ledger, runtimes: Runtimes, now_s: float
+    config: Config,
+    ledger: Ledger,
+    runtimes: Runtimes,
+    now_s: float,
+    update: Callable[[str], Update | None],
 ) -> dict[str, PipelineState]:
     """Every configured pipeline: as it really runs, or as it should if it was never heard."""
     silent = runtimes.silent(now_s)
     return {
-        name: _never_heard(config.pipeline[name])
-        if (totals := ledger.latest(name)) is None
-        else _pipeline(totals, ledger.restarts(name), name in silent)
+        name: replace(
+            _never_heard(config.pipeline[name])
+            if (totals := ledger.latest(name)) is None
+            else _pipeline(totals, ledger.restarts(name), name in silent),
+            update=_shown(update(name)),
+        )
         for name in sorted(runtimes.names)
     }
 
@@ -36,6 +47,7 @@ def state_of(
     faults: tuple[str, ...],
     refused: str | None,
     pipelines: dict[str, PipelineState],
+    trusted: Trusted | None,
 ) -> State:
     shown = tuple(_short(fault) for fault in faults[:MOST_FAULTS])
     if len(faults) > MOST_FAULTS:
@@ -52,6 +64,7 @@ def state_of(
         faults=shown,
         config=refused,
         pipelines=pipelines,
+        trusted=trusted,
     )
 
 
@@ -95,6 +108,12 @@ def _pipeline(totals: Totals, restarts: int, silent: bool) -> PipelineState:
         restarts=restarts,
         settings=totals.settings,
     )
+
+
+def _shown(update: Update | None) -> Update | None:
+    if update is None or update.reason is None:
+        return update
+    return replace(update, reason=_short(update.reason))
 
 
 def _short(text: str) -> str:

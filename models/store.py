@@ -54,12 +54,20 @@ class Store:
     def __init__(self, root: Path) -> None:
         self._layout = Layout(root)
 
+    @property
+    def root(self) -> Path:
+        return self._layout.root
+
     def folder(self, digest: str) -> Path:
         """Where an installed model lies. Raises Unavailable if it is not installed."""
         folder = self._layout.model(digest)
         if not folder.is_dir():
             raise Unavailable(f"model {digest[:12]} is not installed in {self._layout.root}")
         return folder
+
+    def has(self, digest: str) -> bool:
+        """Whether a model is installed."""
+        return self._layout.model(digest).is_dir()
 
     def installed(self) -> tuple[str, ...]:
         """The digests of all installed models, the newest last."""

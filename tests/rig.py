@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from agent.agent import Agent, MakeLink, Parts
+from agent.agent import Agent
 from agent.commander import Commander
 from agent.inbox import Inbox, LocalReader
 from agent.keeping import Keeping
+from agent.parts import MakeLink, Parts
 from agent.settings import Settings
 from wire.config import Config, parse
 from wire.folders import Folders

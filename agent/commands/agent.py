@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from agent.agent import Agent, MakeLink, Parts
+from agent.agent import Agent
 from agent.boards import open_board
 from agent.clock import SystemClock, boot_id
 from agent.commander import Commander
 from agent.inbox import Inbox, LocalReader
 from agent.keeping import Keeping
+from agent.parts import MakeLink, Parts
 from agent.settings import Settings
 from wire import logs
 from wire.accepted import InForce, accept, in_force

@@ -1,0 +1,288 @@
+"""The way of a model into one pipeline: chosen, fetched, checked, and then on trial.
+
+Every event leads to `_go`, which takes the next step from what is desired, what lies in the store
+and what was asked; so nothing depends on the order of events, and a restart goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.fetch_words import Desired, NotFetched, Progress
+from agent.gates import bar_of
+from agent.trying import Trying
+from agent.update_deeds import Deeds, is_for_later
+from agent.update_log import TERMINAL, Refusal, Tried, UpdateLog, What
+from agent.variants import chosen
+from models import manifest
+from wire.deployments import Rule
+from wire.local import Answer, CheckModel, Totals
+from wire.messages import Update
+from wire.troubles import Refused, Trouble
+
+if TYPE_CHECKING:
+    from wire.trust import Bundle
+
+CHECK_S = 660.0  # the runtime gives up after 600 s, and says so
+AGAIN_S = 2.0
+MOST_CHECKS = 3  # that end with the process that makes them
+STEP = 5  # percent: finer is not worth a message
+
+log = logging.getLogger("vedette.agent")
+
+
+@dataclass
+class _Check:
+    id: str
+    digest: str
+    left_s: float = CHECK_S
+
+
+class Course:
+    """One pipeline's. wanted: what must be fetched for it. All on the main thread.
+
+    trouble: why the next step could not be taken, or None: the disk fails. It is tried again.
+    """
+
+    def __init__(self, board: str, deeds: Deeds, words: UpdateLog) -> None:
+        """Raises Unavailable if the disk fails."""
+        self.wanted: Bundle | None = None
+        self.trouble: str | None = None
+        self._pipeline = deeds.pipeline
+        self._board = board
+        self._deeds = deeds
+        self._words = words
+        self._trying = Trying(deeds, words)
+        self._desired: Desired | None = None
+        self._deployment = 0
+        self._formats: tuple[str, ...] = ()
+        self._check: _Check | None = None
+        self._run: str | None = None  # of the process heard last
+        self._passed: str | None = None  # the digest that its check found good
+        self._verdict: tuple[str, str] | None = None  # a digest that must be rejected, and why
+        self._lost_checks = 0
+        self._again_s = 0.0
+        self._why_not_here: str | None = None  # why what is wanted has not come
+
+    @property
+    def update(self) -> Update | None:
+        """What the state shows."""
+        return self._words.update
+
+    @property
+    def pinned(self) -> str | None:
+        """The digest that must not be taken away while it waits for its turn."""
+        update = self.update
+        return None if update is None or update.phase in TERMINAL else update.digest
+
+    def desire(self, desired: Desired, deployment: int) -> None:
+        """What the fleet wants now. deployment: the version that says so."""
+        if desired != self._desired:
+            self._lost_checks = 0
+            self._passed = self._why_not_here = None
+        self._desired, self._deployment = desired, deployment
+        self._do()
+
+    def remember(self, totals: Totals) -> None:
+        """What was said before we started, as far as it lasts."""
+        self._formats = totals.formats
+
+    def hear(self, totals: Totals) -> None:
+        self._formats = totals.formats or self._formats
+        if self._run != totals.run:
+            self._run = totals.run
+            if self._check is not None:
+                self._check = None
+                self._lost_checks += 1
+        self._do(lambda: self._trying.hear(totals))
+
+    def failed(self, why: str) -> None:
+        self._do(lambda: self._trying.failed(why))
+
+    def answered(self, answer: Answer) -> None:
+        """Taken if it is ours."""
+        check = self._check
+        if check is None or check.id != answer.id:
+            self._do(lambda: self._trying.answered(answer))
+            return
+        self._check = None
+        if is_for_later(answer):
+            self._again_s = AGAIN_S
+        elif answer.ok:
+            self._passed = check.digest
+        else:
+            self._verdict = (check.digest, answer.text)
+        self._do()
+
+    def progress(self, said: Progress) -> None:
+        if self.wanted is not None and self.wanted.digest == said.digest:
+            self._why_not_here = None
+            percent = min(99, 100 * said.have_bytes // max(1, self.wanted.size))
+            self._report_fetching(self.wanted, percent // STEP * STEP)
+
+    def fetched(self, digest: str) -> None:
+        if self.wanted is not None and self.wanted.digest == digest:
+            self._do()
+
+    def not_fetched(self, said: NotFetched) -> None:
+        if self.wanted is None or self.wanted.digest != said.digest:
+            return
+        if said.kind == "refused":
+            self._verdict = (said.digest, said.why)
+            self._do()
+        else:
+            self._why_not_here = said.why
+            update = self.update
+            self._report_fetching(self.wanted, update.percent if update else None)
+
+    def tick(self, turn_s: float) -> None:
+        self._again_s -= turn_s
+        check = self._check
+        if check is not None:
+            check.left_s -= turn_s
+            if check.left_s <= 0:
+                self._check = None
+                why = f"its check gave no answer within {CHECK_S:.0f} s"
+                self._verdict = (check.digest, why)
+        self._do(lambda: self._trying.tick(turn_s))
+
+    def _do(self, *steps: Callable[[], object]) -> None:
+        """Take steps, and then the next one. A disk that fails stops nothing else; what it stopped
+        is due again at the next tick."""
+        try:
+            for step in (*steps, self._go):
+                step()
+            self.trouble = None
+        except Trouble as trouble:
+            if str(trouble) != self.trouble:
+                log.warning("%s: %s", self._pipeline, trouble)
+            self.trouble = str(trouble)
+
+    def _go(self) -> None:
+        """Take the next step towards what is desired, if one can be taken now."""
+        self.wanted, before = None, self.wanted
+        rule = None if self._desired is None else self._desired.rule
+        if rule is None:
+            return
+        if self._check is not None or self._again_s > 0:
+            self.wanted = before
+            return
+        bundle = self._choose(rule)
+        if bundle is None:
+            return
+        digest, state = bundle.digest, self._trying.state
+        if digest == state.active:
+            if digest == state.good:
+                self._report_running(rule, digest)
+        elif digest == state.good:  # it has proved itself: it needs no check and no trial
+            self._begin(rule, digest)
+        elif not self._is_refused(rule, digest):
+            self._bring(rule, bundle)
+
+    def _choose(self, rule: Rule) -> Bundle | None:
+        """The variant for this board. None: it cannot be said, and the state says why."""
+        assert self._desired is not None
+        state, bundles = self._trying.state, self._desired.bundles
+        running = [digest for digest in (state.active, state.good) if digest is not None]
+        if not self._formats:
+            known = next((one for one in bundles if one.digest in running), None)
+            if known is None:
+                why = "its process has not said yet which formats it can run"
+                self._words.report("fetching", self._what(rule, None), rule.attempt, why)
+            return known
+        try:
+            return chosen(bundles, self._board, self._formats, running)
+        except Refused as trouble:
+            if state.active is not None and self._trying.is_version(state.active, rule):
+                if state.active == state.good:
+                    self._report_running(rule, state.active)
+            else:
+                what = self._what(rule, None)
+                self._words.report("rejected", what, rule.attempt, str(trouble))
+            return None
+
+    def _is_refused(self, rule: Rule, digest: str) -> bool:
+        """Whether it was rejected or rolled back before, and nobody said that it may try again."""
+        if self._verdict is not None and self._verdict[0] == digest:
+            self._reject(rule, *self._verdict)
+        rejection = self._trying.state.rejection(digest)
+        refusal = self._words.refusal(digest)
+        if rejection is None and (refusal is None or refusal.attempt < rule.attempt):
+            return False
+        if refusal is None:  # it ended before a power cut that came before we could note how
+            attempt = self._words.attempt if self._words.is_about(digest) else rule.attempt
+            refusal = Refusal("rejected", attempt)
+        if rule.attempt > refusal.attempt:
+            self._deeds.store.forgive(self._pipeline, digest)
+            self._trying.look_again()
+            return False
+        what = self._what(rule, digest)
+        if self._words.says(refusal.phase, digest):
+            self._words.renew(what, rule.attempt)
+        else:
+            why = "it failed before" if rejection is None else rejection.reason
+            self._words.report(refusal.phase, what, refusal.attempt, why)
+        return True
+
+    def _bring(self, rule: Rule, bundle: Bundle) -> None:
+        """Fetch, check and activate, whichever is next."""
+        digest, what = bundle.digest, self._what(rule, bundle.digest)
+        if not self._deeds.store.has(digest):
+            self.wanted, self._passed = bundle, None
+            is_new = not self._words.says("fetching", digest)
+            percent = 0 if is_new or self.update is None else self.update.percent
+            self._report_fetching(bundle, percent)
+        elif self._passed == digest:
+            self._begin(rule, digest)
+            self._passed = None
+        elif self._lost_checks >= MOST_CHECKS:
+            why = f"its process ended {self._lost_checks} times while it was checked"
+            self._reject(rule, digest, why)
+            self._is_refused(rule, digest)
+        else:
+            self._ask(rule, what)
+
+    def _begin(self, rule: Rule, digest: str) -> None:
+        bar = bar_of(manifest.load(self._deeds.store.folder(digest)), rule.gates)
+        self._trying.begin(Tried(self._what(rule, digest), rule.attempt, bar, None))
+
+    def _ask(self, rule: Rule, what: What) -> None:
+        assert what.digest is not None
+        check = _Check(secrets.token_hex(8), what.digest)
+        if not self._words.says("checking", what.digest):
+            self._words.report("staged", what, rule.attempt)
+        if self._deeds.tell(CheckModel(check.id, what.digest)):
+            self._check = check
+            self._words.report("checking", what, rule.attempt)
+        else:
+            why = "its process is not there to check it"
+            self._words.report("staged", what, rule.attempt, why)
+
+    def _reject(self, rule: Rule, digest: str, why: str) -> None:
+        """It was never activated, and is not tried again."""
+        log.warning("%s: %s %s is rejected: %s", self._pipeline, rule.model, rule.version, why)
+        self._words.refuse(digest, Refusal("rejected", rule.attempt))
+        self._deeds.store.reject(self._pipeline, digest, why)
+        self._trying.look_again()
+        self._verdict = None
+        self._deeds.sweep()
+
+    def _report_running(self, rule: Rule, digest: str) -> None:
+        what = self._what(rule, digest)
+        if self._words.says("good", digest):
+            self._words.renew(what, rule.attempt)
+        else:
+            self._words.report("good", what, rule.attempt, "it runs already")
+
+    def _report_fetching(self, bundle: Bundle, percent: int | None) -> None:
+        rule = None if self._desired is None else self._desired.rule
+        if rule is not None:
+            what = self._what(rule, bundle.digest)
+            self._words.report("fetching", what, rule.attempt, self._why_not_here, percent)
+
+    def _what(self, rule: Rule, digest: str | None) -> What:
+        return What(rule.model, rule.version, digest, self._deployment)
