@@ -14,10 +14,11 @@ from runtime.cameras import Camera, Ended, make_camera
 from runtime.engines import Tensor, TensorSpec
 from runtime.engines.null import NullEngine
 from runtime.frames import Aim, Frame
-from runtime.loop import Loop, Model, Result
+from runtime.loop import HELD, NO_MODEL, Loop, Model, Result
 from runtime.panel import STAGES
 from runtime.tasks import Class, Found, View
 from runtime.timing import StageTimes
+from tests.by_hand import HandCamera, HandClock, grey
 
 VIEW = View(64, 48, 0, 0, 1, 1)
 
@@ -125,6 +126,46 @@ def test_swaps_offered_from_another_thread_lose_no_frame() -> None:
     seen = [int(result.digest) for result in results]
     assert seen == sorted(seen) and seen[-1] == 19
     assert loop.retired.qsize() == 19
+
+
+def test_between_two_models_frames_pass_by_and_are_counted() -> None:
+    camera = HandCamera(HandClock())
+    results: list[Result] = []
+    loop = Loop(camera, make_model("old"), results.append)
+    camera.start()
+    loop.swap(HELD)
+    camera.frames.extend([grey()] * 3)
+    assert not any(loop.step(1) for _ in range(3))
+    assert (results, camera.losses.skipped, camera.is_running) == ([], 3, True)
+    assert loop.retired.get_nowait().digest == "old"
+    loop.swap(make_model("new"))
+    camera.frames.append(grey())
+    assert loop.step(1)
+    assert [result.digest for result in results] == ["new"]
+    assert loop.retired.empty(), "what holds the place is no model to close"
+
+
+def test_without_a_model_the_camera_is_off() -> None:
+    camera = HandCamera(HandClock())
+    loop = Loop(camera, NO_MODEL, lambda _: None)
+    assert not loop.step(0.01) and camera.starts == 0
+    loop.swap(make_model("one"))
+    assert not loop.step(0.01) or camera.given
+    camera.frames.append(grey())
+    assert loop.step(1) and (camera.starts, camera.aim) == (1, Aim(8, 8, False))
+    loop.swap(NO_MODEL)
+    assert not loop.step(0.01)
+    assert not camera.is_running and camera.losses.skipped == 0
+    assert loop.retired.get_nowait().digest == "one"
+
+
+def test_an_offer_that_was_not_taken_can_be_taken_back() -> None:
+    loop, results, _ = make_loop(make_model("old"))
+    new = make_model("new")
+    loop.swap(new)
+    assert loop.withdraw() is new and loop.withdraw() is None
+    loop.step(1)
+    assert [result.digest for result in results] == ["old"]
 
 
 def test_no_frame_in_time_is_no_result() -> None:

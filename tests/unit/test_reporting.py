@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runtime.agent_line import ANSWER_S, AgentLine
-from runtime.loop import Loop, Model
+from runtime.loop import NO_MODEL, Loop, Model
 from runtime.publishing import Publisher
 from runtime.reporting import Pipeline, Reporter, rss_bytes
 from runtime.tasks import Class
@@ -31,7 +31,7 @@ from wire.local import (
     pipeline_mailbox,
     pipeline_socket,
 )
-from wire.messages import PipelineSettings, Result
+from wire.messages import PipelineSettings, Result, Scores
 from wire.troubles import Refused, Unavailable
 
 OFF = PipelineSettings(results="off")
@@ -153,6 +153,35 @@ def test_no_totals_hold_the_counts_of_two_models_without_saying_so(desk: Desk) -
     before, after = desk.totals()
     assert (before.digest, before.frames) == (OLD.digest, 130)
     assert after.digest == NEW.digest and after.frames > 130
+
+
+def test_without_a_model_that_is_said_and_the_old_ones_counts_before(desk: Desk) -> None:
+    desk.run(13)
+    desk.heard()
+    desk.loop.swap(NO_MODEL)
+    for _ in range(25):
+        desk.loop.step(0)
+        desk.clock.sleep(1)
+        desk.reporter.tick()
+    last, *waiting = desk.totals()
+    assert (last.digest, last.frames) == (OLD.digest, 130)
+    assert [each.phase for each in waiting] == ["no_model"] * 3, "at once, and every ten seconds"
+    empty = {(each.model, each.version, each.digest, each.engine) for each in waiting}
+    assert empty == {("", "", "", "")} and waiting[-1].frames == 130
+    desk.loop.swap(NEW)
+    desk.loop.step(0)
+    desk.run(1)
+    before, after = desk.totals()[-2:]
+    assert (before.digest, before.frames) == ("", 130)
+    assert (after.digest, after.phase) == (NEW.digest, "serving")
+
+
+def test_scores_are_added_up_and_never_begin_anew(desk: Desk) -> None:
+    desk.run(11)
+    desk.loop.swap(NEW)
+    desk.run(11)
+    last = desk.reporter.totals()
+    assert last.scores == Scores(last.frames, float(last.frames), 0) and last.frames == 220
 
 
 def test_the_last_word_is_that_it_ended(desk: Desk) -> None:

@@ -14,9 +14,9 @@ import pytest
 from runtime.agent_line import AgentLine
 from runtime.cameras import Ended
 from runtime.engines import Tensor
-from runtime.loop import Loop
+from runtime.loop import HELD, NO_MODEL, Loop, Model
 from runtime.reporting import Pipeline, Reporter
-from runtime.serving import Service
+from runtime.serving import HELD_S, Service
 from tests.by_hand import HandCamera, HandClock, grey, model_of
 from wire.local import Leave, agent_mailbox, pipeline_socket
 from wire.messages import PipelineSettings
@@ -29,7 +29,7 @@ MODEL = model_of()
 class Unit:
     """A service by hand, and systemd's end of its socket."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, first: Model = MODEL) -> None:
         self.folder = folder
         self.ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.ear.bind(os.fspath(folder / "notify"))
@@ -44,14 +44,16 @@ class Unit:
         self.notifier = Notifier(environment, self.clock)
         self.line = AgentLine(folder, "door", lambda _: None)
         self.reporter = Reporter(
-            Pipeline("door", "hand://"), self.camera, lambda: MODEL,
-            PipelineSettings(results="off"), self.line, MODEL, self.clock.ns,
+            Pipeline("door", "hand://"), self.camera, lambda: loop.model,
+            PipelineSettings(results="off"), self.line, first, self.clock.ns,
         )  # fmt: skip
-        loop = Loop(self.camera, MODEL, self.reporter.emit, self.reporter.glance, self.clock.ns)
+        self.loop = loop = Loop(
+            self.camera, first, self.reporter.emit, self.reporter.glance, self.clock.ns
+        )
         self.service = Service(
             loop, self.camera, self.reporter, self.notifier, lambda: "tiny 3 on hand://", self.clock
         )
-        self.camera.start()
+        self.service.start()
 
     def frames(self, count: int, fps: float = 10) -> None:
         for _ in range(count):
@@ -135,6 +137,42 @@ def test_it_is_petted_while_the_camera_is_reported_absent(unit: Unit) -> None:
     unit.told()
     unit.idle(60)
     assert unit.told().count("WATCHDOG=1") == pytest.approx(60 / (WATCHDOG_S / 3), abs=3)
+
+
+def test_waiting_for_a_model_is_well(tmp_path: Path) -> None:
+    unit = Unit(tmp_path, NO_MODEL)
+    told: list[str] = []
+    for _ in range(60):
+        unit.service.step(0.001)
+        unit.clock.sleep(1)
+        told += unit.told()
+    assert told[:2] == ["READY=1", "STATUS=tiny 3 on hand://"]
+    assert told.count("WATCHDOG=1") == pytest.approx(60 / (WATCHDOG_S / 3), abs=2)
+    assert "STATUS=no model: waiting until one is deployed" in told
+    assert unit.camera.starts == 0
+    unit.loop.swap(MODEL)
+    unit.service.step(0.001)
+    unit.frames(3)
+    assert unit.camera.starts == 1 and "STATUS=serving: tiny 3 on hand://" in unit.told()
+    unit.close()
+
+
+def test_a_model_may_take_a_while_to_come_in_the_place_of_another_but_not_for_ever(
+    unit: Unit,
+) -> None:
+    for _ in range(2):
+        unit.frames(10)
+        unit.loop.swap(HELD)
+        unit.told()
+        unit.idle(HELD_S - WATCHDOG_S)
+        assert unit.told().count("WATCHDOG=1") > HELD_S / WATCHDOG_S
+        assert unit.reporter.phase == "starting"
+        unit.idle(2 * WATCHDOG_S)
+        unit.told()
+        unit.idle(60)
+        assert "WATCHDOG=1" not in unit.told()
+        unit.loop.swap(MODEL)
+        unit.idle(0.5)
 
 
 def test_an_engine_that_hangs_is_not_petted(tmp_path: Path) -> None:
