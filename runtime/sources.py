@@ -108,7 +108,10 @@ class Sources:
 
     @contextmanager
     def _located(self, source: Source) -> Iterator[Located]:
-        with locate(source.path, self._engine_kind) as located:
-            if source.digest not in (None, located.digest):
-                raise Refused(f"{source} is damaged on disk: its bytes are others than were signed")
-            yield located
+        try:
+            with locate(source.path, self._engine_kind) as located:
+                if source.digest not in (None, located.digest):
+                    raise Refused("damaged on disk: its bytes are others than were signed")
+                yield located
+        except Trouble as trouble:  # where the store has it says nothing to a person
+            raise type(trouble)(str(trouble).replace(f"{source.path}", f"{source}")) from None
