@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from wire.blocks import BLOCK, MOST_RANGES
 
 JITTER = 0.25  # of a timer
 IDLE_S = 60.0
+MANY = 16  # blocks in one request, where the window allows it
 
 Send = Callable[[tuple[tuple[int, int], ...]], bool]  # ranges of blocks; False: not sent
 
@@ -77,6 +78,11 @@ class Asking:
             self._requests.remove(request)
         self._window.arrived()
 
+    @property
+    def outstanding(self) -> int:
+        """Blocks that were asked for and may still come."""
+        return len(self._by_number)
+
     def begin_again(self) -> None:
         """What was asked for will not come: the connection went, or came."""
         for request in list(self._requests):
@@ -91,18 +97,20 @@ class Asking:
                 self._give_up(request)
                 self._window.lost(request.sent_s, now, request.was_answered)
         room = self._window.size - len(self._by_number)
-        if room > 0 and room >= self._window.size // 2:
-            tokens = self._bucket.level / BLOCK
-            numbers = self._choose(room if math.isinf(tokens) else min(room, int(tokens)))
-            if numbers and send(ranges_of(numbers)):
-                self._note(numbers, now)
-        return self._wait_s(now)
+        enough = max(1, min(MANY, self._window.size // 2))  # for a request
+        numbers = self._choose(room) if room >= enough else []
+        tokens = self._bucket.level / BLOCK
+        afforded = numbers if math.isinf(tokens) else numbers[: int(tokens)]
+        if afforded and send(ranges_of(afforded)):
+            self._note(afforded, now)
+        return max(0.0, min(self._timers_s(now, numbers), default=IDLE_S))
 
-    def _wait_s(self, now: float) -> float:
-        timers = [_due_s(request) - now for request in self._requests]
-        if self._window.size - len(self._by_number) >= max(1, self._window.size // 2):
-            timers.append(self._bucket.wait_s(BLOCK))
-        return max(0.0, min(timers, default=IDLE_S))
+    def _timers_s(self, now: float, numbers: list[int]) -> Iterator[float]:
+        """numbers: that lack, though some may have been asked for just now."""
+        for request in self._requests:
+            yield _due_s(request) - now
+        if any(number not in self._by_number for number in numbers):
+            yield self._bucket.wait_s(BLOCK)
 
     def _choose(self, most: int) -> list[int]:
         """What to ask for: first what was lost, then what is next."""

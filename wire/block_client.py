@@ -26,6 +26,9 @@ from wire.troubles import Refused, Unavailable
 MOST_WAITING = 256  # payloads that came and were not looked at; more are lost, and asked for again
 LONGEST_PAYLOAD = BLOCK + 64
 POLL_S = 0.25  # between looks at is_over, and at a link that takes nothing
+MANY = 8  # blocks on their way
+MOST_AT_ONCE = 32  # blocks looked at before more is asked for
+GATHER_S = 0.002
 KIB = 1024
 
 
@@ -36,8 +39,8 @@ class FetchTerms:
     connection. patience_s: without a single good block of a large one, while connected."""
 
     kib_per_s: int | None = None
-    window: int = 16
-    most_window: int = 64
+    window: int = 32
+    most_window: int = 128
     read_s: float = 30.0
     patience_s: float = 120.0
 
@@ -154,7 +157,7 @@ class BlockClient:
             while not taking.verify():
                 check(self._clock() - good_s, news)
                 wait_s = self._ask(asking, key)
-                came, now_turns = self._wait(min(wait_s, POLL_S))
+                came, now_turns = self._wait(min(wait_s, POLL_S), asking.outstanding)
                 news = self._take(came, taking, asking)
                 if news or self._is_down:
                     good_s = self._clock()
@@ -215,16 +218,21 @@ class BlockClient:
                 self._prefix = None
                 self._came.clear()
 
-    def _wait(self, timeout_s: float) -> tuple[list[tuple[int, bytes]], int]:
+    def _wait(self, timeout_s: float, outstanding: int) -> tuple[list[tuple[int, bytes]], int]:
         """What came, and how often the connection came or went so far."""
         with self._changed:
             if not self._came and not self._is_closed:
                 self._changed.wait(timeout_s)
+            is_enough = len(self._came) >= MANY
+        if (
+            outstanding >= MANY and not is_enough
+        ):  # more is coming: who wakes for each only takes turns
+            time.sleep(GATHER_S)
+        with self._changed:
             if self._is_closed:
                 raise Unavailable("fetching was ended: this program stops")
-            came = list(self._came)
-            self._came.clear()
-            return came, self._turns
+            count = min(len(self._came), MOST_AT_ONCE)
+            return [self._came.popleft() for _ in range(count)], self._turns
 
     def _no_answer(self, name: str, waited_s: float) -> str:
         if self._is_down:

@@ -18,7 +18,8 @@ from wire import mqtt_words as words
 from wire.backoff import Backoff
 from wire.config import Broker
 from wire.link import Disconnected, LinkEvent, MakeWill, Post, Received, Unsubscribe, Will
-from wire.mqtt_life import FLUSH_S, GOODBYE_S, Life, Limits, Terms
+from wire.mqtt_life import FLUSH_S, GOODBYE_S, Life, Terms
+from wire.mqtt_limits import limits_of
 from wire.mqtt_proofs import Proofs, check, proofs_of
 from wire.mqtt_socket import LARGEST, Buffer, Wiring
 from wire.mqtt_tries import MQTT_5, NAMES, Ended, Offer, Tries
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
 CONNECT_S = 10.0  # for TCP, TLS and the web socket, each
-LIMITS = ("MaximumPacketSize", "ReceiveMaximum", "RetainAvailable", "MaximumQoS")  # of CONNACK
+MOST_PACKETS = 32  # taken in one turn
 
 log = logging.getLogger("vedette.link")
 
@@ -60,8 +61,12 @@ class MqttLink:
         self._tries = Tries()
         self._terms = Terms(self._address, broker.keepalive_s, self._tell)
         self._lock = self._terms.lock  # over _wiring, _life and all in it
-        turn = (self._begin_pattern, self._end_pattern)
-        self._subscriptions = Subscriptions(self._terms.patterns, self._lock, *turn)
+        self._subscriptions = Subscriptions(
+            self._terms.patterns,
+            self._lock,
+            lambda pattern: None if self._life is None else self._life.subscribe(pattern),
+            lambda pattern: None if self._life is None else self._life.unsubscribe(pattern),
+        )
         self._stopping = self._terms.stopping
         self._wiring: Wiring | None = None
         self._life: Life | None = None
@@ -123,7 +128,9 @@ class MqttLink:
                 return Ended("")
             if ended := self._connect(client):
                 return ended
-            life = Life(_PahoWire(client), wiring, NAMES[client.protocol], session, self._terms)
+            life = Life(
+                _PahoWire(client, wiring), wiring, NAMES[client.protocol], session, self._terms
+            )
             _take_notes(client, life)
             with self._lock:
                 self._life = life
@@ -149,14 +156,6 @@ class MqttLink:
             why = words.no_connection(self._address, error)
             return Ended(why, refused=isinstance(error, ssl.SSLCertVerificationError))
         return None
-
-    def _begin_pattern(self, pattern: str) -> None:
-        if self._life is not None:
-            self._life.subscribe(pattern)
-
-    def _end_pattern(self, pattern: str) -> None:
-        if self._life is not None:
-            self._life.unsubscribe(pattern)
 
     def _tell(self, event: LinkEvent) -> None:
         try:
@@ -220,8 +219,9 @@ def _introduce(client: Client, address: Address, proofs: Proofs, will: Will | No
 class _PahoWire:
     """paho behind the seam Wire."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, wiring: Wiring) -> None:
         self._client = client
+        self._wiring = wiring
         # with this set, paho writes only when it is turned, never in publish on its caller's thread
         client.on_socket_register_write = lambda *_: None
 
@@ -231,7 +231,7 @@ class _PahoWire:
 
     def pending(self) -> bool:
         asked = getattr(self._client.socket(), "pending", None)  # TLS and web sockets have it
-        return asked is not None and asked() > 0
+        return self._wiring.is_ahead or (asked is not None and asked() > 0)
 
     def wants_to_write(self) -> bool:
         return self._client.want_write()
@@ -239,6 +239,9 @@ class _PahoWire:
     def turn(self, readable: bool, writable: bool) -> None:
         if readable:
             self._client.loop_read()
+            for _ in range(MOST_PACKETS):
+                if self._wiring.is_ahead:
+                    self._client.loop_read()
         if writable:
             self._client.loop_write()
         self._client.loop_misc()
@@ -274,8 +277,7 @@ def _take_notes(client: Client, life: Life) -> None:
             life.ended(Ended(why, wrong_version=wrong_version, refused=refused))
             return
         life.keepalive_s = client.keepalive
-        limits = Limits(*(getattr(properties, name, None) for name in LIMITS))
-        life.accepted(limits, client.max_inflight_messages)
+        life.accepted(limits_of(properties), client.max_inflight_messages)
 
     def disconnected(
         _client: Client, _: object, flags: DisconnectFlags, reason: ReasonCode, *_more: object

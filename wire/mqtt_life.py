@@ -18,6 +18,7 @@ from typing import Protocol
 
 from wire import mqtt_words as words
 from wire.link import Connected, Delivered, LinkEvent, Post, Received
+from wire.mqtt_limits import Limits
 from wire.mqtt_socket import Bell, Wiring
 from wire.mqtt_tries import Ended
 from wire.mqtt_url import Address
@@ -62,19 +63,6 @@ class Wire(Protocol):
 
     def leave(self) -> None:
         """Say DISCONNECT."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the broker said of itself in CONNACK; None where it said nothing, as in 3.1.1.
-
-    most_bytes: of a packet. window: messages on their way. retains: 0 or 1. qos: the highest.
-    """
-
-    most_bytes: int | None
-    window: int | None
-    retains: int | None
-    qos: int | None
 
 
 @dataclass(frozen=True)

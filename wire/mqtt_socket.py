@@ -14,6 +14,7 @@ from contextlib import suppress
 from wire.mqtt_url import Address
 
 LARGEST = 1024 * 1024  # bytes of one packet: no broker may fill our memory
+AHEAD = 128 * 1024  # bytes taken from the socket at once: several packets
 Buffer = bytes | bytearray
 
 
@@ -32,6 +33,8 @@ class Wiring:
         self._timeout_s = timeout_s
         self._socket: socket.socket | None = None
         self._abandoned = False
+        self._ahead = b""
+        self._at = 0  # what is before it in _ahead was given out
         self._lock = threading.Lock()
 
     def dial(self) -> socket.socket:
@@ -76,12 +79,28 @@ class Wiring:
                 self._socket.close()
                 self._socket = None
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether more was received than was given out."""
+        return self._at < len(self._ahead)
+
     def receive(self, size: int, receive: Callable[[int], bytes]) -> bytes:
         """Receive at most `size` bytes, taking note of life and death."""
+        if not self.is_ahead or size > LARGEST:
+            self._ahead, self._at = self._receive(size, receive), 0
+        if self._at == 0 and len(self._ahead) <= size:
+            self._at = len(self._ahead)
+            return self._ahead
+        given = self._ahead[self._at : self._at + size]
+        self._at += len(given)
+        return given
+
+    def _receive(self, size: int, receive: Callable[[int], bytes]) -> bytes:
         try:
             if size > LARGEST:
                 raise OSError(errno.EMSGSIZE, f"a packet of more than {size} bytes came")
-            got = receive(size)
+            # a web socket gives out only what is asked for, and keeps the rest itself
+            got = receive(size if self._address.path is not None else max(size, AHEAD))
         except BlockingIOError:
             raise
         except OSError as error:

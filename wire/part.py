@@ -18,7 +18,8 @@ from wire.durable import remove_durably, rename_durably, sync_folder, write_dura
 from wire.part_disk import disk, packed_bits, set_bits, write_all, written
 from wire.troubles import Refused, Unavailable
 
-CLAIM_BYTES = 4 * 1024 * 1024  # written between two claims: an fsync each
+CLAIM_BYTES = 8 * 1024 * 1024  # written between two claims: an fsync each
+READ_BYTES = 1024 * 1024
 DIGEST = 32  # bytes
 _MAGIC = b"vedette have 1\n"
 
@@ -48,6 +49,9 @@ class Part:
         self._unsafe_bytes = 0  # of what was written since the last claim
         self._file: int | None = None
         self._is_verified = False
+        self._is_named = False  # the .part in its folder, safely
+        self._sum = hashlib.sha256()  # of the blocks before _summed, while they come in order
+        self._summed = 0
         with disk(self._part):
             self._resume()
 
@@ -89,6 +93,9 @@ class Part:
         with disk(self._part):
             write_all(self._open(), content, number * BLOCK)
         self._note(number)
+        if number == self._summed:
+            self._sum.update(content)
+            self._summed += 1
         self._unsafe_bytes += len(content)
         if self._unsafe_bytes >= CLAIM_BYTES:
             self._claim()
@@ -156,11 +163,13 @@ class Part:
         self._is_verified = False
 
     def _forget(self, number: int) -> None:
+        self._sum, self._summed = hashlib.sha256(), 0
         self._there[number] = 0
         self._held -= block_bytes(self.size, number)
 
     def _forget_all(self) -> None:
         self._there = bytearray(self._count)
+        self._sum, self._summed = hashlib.sha256(), 0
         self._held = self._unsafe_bytes = 0
         self._is_verified = False
 
@@ -184,7 +193,9 @@ class Part:
             self._write_claims()
 
     def _write_claims(self) -> None:
-        sync_folder(self._part.parent)  # the name of the .part must not be younger than the claim
+        if not self._is_named:  # the name of the .part must not be younger than the claim
+            sync_folder(self._part.parent)
+            self._is_named = True
         content = self._head() + packed_bits(self._there)
         write_durably(self._have, content + hashlib.sha256(content).digest())
 
@@ -249,8 +260,11 @@ class Part:
         return os.pread(self._open(), block_bytes(self.size, number), number * BLOCK)
 
     def _hash(self) -> str:
-        whole = hashlib.sha256()
+        """Of the whole: what came in order was summed up then, the rest is read."""
         with open(self._part, "rb") as file:
-            while content := file.read(1 << 20):
-                whole.update(content)
-        return whole.hexdigest()
+            file.seek(self._summed * BLOCK)
+            while content := file.read(READ_BYTES):
+                self._sum.update(content)
+        whole = self._sum.hexdigest()
+        self._sum, self._summed = hashlib.sha256(), 0
+        return whole

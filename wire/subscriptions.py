@@ -16,8 +16,8 @@ class Subscriptions:
         self,
         patterns: list[str],
         lock: threading.RLock,
-        begin: Callable[[str], None],
-        end: Callable[[str], None],
+        begin: Callable[[str], object],
+        end: Callable[[str], object],
     ) -> None:
         """patterns: kept up to date, each once. lock: over `patterns`, and held while `begin` is
         called for the first who wants a pattern, and `end` for the last who leaves it."""

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from wire.link import Connected, Delivered, LinkEvent, Received
-from wire.mqtt_life import MOST_EARLY, Life, Limits, Terms
+from wire.mqtt_life import MOST_EARLY, Life, Terms
+from wire.mqtt_limits import Limits
 from wire.mqtt_socket import Wiring
 from wire.mqtt_tries import Ended
 from wire.mqtt_url import Address
