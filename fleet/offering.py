@@ -92,6 +92,7 @@ class Session:
         try:
             return self.exchange(files.id, "offer", msgspec.json.encode(offer), heard)
         finally:
+            self._server.close()
             self._server = None
 
     def exchange(

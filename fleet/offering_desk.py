@@ -78,8 +78,7 @@ class Desk:
             return self.trust.refresh()
         except Unavailable as error:
             raise Unavailable(
-                f"fleet {self._session.fleet}: {error}: is its vedette fleet depot running, at "
-                f"{self._folder.broker.url}?"
+                f"fleet {self._session.fleet} at {self._folder.broker.url}: {error}"
             ) from None
 
     @property

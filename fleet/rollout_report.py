@@ -186,7 +186,7 @@ def _head(status: Status, now_s: float) -> str:
         return f"fleet {status.fleet}: its signed metadata was never seen here"
     return (
         f"fleet {status.fleet}: root {trusted.root}, release {trusted.targets}, deployments "
-        f"{trusted.deployments}, timestamp {trusted.timestamp}; the first to expire "
+        f"{trusted.deployments}, timestamp {trusted.timestamp}; the first of these "
         f"{_ends(trusted.expires - now_s)}"
     )
 

@@ -78,10 +78,7 @@ def _sign_candidate(
         file = fetch(session, wanted, Path(place), lambda _: None)
         parcels = read_parcels([file])
         _show(file, parcels)
-        there = [
-            (one.path, one.digest) for one in desk.trust.bundles(parcels.model, parcels.version)
-        ]
-        new = new_parcels(parcels, there)
+        new = new_parcels(parcels, desk.trust.bundles(parcels.model, parcels.version))
         if not new:
             note("it is signed already")
             return Report(True, False, parcels.model, parcels.version)
