@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from models.manifest import Manifest
+from wire.complaints import shortened
 from wire.troubles import Refused, Unavailable
 
 SECONDS = 60  # and one more for every megabyte of the model
@@ -23,6 +24,7 @@ MEMORY_SHARE = 0.75  # of what the machine has
 LEAST_MEMORY_MB = 1024  # the limit is on promised memory, of which Python itself takes some
 ROOT = Path(__file__).resolve().parents[1]  # where `python -m runtime` is found
 OURS, PROGRESS = "vedette: ", "progress: "
+MOST_PIXELS = 1 << 27  # of a picture: a small file may claim to be a vast one
 LONGEST_LINE = 8192  # bytes of what an engine prints
 LAST_LINES = 50
 
@@ -99,7 +101,7 @@ def ask(
     with tempfile.TemporaryFile() as out:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": paths},
+            env=os.environ | {"PYTHONPATH": paths, "OPENCV_IO_MAX_IMAGE_PIXELS": str(MOST_PIXELS)},
         )  # fmt: skip
         with child:
             try:
@@ -144,7 +146,7 @@ def _judge(path: Path, code: int, said: Sequence[str], seconds: int, memory_mb: 
         name = signal.Signals(-code).name
         raise Refused(f"{path}: crashes its engine ({name}): the file is broken or hostile")
     last = next((line for line in reversed(said) if line.strip()), f"exit code {code}")
-    raise Refused(f"{path}: cannot be run: {last}")
+    raise Refused(f"{path}: cannot be run: {shortened(last)}")
 
 
 def _seconds(path: Path) -> int:
