@@ -1,0 +1,123 @@
+"""A fleet without a network: real signatures, and a real depot's files on a MemoryBroker."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+import msgspec
+
+from fleet.signer import Signer
+from tests.depot_folder import FLEET, Yard, make_yard
+from wire import offers, topics
+from wire.block_server import BlockServer, ServeTerms
+from wire.deployments import Deployment, Gates, Rule
+from wire.envelope import sealed
+from wire.link import LinkEvent, Received
+from wire.memory_link import MemoryBroker
+from wire.offers import Wish
+from wire.release import file_key
+
+
+class MemoryFleet:
+    """serves: whether the depot answers. requests: that came so far."""
+
+    def __init__(self, place: Path, broker: MemoryBroker) -> None:
+        self.yard: Yard = make_yard(place)
+        self.signer = Signer(self.yard.depot)
+        self.serves = True
+        self.requests = 0
+        self.most_blocks: int | None = None  # after so many it falls silent
+        self._broker = broker
+        self._place = place
+        self._targets = self.yard.targets
+        self._asked: queue.SimpleQueue[Received | None] = queue.SimpleQueue()
+        self._link = broker.link("depot", self._post)
+        self._server = BlockServer(self._link.publish, FLEET, self, ServeTerms(gap_s=0.0))
+        self._link.subscribe(topics.from_devices(FLEET, "request"))
+        self._link.open()
+        self._thread = threading.Thread(target=self._run, name="depot")
+        self._thread.start()
+
+    def __enter__(self) -> MemoryFleet:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._asked.put(None)
+        self._thread.join()
+        self._link.close()
+        self._server.close()
+        self.signer.close()
+
+    @property
+    def root(self) -> Path:
+        return self.yard.place / "root.json"
+
+    @property
+    def published_bytes(self) -> int:
+        return self._server.published_bytes
+
+    def open(self, key: str) -> BinaryIO | None:
+        """As a Library: the file of that key."""
+        for path in self.signer.served():
+            if file_key(path) == key:
+                return open(self.yard.depot / path, "rb")
+        return None
+
+    def release(self, version: str, content: bytes = b"TFL3") -> str:
+        """Put one more version of `digits` in force. Returns the digest of its bundle."""
+        targets = self.yard.with_model(version, content)
+        files = self.yard.staged(targets, self._place / f"staged-{version}")
+        self.signer.take_release([], targets, files)
+        self.yard.targets = targets
+        path = f"models/digits/{version}/tflite.zip"
+        return next(f.digest for f in self.signer.held.files.values() if f.path == path)
+
+    def deploy(self, *rules: Rule, pipeline: str = "lane") -> None:
+        """Let devices run by these rules, and ring the bell."""
+        now = int(time.time())
+        after = self.signer.versions.deployments
+        wish = Wish(FLEET, f"w{after}", now, now + 300, after, Deployment(pipeline, rules))
+        payload = sealed(offers.DOMAIN, msgspec.json.encode(wish), self.yard.command_key)
+        self.signer.deploy(FLEET, wish.id, payload)
+        self.ring()
+
+    def ring(self) -> None:
+        self._broker.carry(topics.bell(FLEET), self.signer.timestamp, retain=True)
+
+    def _post(self, event: LinkEvent) -> None:
+        if isinstance(event, Received):
+            self._asked.put(event)
+
+    def _run(self) -> None:
+        while True:
+            wait_s = self._server.tick() if self._may_serve() else 0.05
+            try:
+                message = self._asked.get(timeout=min(max(wait_s, 0.001), 0.05))
+            except queue.Empty:
+                continue
+            if message is None:
+                return
+            self.requests += 1
+            told = topics.told(message.topic)
+            if told is not None:
+                self._server.asked(told.device, message.payload)
+
+    def _may_serve(self) -> bool:
+        if self.most_blocks is not None and self._server.published_blocks >= self.most_blocks:
+            return False
+        return self.serves
+
+
+def rule(version: str, gates: Gates = Gates(), attempt: int = 0) -> Rule:  # noqa: B008 - frozen
+    """Everybody runs this version of `digits`."""
+    return Rule("digits", version, gates=gates, attempt=attempt)
