@@ -6,15 +6,15 @@ the release of before, and whatever was written of the next one is overwritten o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from fleet import roles, roles_online
-from fleet.folder import depot_key
 from fleet.roles import RoleName
 from fleet.roles_targets import targets_of
 from fleet.signer_books import Books, metadata_path
@@ -27,17 +27,16 @@ from fleet.signer_checks import (
     contents,
     judged,
 )
-from fleet.signer_place import TIMESTAMP, SignerPlace
+from fleet.signer_keys import OnlineKeys
+from fleet.signer_place import SignerPlace
+from fleet.signer_press import Press
 from fleet.signer_wish import Terms, check_wish, deployment_file, signed_wish
 from wire.deployments import LARGEST, Deployment
-from wire.release import COMMAND_KEYS, DEPLOYMENTS, deployment_path, target_file
-from wire.signing import SigningKey, load_key
+from wire.release import COMMAND_KEYS, deployment_path, target_file
 from wire.troubles import Refused, Unavailable
 
 ONLINE: tuple[RoleName, ...] = ("snapshot", "timestamp", "deployments")
 MOST_PIPELINES = 1000
-BACK_S = 24 * 3600.0  # a clock that is so far behind what was signed before is wrong
-
 
 log = logging.getLogger("vedette.signer")
 
@@ -53,20 +52,9 @@ class Versions:
     deployments: int
 
 
-@dataclass(frozen=True)
-class Expiries:
-    """When the metadata in force expires, in Unix time."""
-
-    root: float
-    timestamp: float
-    snapshot: float
-    targets: float
-    deployments: float
-
-
 class Signer:
-    """One process at a time works on a depot's folder; this is all on one thread, but `held` may
-    be read by any. clock: Unix time."""
+    """One process at a time works on a depot's folder; this is all on one thread, but `held` and
+    `judge` are for any. clock: Unix time."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
         """Opens the folder, and finishes or forgets what a crash left.
@@ -76,15 +64,9 @@ class Signer:
         self._clock = clock
         self.place = SignerPlace(folder)
         try:
-            self._keys: dict[RoleName, SigningKey] = {
-                role: load_key(depot_key(folder, role)) for role in ONLINE
-            }
             self._books = Books(self.place)
-            held = self._books.read()
-            if held is None:
-                self._begin()
-            else:
-                self._hold(held)
+            self._press = Press(self.place, OnlineKeys(folder / "keys"), clock)
+            self._hold(self._books.read())
             self._finish_rotation()
             self._mend()
             self._books.put_strays_back(self.held)
@@ -106,6 +88,10 @@ class Signer:
     def versions(self) -> Versions:
         return self._versions
 
+    def expires_s(self, role: RoleName) -> float:
+        """When the metadata of a role expires, in Unix time."""
+        return self._expires_s[role]
+
     def served(self) -> tuple[str, ...]:
         """The paths of all that others may read."""
         return self._books.served(self.held)
@@ -115,7 +101,7 @@ class Signer:
 
         Raises Refused with what is wrong.
         """
-        return judged(self.held, roots, targets, self._now_s())
+        return judged(self.held, roots, targets, self._clock())
 
     def take_release(
         self, roots: Sequence[bytes], targets: bytes | None, files: Mapping[str, Path]
@@ -136,39 +122,39 @@ class Signer:
         """As take_release, for a release that was judged and whose files were checked before."""
         if self.judge(release.roots, release.targets) != release:
             raise Refused("another release came first: push again")
-        targets = release.targets or self.held.targets
-        root = release.roots[-1] if release.roots else self.held.root
-        self._check_keys(root, targets)
+        held = self.held
+        targets = release.targets or held.targets
+        self._press.now_s(held)
+        self._press.check_keys(release.roots[-1] if release.roots else held.root, targets)
         for file in release.lacking:
             self.place.place(files[file.digest], target_file(file.path, file.digest))
-        deployments = self._signed_for(targets, self.held.deployments)
-        self._publish(root, targets, deployments, release.roots)
+        deployments = self._press.deployments_for(targets, held.deployments)
+        with self._reading_back():
+            self._hold(self._press.publish(held, targets, deployments, release.roots))
+        self._books.sweep(self.held)
 
     def deploy(self, fleet: str, identity: str, payload: bytes) -> Deployment:
         """Make a signed wish come true. identity: of the topic that it came on.
 
         The same wish again, right after, changes nothing. Raises Refused with what is wrong.
         """
-        wish = signed_wish(payload, self.command_keys())
+        held, keys = self.held, self.command_keys()
+        wish = signed_wish(payload, keys)
         content = deployment_file(wish)
-        files, pipeline = self.held.files, wish.deployment.pipeline
-        deployed = self.versions.deployments
+        pipeline, deployed = wish.deployment.pipeline, self.versions.deployments
         if deployed == wish.after + 1 and self._deployed(pipeline) == content:
             return wish.deployment
-        check_wish(
-            wish,
-            Terms(fleet, identity, self.command_keys(), deployed, files.values(), self._now_s()),
-        )
-        names = {file.path for file in targets_of(self.held.deployments)}
-        names.add(deployment_path(pipeline))
-        if len(names) > MOST_PIPELINES:
+        now_s = self._press.now_s(held)
+        check_wish(wish, Terms(fleet, identity, deployed, held.files.values(), now_s))
+        path = deployment_path(pipeline)
+        if len({path, *(file.path for file in targets_of(held.deployments))}) > MOST_PIPELINES:
             raise Refused(f"{MOST_PIPELINES} pipelines are the most that a fleet can have")
-        before = self.held.deployments
-        unsigned = roles_online.next_deployments(before, {pipeline: content}, self._now_s())
-        after = roles.signed(unsigned, [self._keys["deployments"]])
-        digest = hashlib.sha256(content).hexdigest()
-        self.place.write(target_file(deployment_path(pipeline), digest), content)
-        self._publish(self.held.root, self.held.targets, after, ())
+        after = roles_online.next_deployments(held.deployments, {pipeline: content}, now_s)
+        after = self._press.sign("deployments", after, held.targets)
+        self.place.write(target_file(path, hashlib.sha256(content).hexdigest()), content)
+        with self._reading_back():
+            self._hold(self._press.publish(held, held.targets, after))
+        self._books.sweep(self.held)
         return wish.deployment
 
     def command_keys(self) -> tuple[str, ...]:
@@ -181,141 +167,76 @@ class Signer:
     def renew(self) -> bool:
         """Sign anew what of ours has lived half of its life. Call it every minute or so.
 
-        Raises Unavailable while the disk or the clock does not let us.
+        Raises Unavailable while the disk or the clock does not let us, Refused without a key.
         """
-        now_s = self._clock()
-        old = [role for role in ONLINE if self.expires_s(role) - now_s < roles.LIFETIME_S[role] / 2]
         if self._mend():
             return True
+        held, now_s = self.held, self._clock()
+        old = [role for role in ONLINE if self._is_old(role, now_s)]
         if not old:
             return False
-        held = self.held
         if old == ["timestamp"]:
-            self._publish_timestamp(held)
+            self._hold(self._press.say_again(held))
             return True
         deployments = held.deployments
         if "deployments" in old:
-            deployments = self._sign(
-                "deployments", roles.renewed(deployments, "deployments", now_s)
-            )
-        self._publish(held.root, held.targets, deployments, ())
+            renewed = roles.renewed(deployments, "deployments", self._press.now_s(held))
+            deployments = self._press.sign("deployments", renewed, held.targets)
+        self._hold(self._press.publish(held, held.targets, deployments))
+        self._books.sweep(self.held)
         return True
-
-    def expires_s(self, role: RoleName) -> float:
-        """When the metadata of a role expires, in Unix time."""
-        expires: float = getattr(self._expiries, role)
-        return expires
 
     def _hold(self, held: Held) -> None:
         """This is in force from now on."""
         every = (held.root, held.timestamp, held.snapshot, held.targets, held.deployments)
         self._versions = Versions(*map(roles.version_of, every))
-        self._expiries = Expiries(*map(roles.expires_of, every))
+        names: tuple[RoleName, ...] = ("root", "timestamp", "snapshot", "targets", "deployments")
+        self._expires_s = dict(zip(names, map(roles.expires_of, every), strict=True))
         self.held = held
 
-    def _begin(self) -> None:
-        """Nothing was signed yet: what `fleet init` made becomes the first release."""
-        root, targets = self._books.first()
-        now_s = self._clock()
-        roles.verify_targets(targets, root, None, now_s)
-        self._check_keys(root, targets)
-        deployments = self._sign("deployments", roles_online.first_deployments(now_s))
-        snapshot = roles_online.snapshot_of(None, targets, deployments, now_s)
-        snapshot = self._sign("snapshot", snapshot)
-        timestamp = self._sign("timestamp", roles_online.timestamp_of(None, snapshot, now_s))
-        self.place.write(metadata_path(1, DEPLOYMENTS), deployments)
-        self.place.write(metadata_path(1, "snapshot"), snapshot)
-        self.place.write(TIMESTAMP, timestamp)
-        held = self._books.read()
-        assert held is not None
-        self._hold(held)
+    def _is_old(self, role: RoleName, now_s: float) -> bool:
+        return self._expires_s[role] - now_s < roles.LIFETIME_S[role] / 2
 
     def _finish_rotation(self) -> None:
         """A crash came between a new root and the release that it needs: put that in force."""
         held = self.held
         if not roles.lacking(held.targets, held.root, "targets").count:
             return
-        path = metadata_path(self.versions.targets + 1, "targets")
-        targets = self.place.read(path)
-        if targets is None:
-            log.warning("root %s needs a release signed by its keys: push", self.versions.root)
-            return
+        targets = self.place.read(metadata_path(self.versions.targets + 1, "targets"))
         try:
+            if targets is None:
+                raise Refused("it is not here")
             roles.verify_targets(targets, held.root, held.targets, self._clock())
             for file in checked_files(targets).values():
                 if self.place.size(target_file(file.path, file.digest)) != file.size:
-                    raise Refused(f"{file.path} is not there")
+                    raise Refused(f"{file.path} is not here")
         except Refused as refused:
-            log.warning("root %s needs a release: %s: push", self.versions.root, refused)
+            root, why = self.versions.root, str(refused)
+            log.warning("root %s needs a release signed by its keys: %s: push", root, why)
             return
-        deployments = self._signed_for(targets, held.deployments)
-        self._publish(held.root, targets, deployments, ())
+        deployments = self._press.deployments_for(targets, held.deployments)
+        self._hold(self._press.publish(held, targets, deployments))
 
     def _mend(self) -> bool:
         """Sign anew what a new root or release wants to have signed by other keys of ours."""
         held = self.held
-        self._check_keys(held.root, held.targets)
-        deployments = self._signed_for(held.targets, held.deployments)
+        self._press.check_keys(held.root, held.targets)
+        deployments = self._press.deployments_for(held.targets, held.deployments)
         lacks = roles.lacking(held.snapshot, held.root, "snapshot").count
         lacks += roles.lacking(held.timestamp, held.root, "timestamp").count
         if not lacks and deployments == held.deployments:
             return False
-        self._publish(held.root, held.targets, deployments, ())
+        self._hold(self._press.publish(held, held.targets, deployments))
         return True
 
-    def _check_keys(self, root: bytes, targets: bytes) -> None:
-        """Whether ours are the keys that these name. Raises Refused."""
-        for name, key in self._keys.items():
-            role = roles.role_of(targets if name == "deployments" else root, name)
-            if key.public not in role.keys or role.threshold != 1:
-                place = depot_key(self.place.folder, name)
-                raise Refused(
-                    f"{place}: is not the key that signs {name} by root {roles.version_of(root)} "
-                    "and its release: put that key there"
-                )
-
-    def _signed_for(self, targets: bytes, deployments: bytes) -> bytes:
-        """The deployments, signed by the key that a release names."""
-        if not roles.lacking(deployments, targets, "deployments").count:
-            return deployments
-        return self._sign("deployments", roles.renewed(deployments, "deployments", self._now_s()))
-
-    def _publish(
-        self, root: bytes, targets: bytes, deployments: bytes, new_roots: Sequence[bytes]
-    ) -> None:
-        """Write all that is new, timestamp.json last, and sweep."""
-        held, now_s = self.held, self._now_s()
-        snapshot = self._sign(
-            "snapshot", roles_online.snapshot_of(held.snapshot, targets, deployments, now_s)
-        )
-        timestamp = self._sign(
-            "timestamp", roles_online.timestamp_of(held.timestamp, snapshot, now_s)
-        )
-        files = held.files if targets == held.targets else checked_files(targets)
-        if targets != held.targets:
-            self._write(targets, "targets")
-        if deployments != held.deployments:
-            self._write(deployments, DEPLOYMENTS)
-        self._write(snapshot, "snapshot")
-        for new in new_roots:  # late: between it and the timestamp devices may have to wait
-            self._write(new, "root")
-            self._hold(replace(self.held, root=new))
-        self.place.write(TIMESTAMP, timestamp)
-        self._hold(Held(root, targets, deployments, snapshot, timestamp, files))
-        self._books.sweep(self.held)
-
-    def _publish_timestamp(self, held: Held) -> None:
-        """Say again that the newest snapshot is the newest."""
-        unsigned = roles_online.timestamp_of(held.timestamp, held.snapshot, self._now_s())
-        timestamp = self._sign("timestamp", unsigned)
-        self.place.write(TIMESTAMP, timestamp)
-        self._hold(replace(held, timestamp=timestamp))
-
-    def _write(self, metadata: bytes, role: str) -> None:
-        self.place.write(metadata_path(roles.version_of(metadata), role), metadata)
-
-    def _sign(self, role: RoleName, metadata: bytes) -> bytes:
-        return roles.signed(metadata, [self._keys[role]])
+    @contextlib.contextmanager
+    def _reading_back(self) -> Iterator[None]:
+        """The disk failed on the way: what is in force is what is written there."""
+        try:
+            yield
+        except Unavailable:
+            self._hold(self._books.read())
+            raise
 
     def _deployed(self, pipeline: str) -> bytes | None:
         """The deployment of a pipeline that is in force."""
@@ -323,13 +244,3 @@ class Signer:
             if file.path == deployment_path(pipeline):
                 return self.place.read(target_file(file.path, file.digest), LARGEST)
         return None
-
-    def _now_s(self) -> float:
-        """Unix time, to sign with. Raises Unavailable while the clock cannot be right."""
-        now_s, issued_s = self._clock(), roles.issued_of(self.held.timestamp)
-        if now_s < issued_s - BACK_S:
-            raise Unavailable(
-                f"the clock of this machine is {(issued_s - now_s) / 3600:.0f} hours behind the "
-                "last signature: set it, or devices will refuse what is signed now"
-            )
-        return now_s

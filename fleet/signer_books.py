@@ -28,29 +28,15 @@ class Books:
         self._place = place
         self._named: dict[str, tuple[str, ...]] = {}  # metadata path -> target files that it names
 
-    def read(self) -> Held | None:
-        """What timestamp.json names, or None if nothing was signed yet. Raises Refused where the
-        folder is damaged."""
+    def read(self) -> Held:
+        """What timestamp.json names. Raises Refused where the folder is damaged."""
         try:
-            root = self._root()
             timestamp = self._place.read(TIMESTAMP)
-            if timestamp is not None:
-                return self._read(root, timestamp)
-            if any(self._place.versions(role)[-1:] > (1,) for role in ("snapshot", DEPLOYMENTS)):
+            if timestamp is None:
                 raise Refused(f"{TIMESTAMP} is gone")
-            return None
+            return self._read(self._root(), timestamp)
         except Refused as refused:
             raise Refused(f"{self._place.folder}: damaged: {refused}: {RESTORE}") from None
-
-    def first(self) -> tuple[bytes, bytes]:
-        """The root and the first release, from which a depot begins."""
-        try:
-            return self._root(), self._metadata(1, "targets")
-        except Refused as refused:
-            raise Refused(
-                f"{self._place.folder}: not complete: {refused}: run vedette fleet init, or copy "
-                "all of its depot folder here"
-            ) from None
 
     def served(self, held: Held) -> tuple[str, ...]:
         """The paths of all that others may read: what is in force, and the few before it."""

@@ -91,7 +91,7 @@ class SignerPlace:
 
     def versions(self, role: str) -> tuple[int, ...]:
         """Of which there is metadata of a role, in order."""
-        found = (_VERSIONED.match(name) for name in self._names(METADATA))
+        found = (_VERSIONED.match(name) for name in self.names(METADATA))
         return tuple(sorted(int(one[1]) for one in found if one and one[2] == role))
 
     def targets(self) -> Iterator[str]:
@@ -128,8 +128,11 @@ class SignerPlace:
                 "or run as its owner"
             ) from None
 
-    def _names(self, place: str) -> list[str]:
+    def names(self, place: str) -> list[str]:
+        """What lies in a folder of ours; nothing where there is no such folder."""
         try:
             return os.listdir(self.folder / place)
+        except FileNotFoundError:
+            return []
         except OSError as error:
             raise Unavailable(f"{self.folder / place}: {error.strerror}") from None

@@ -17,12 +17,11 @@ CLOCKS_S = 600.0  # how far an operator's clock may be ahead of ours
 
 @dataclass(frozen=True)
 class Terms:
-    """What a wish is judged by. identity: of the topic that it came on. keys: that may command.
-    deployed: version of the deployments in force. now_s: Unix time."""
+    """What a wish is judged by. identity: of the topic that it came on. deployed: version of the
+    deployments in force. files: of the release. now_s: Unix time."""
 
     fleet: str
     identity: str
-    keys: Collection[str]
     deployed: int
     files: Iterable[Target]
     now_s: float

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from fleet import roles, roles_root, roles_targets
-from fleet.folder import depot_key
+from fleet import roles, roles_targets
+from fleet.founding import Founding, found
 from fleet.roles_targets import Target
 from models import bundle
 from tests.model_folder import MANIFEST, make_folder
@@ -20,10 +20,11 @@ from wire.blocks import BLOCK
 from wire.deployments import Deployment, Rule
 from wire.envelope import sealed
 from wire.offers import Wish
-from wire.release import COMMAND_KEYS, Variant, blocks_path, bundle_path, target_file
-from wire.signing import SigningKey, make_key
+from wire.release import Variant, blocks_path, bundle_path, target_file
+from wire.signing import SigningKey, load_key
 
 FLEET = "yard"
+PASSPHRASE = b"correct horse"
 PORTS = '[broker]\nurl = "mqtt://127.0.0.1:{port}"\n'
 
 
@@ -96,36 +97,16 @@ class Yard:
 
 
 def make_yard(place: Path, now_s: float | None = None) -> Yard:
-    """A new fleet below `place`, whose depot has signed nothing yet."""
+    """A new fleet in the folder `place`/yard."""
+    wish = Founding(FLEET, "mqtt://127.0.0.1:1883")
     at_s = time.time() if now_s is None else now_s
-    depot = place / "depot"
-    for folder in (place / "keys", depot / "keys", depot / "metadata"):
-        folder.mkdir(parents=True)
-    online = {
-        role: make_key(depot_key(depot, role)) for role in ("snapshot", "timestamp", "deployments")
-    }
-    root_key, release_key, command_key = (
-        make_key(place / "keys" / f"{name}.pem") for name in ("root", "release", "command")
-    )
-    root = roles_root.first_root(
-        {
-            "root": roles.Role((root_key.public,)),
-            "targets": roles.Role((release_key.public,)),
-            "snapshot": roles.Role((online["snapshot"].public,)),
-            "timestamp": roles.Role((online["timestamp"].public,)),
-        },
-        at_s,
-    )
-    root = roles.signed(root, [root_key])
-    keys = roles_targets.command_keys_file([command_key.public])
-    targets = roles_targets.first_targets(online["deployments"].public, at_s)
-    targets = roles.signed(roles_targets.with_command_keys(targets, keys), [release_key])
-    (depot / "metadata" / "1.root.json").write_bytes(root)
-    (depot / "metadata" / "1.targets.json").write_bytes(targets)
-    named = depot / target_file(COMMAND_KEYS, hashlib.sha256(keys).hexdigest())
-    named.parent.mkdir(parents=True)
-    named.write_bytes(keys)
-    return Yard(place, depot, root_key, release_key, command_key, root, targets)
+    fleet = found(place / "yard", wish, PASSPHRASE, at_s)
+    root_key = load_key(fleet.key_files("root")[0], PASSPHRASE)
+    release_key = load_key(fleet.key_files("release")[0], PASSPHRASE)
+    command_key = load_key(fleet.command_key)
+    root = fleet.root.read_bytes()
+    targets = (fleet.depot / "metadata" / "1.targets.json").read_bytes()
+    return Yard(fleet.path, fleet.depot, root_key, release_key, command_key, root, targets)
 
 
 def pack(place: Path, version: str, content: bytes, name: str = "digits") -> tuple[bytes, Variant]:

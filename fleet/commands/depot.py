@@ -1,0 +1,129 @@
+"""`vedette fleet depot`: serves signed models over MQTT and takes releases, as a service."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+
+from fleet.depot import Depot, MakeLink
+from fleet.folder import FleetFolder
+from fleet.offering_flags import add_fleet_options, fleet_of
+from fleet.signer import Signer
+from wire import logs
+from wire.block_server import ServeTerms
+from wire.config import Broker
+from wire.link import Link, Post
+from wire.mqtt import MqttLink
+from wire.systemd import Notifier
+
+STATUS_S = 5.0
+
+log = logging.getLogger("vedette.depot")
+
+
+def main(argv: Sequence[str]) -> int:
+    words = parser().parse_args(argv)
+    fleet = fleet_of(words)
+    logs.log_to_stderr("info")
+    signals = Signals(None if words.seconds is None else time.monotonic() + words.seconds)
+    terms = ServeTerms(kib_per_s=words.kib_per_s)
+    with ExitStack() as stack:
+        notifier = stack.enter_context(Notifier())
+        signer = Signer(fleet.depot)
+        stack.callback(signer.close)
+        depot = Depot(fleet.name, signer, _link_to(fleet.broker), terms)
+        signals.depot = depot
+        stack.callback(depot.close)
+        depot.open()
+        log.info("depot of fleet %s: %s", fleet.name, depot.status())
+        notifier.ready(depot.status())
+        _turn(depot, signals, notifier)
+        notifier.stopping("saying goodbye")
+    if words.json:
+        print(_as_json(fleet, signer, depot))
+    return 0
+
+
+class Signals:
+    """Whether to end. A second signal leaves at once."""
+
+    def __init__(self, end_s: float | None) -> None:
+        """end_s: when to stop without being asked, by time.monotonic."""
+        self.depot: Depot | None = None
+        self._stop = False
+        self._end_s = end_s
+        signal.signal(signal.SIGTERM, self._hear)
+        signal.signal(signal.SIGINT, self._hear)
+
+    def is_over(self) -> bool:
+        return self._stop or (self._end_s is not None and time.monotonic() >= self._end_s)
+
+    def _hear(self, number: int, _: object) -> None:
+        if self._stop:
+            os._exit(128 + number)
+        self._stop = True
+        if self.depot is not None:
+            self.depot.inbox.wake()
+
+
+def _turn(depot: Depot, signals: Signals, notifier: Notifier) -> None:
+    said_s = time.monotonic()
+    while not signals.is_over():
+        depot.step()
+        now_s = time.monotonic()
+        if notifier.due(now_s):
+            notifier.watchdog()
+        if now_s - said_s > STATUS_S:
+            notifier.status(depot.status())
+            said_s = now_s
+
+
+def _link_to(broker: Broker) -> MakeLink:
+    def make(client_id: str, post: Post) -> Link:
+        return MqttLink(broker, client_id, post)
+
+    return make
+
+
+def _as_json(fleet: FleetFolder, signer: Signer, depot: Depot) -> str:
+    return json.dumps(
+        {
+            "fleet": fleet.name,
+            "versions": asdict(signer.versions),
+            "published_bytes": depot.published_bytes,
+            "counts": asdict(depot.counts),
+        }
+    )
+
+
+def kib(text: str) -> int:
+    """A speed, in KiB a second."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if not 32 <= value <= 10_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 32 on")
+    return value
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vedette fleet depot",
+        description="Serve the fleet's signed models over MQTT, take releases and deployments of "
+        "operators, and keep the metadata fresh. It needs fleet.toml and depot/ of the fleet's "
+        "folder, and nothing else of it. One process at a time works on a folder.",
+    )
+    add_fleet_options(parser)
+    parser.add_argument(
+        "--kib-per-s", type=kib, metavar="N", help="serve so many KiB a second at most"
+    )
+    parser.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
+    return parser

@@ -1,0 +1,48 @@
+"""The depot's own keys: which of the files in depot/keys is the one that metadata names.
+
+There may be several of a role, `timestamp.pem` and `timestamp-2.pem`: one that will take over, and
+one that did before. So a key can be put there first, and named by a new root afterwards.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fleet import roles
+from fleet.roles import RoleName
+from wire.signing import SigningKey, load_key
+from wire.troubles import Refused
+
+
+class OnlineKeys:
+    """folder: of the key files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._loaded: dict[RoleName, SigningKey] = {}
+
+    def of(self, role: RoleName, delegator: bytes) -> SigningKey:
+        """The key that signs a role. delegator: the root; for deployments the release metadata.
+
+        Raises Refused if it is not here.
+        """
+        wanted = roles.role_of(delegator, role)
+        key = self._loaded.get(role)
+        if key is None or key.public not in wanted.keys:
+            key = self._load(role, wanted.keys)
+        if wanted.threshold != 1:
+            raise Refused(f"{role} would need {wanted.threshold} signatures: the depot gives one")
+        self._loaded[role] = key
+        return key
+
+    def _load(self, role: RoleName, wanted: tuple[str, ...]) -> SigningKey:
+        files = sorted((*self._folder.glob(f"{role}.pem"), *self._folder.glob(f"{role}-*.pem")))
+        for file in files:
+            key = load_key(file)
+            if key.public in wanted:
+                return key
+        named = ", ".join(f"{public[:16]}..." for public in wanted)
+        raise Refused(
+            f"{self._folder}: none of its {role}*.pem is the key {named} that signs {role}: put "
+            "that key there"
+        )
