@@ -51,6 +51,9 @@ class Lacking:
     keys: tuple[str, ...] = ()
 
 
+NOTHING = Lacking(0)
+
+
 def version_of(metadata: bytes) -> int:
     return parsed(metadata).signed.version
 

@@ -1,0 +1,127 @@
+"""Signing a change of keys with the keys that are here; the rest waits in the folder `pending`."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from fleet import roles
+from fleet.folder import FleetFolder
+from fleet.passphrase import Passphrases
+from fleet.roles import Lacking
+from fleet.rotation import Change, State, lacks
+from wire.durable import make_folder_durably, rename_durably, write_durably
+from wire.signing import SigningKey
+from wire.troubles import Refused, Unavailable
+
+PENDING = "pending/keys"  # in the fleet's folder
+LARGEST = 8 * 1024 * 1024  # bytes of one file there
+
+
+class Signers:
+    """The offline keys that can be had: made just now, named, or in the fleet's folder."""
+
+    def __init__(self, phrases: Passphrases, files: Iterable[Path], made: Iterable[SigningKey]):
+        self._phrases = phrases
+        self._files = list(files)
+        self._keys = list(made)
+
+    def give(self, metadata: bytes, lack: Callable[[bytes], Lacking]) -> bytes:
+        """The metadata with as many of the missing signatures as there are keys here. Key files
+        are opened only as long as signatures are missing."""
+        opened = 0
+        while (missing := lack(metadata)).count:
+            usable = [key for key in self._keys if key.public in missing.keys]
+            if usable:
+                metadata = roles.signed(metadata, usable[:1])
+            elif opened < len(self._files):
+                self._keys.append(self._phrases.load(self._files.pop(opened)))
+            else:
+                break
+        return metadata
+
+
+def sign(state: State, change: Change, signers: Signers) -> Change:
+    """The change, with the signatures that can be given here."""
+    if change.root is not None:
+        root = signers.give(change.root, lambda new: roles.lacking_root(new, state.root))
+        change = replace(change, root=root)
+    if change.targets is not None:
+        by = change.root or state.root
+        targets = signers.give(change.targets, lambda new: roles.lacking(new, by, "targets"))
+        change = replace(change, targets=targets)
+    return change
+
+
+def offline_files(fleet: FleetFolder) -> list[Path]:
+    """The key files of root and release in the fleet's folder, the newest first."""
+    return [path for role in ("root", "release") for path in reversed(fleet.key_files(role))]
+
+
+def check_complete(state: State, change: Change) -> str:
+    """Which signatures a change lacks, to people; empty: none."""
+    words = [
+        f"{lack.count} more of the {name} keys must sign: "
+        + ", ".join(key[:16] for key in lack.keys)
+        for name, lack in zip(("root", "release"), lacks(state, change), strict=True)
+        if lack.count
+    ]
+    return "; ".join(words)
+
+
+def keep(folder: Path, state: State, change: Change) -> None:
+    """Write a change down, with what it follows, so that it can be signed elsewhere."""
+    files = {
+        "before.root.json": state.root,
+        "before.targets.json": state.targets,
+        "root.json": change.root,
+        "targets.json": change.targets,
+        "commands.json": change.commands,
+    }
+    try:
+        make_folder_durably(folder)
+        for name, content in files.items():
+            if content is not None:
+                write_durably(folder / name, content)
+            else:
+                (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise Unavailable(f"{folder}: cannot be written: {error.strerror}") from None
+
+
+def kept(folder: Path) -> tuple[State, Change] | None:
+    """The change that waits in a folder, and what it follows; None: none does."""
+    root, targets = _content(folder / "before.root.json"), _content(folder / "before.targets.json")
+    if root is None or targets is None:
+        return None
+    change = Change(*(_content(folder / f"{n}.json") for n in ("root", "targets", "commands")))
+    if change.root is None and change.targets is None:
+        return None
+    return State(root, targets), change
+
+
+def drop(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def take_over(new: Path, place: Path) -> None:
+    """A key file takes the place of another for good. Raises Unavailable."""
+    try:
+        rename_durably(new, place)
+    except OSError as error:
+        raise Unavailable(f"{place}: cannot be written: {error.strerror}") from None
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            content = file.read(LARGEST + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Unavailable(f"{path}: cannot be read: {error.strerror}") from None
+    if len(content) > LARGEST:
+        raise Refused(f"{path}: too large for signed metadata")
+    return content
