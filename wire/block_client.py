@@ -223,10 +223,8 @@ class BlockClient:
         with self._changed:
             if not self._came and not self._is_closed:
                 self._changed.wait(timeout_s)
-            is_enough = len(self._came) >= MANY
-        if (
-            outstanding >= MANY and not is_enough
-        ):  # more is coming: who wakes for each only takes turns
+            more = outstanding >= MANY > len(self._came)
+        if more:  # is coming: take it together
             time.sleep(GATHER_S)
         with self._changed:
             if self._is_closed:

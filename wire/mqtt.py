@@ -124,13 +124,11 @@ class MqttLink:
         with self._lock:
             self._wiring = wiring
         try:
-            if self._stopping.is_set():
-                return Ended("")
-            if ended := self._connect(client):
+            ended = Ended("") if self._stopping.is_set() else self._connect(client)
+            if ended is not None:
                 return ended
-            life = Life(
-                _PahoWire(client, wiring), wiring, NAMES[client.protocol], session, self._terms
-            )
+            wire = _PahoWire(client, wiring)
+            life = Life(wire, wiring, NAMES[client.protocol], session, self._terms)
             _take_notes(client, life)
             with self._lock:
                 self._life = life

@@ -20,6 +20,7 @@ from wire.troubles import Refused, Unavailable
 
 CLAIM_BYTES = 8 * 1024 * 1024  # written between two claims: an fsync each
 READ_BYTES = 1024 * 1024
+SUM_BLOCKS = 32  # at once: each sum lets other threads go first
 DIGEST = 32  # bytes
 _MAGIC = b"vedette have 1\n"
 
@@ -50,8 +51,7 @@ class Part:
         self._file: int | None = None
         self._is_verified = False
         self._is_named = False  # the .part in its folder, safely
-        self._sum = hashlib.sha256()  # of the blocks before _summed, while they come in order
-        self._summed = 0
+        self._forget_sum()
         with disk(self._part):
             self._resume()
 
@@ -93,9 +93,10 @@ class Part:
         with disk(self._part):
             write_all(self._open(), content, number * BLOCK)
         self._note(number)
-        if number == self._summed:
-            self._sum.update(content)
-            self._summed += 1
+        if number == self._summed + len(self._unsummed):
+            self._unsummed.append(content)
+            if len(self._unsummed) == SUM_BLOCKS:
+                self._sum_up()
         self._unsafe_bytes += len(content)
         if self._unsafe_bytes >= CLAIM_BYTES:
             self._claim()
@@ -163,13 +164,13 @@ class Part:
         self._is_verified = False
 
     def _forget(self, number: int) -> None:
-        self._sum, self._summed = hashlib.sha256(), 0
+        self._forget_sum()
         self._there[number] = 0
         self._held -= block_bytes(self.size, number)
 
     def _forget_all(self) -> None:
         self._there = bytearray(self._count)
-        self._sum, self._summed = hashlib.sha256(), 0
+        self._forget_sum()
         self._held = self._unsafe_bytes = 0
         self._is_verified = False
 
@@ -261,10 +262,21 @@ class Part:
 
     def _hash(self) -> str:
         """Of the whole: what came in order was summed up then, the rest is read."""
+        self._sum_up()
         with open(self._part, "rb") as file:
             file.seek(self._summed * BLOCK)
             while content := file.read(READ_BYTES):
                 self._sum.update(content)
         whole = self._sum.hexdigest()
-        self._sum, self._summed = hashlib.sha256(), 0
+        self._forget_sum()
         return whole
+
+    def _sum_up(self) -> None:
+        self._sum.update(b"".join(self._unsummed))
+        self._summed += len(self._unsummed)
+        self._unsummed.clear()
+
+    def _forget_sum(self) -> None:
+        self._sum = hashlib.sha256()  # of the blocks before _summed, while they come in order
+        self._summed = 0
+        self._unsummed: list[bytes] = []  # those that come next
