@@ -153,11 +153,12 @@ class Reporter:
         if self.has_ended:
             return "ended"
         model = self._model()
-        if model is NO_MODEL:
+        if model is NO_MODEL and self._counted is NO_MODEL:  # else its last counts are still to say
             return "no_model"
         if self._camera.absent is not None:
             return "no_camera"
-        return "serving" if self.frames and model is not HELD else "starting"
+        is_serving = self.frames > 0 and self._counted.digest and model is not HELD
+        return "serving" if is_serving else "starting"
 
     def apply(self, settings: PipelineSettings) -> None:
         """Use these settings from now on, and say so."""

@@ -164,7 +164,7 @@ def test_without_a_model_that_is_said_and_the_old_ones_counts_before(desk: Desk)
         desk.clock.sleep(1)
         desk.reporter.tick()
     last, *waiting = desk.totals()
-    assert (last.digest, last.frames) == (OLD.digest, 130)
+    assert (last.digest, last.frames, last.phase) == (OLD.digest, 130, "serving")
     assert [each.phase for each in waiting] == ["no_model"] * 3, "at once, and every ten seconds"
     empty = {(each.model, each.version, each.digest, each.engine) for each in waiting}
     assert empty == {("", "", "", "")} and waiting[-1].frames == 130
@@ -172,7 +172,7 @@ def test_without_a_model_that_is_said_and_the_old_ones_counts_before(desk: Desk)
     desk.loop.step(0)
     desk.run(1)
     before, after = desk.totals()[-2:]
-    assert (before.digest, before.frames) == ("", 130)
+    assert (before.digest, before.frames, before.phase) == ("", 130, "starting")
     assert (after.digest, after.phase) == (NEW.digest, "serving")
 
 
