@@ -25,8 +25,6 @@ from wire import typed_toml
 from wire.durable import sync_file, sync_folder, writing_durably
 from wire.troubles import Refused, Trouble, Unavailable
 
-_MOST_CONTENT = flatzip.LARGEST - flatzip.MOST_OVERHEAD  # so that every bundle passes `inspect`
-
 
 class Bundle(Struct, frozen=True):
     """What a verified bundle holds. digest: sha256 of the whole file, hex. size: in bytes."""
@@ -152,12 +150,13 @@ def _measure(folder: Path) -> tuple[Entry, ...]:
     """What the bundle of a folder will hold: sizes and CRCs stand before contents in a zip."""
     entries: list[Entry] = []
     offset = 0
+    most = flatzip.LARGEST - flatzip.MOST_OVERHEAD  # so that every bundle passes `inspect`
     for name in manifest.load(folder).files:
         size = crc = 0
         for content in _content(folder / name):
             size += len(content)
             crc = zlib.crc32(content, crc)
-            if offset + size > _MOST_CONTENT:  # not first read to its end: it may have none
+            if offset + size > most:  # not first read to its end: it may have none
                 raise Refused(f"{folder / name}: a bundle may have {flatzip.LARGEST >> 20} MiB")
         if not size:
             raise Refused(f"{folder / name}: empty")
