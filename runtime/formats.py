@@ -1,12 +1,10 @@
-"""Which formats of models can run here. Asked in a child: engines are large once imported."""
+"""Which formats of models can run here. Asked in children: engines are large, and some crash."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-
-import msgspec
 
 from runtime.child import ROOT
 from runtime.engines import BY_FORMAT, engine_reason
@@ -16,29 +14,26 @@ PATIENCE_S = 120.0
 
 def working_formats(engine_kind: str | None) -> tuple[str, ...]:
     """The formats for which an engine works, the best first. engine_kind: if no other may be used.
+    The null engine runs every format."""
+    if engine_kind == "null":
+        return tuple(BY_FORMAT)
+    wanted = [each for each, kind in BY_FORMAT.items() if engine_kind in (None, kind)]
+    return tuple(each for each in wanted if _works(BY_FORMAT[each]))
 
-    Empty if that cannot be found out.
-    """
+
+def _works(kind: str) -> bool:
     paths = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
     try:
         child = subprocess.run(
-            [sys.executable, "-m", "runtime.formats"], cwd=ROOT, timeout=PATIENCE_S,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            [sys.executable, "-m", "runtime.formats", kind], cwd=ROOT, timeout=PATIENCE_S,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env=os.environ | {"PYTHONPATH": paths},
         )  # fmt: skip
-        working = msgspec.json.decode(child.stdout, type=tuple[str, ...])
-    except (OSError, subprocess.TimeoutExpired, msgspec.MsgspecError):
-        return ()
-    if engine_kind == "null":
-        return tuple(BY_FORMAT)
-    return tuple(each for each in working if engine_kind in (None, BY_FORMAT.get(each)))
-
-
-def main() -> None:
-    os.nice(10)
-    working = [each for each, kind in BY_FORMAT.items() if engine_reason(kind) is None]
-    print(msgspec.json.encode(working).decode())
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return child.returncode == 0
 
 
 if __name__ == "__main__":
-    main()
+    os.nice(10)
+    sys.exit(engine_reason(sys.argv[1]) is not None)
