@@ -62,11 +62,19 @@ class Counts:
 class Depot:
     """Between the broker and one fleet's folder. The signer is opened and closed by the caller."""
 
-    def __init__(self, fleet: str, signer: Signer, make_link: MakeLink, terms: ServeTerms) -> None:
+    def __init__(
+        self,
+        fleet: str,
+        signer: Signer,
+        make_link: MakeLink,
+        terms: ServeTerms = ServeTerms(),  # noqa: B008 - frozen
+        fetch: FetchTerms = FETCH,
+    ) -> None:
         self.counts = Counts()
         self.inbox: DepotInbox[FromIntake] = DepotInbox()
         self._fleet = fleet
         self._signer = signer
+        self._fetch = fetch
         self._candidates = Candidates(signer.place)
         self._library = DepotLibrary(signer.place.folder)
         self._link = make_link(f"depot-{fleet}"[:64], self._post)
@@ -131,7 +139,7 @@ class Depot:
 
     def _client(self, identity: str) -> BlockClient:
         want = topics.offer(self._fleet, identity, "want")
-        return BlockClient(self._link, self._fleet, want, FETCH)
+        return BlockClient(self._link, self._fleet, want, self._fetch)
 
     def _take(self, event: LinkEvent | FromIntake) -> None:
         if isinstance(event, Received):
@@ -189,6 +197,7 @@ class Depot:
             return
         assert self._intake is not None
         if self._intake.take(offer):
+            log.info("an offer comes: %s of %s files", offer.kind, len(offer.files))
             self._answers.working(OfferAnswer(identity, "fetching", "it waits for its turn"))
         else:
             self._answers.failed(identity, "too many offers wait at this depot: try again later")

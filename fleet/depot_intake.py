@@ -158,6 +158,8 @@ class Intake:
         self._news_s = time.monotonic()
         client = self._client = self._make_client(offer.id)
         self._settled.clear()
+        if self._is_closed:
+            client.close()
         try:
             self._tell(self._arrived(offer, client))
         except Trouble as trouble:
