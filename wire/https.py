@@ -122,10 +122,11 @@ class HttpsSource:
             return ""
         try:
             with self._answer(path, {"Range": f"bytes={first * BLOCK}-{end - 1}"}) as answer:
-                number = first if answer.status == 206 else 0
-                if answer.status == 206 and not _begins_at(answer, first * BLOCK):
+                if answer.status != 206:
+                    first, behind = 0, block_count(part.size)
+                elif not _begins_at(answer, first * BLOCK):
                     return "answers another range than was asked for"
-                return self._take_blocks(answer, path, part, number, progress, is_over)
+                return self._take_blocks(answer, path, part, (first, behind), progress, is_over)
         except _Lost as trouble:
             return str(trouble).removeprefix(f"{self._url}{path}: ")
 
@@ -134,17 +135,16 @@ class HttpsSource:
         answer: BaseHTTPResponse,
         path: str,
         part: Part,
-        number: int,
+        blocks: tuple[int, int],
         progress: Callable[[int], None],
         is_over: Callable[[], bool],
     ) -> str:
-        """Write what comes from block `number` on, until nothing is missing behind it."""
+        """Write these blocks, the first and the first behind the last, as long as some lack."""
         waiting = bytearray()
+        number, behind = blocks
         for piece in self._pieces(answer, path):
             waiting += piece
-            while number < block_count(part.size) and len(waiting) >= (
-                size := block_bytes(part.size, number)
-            ):
+            while number < behind and len(waiting) >= (size := block_bytes(part.size, number)):
                 block = bytes(waiting[:size])
                 del waiting[:size]
                 if not part.write(number, block) and not part.has(number):
@@ -154,7 +154,7 @@ class HttpsSource:
                 number += 1
                 progress(part.have_bytes)
             _check_going_on(is_over)
-            if part.next_missing(number) is None:
+            if number == behind or part.next_missing(number) is None:
                 return ""  # also of a server that sends on and on
             self._wait(self._bucket.wait_s(len(piece)), is_over)
             self._bucket.take(len(piece))

@@ -61,9 +61,9 @@ def test_a_fleet_is_made_and_all_is_said(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "yard"
     told = init("--dir", str(folder), "--name", "yard", "--broker", "mqtts://broker.example")
     assert told.returncode == 0, told.stderr
-    for path in ("keys/root-1.pem", "keys/release-1.pem", "keys/command.pem", "depot", "root.json",
+    for name in ("keys/root-1.pem", "keys/release-1.pem", "keys/command.pem", "depot", "root.json",
                  "fleet.toml"):  # fmt: skip
-        assert (folder / path).exists() and str(folder / path) in told.stdout
+        assert (folder / name).exists() and str(folder / name) in told.stdout
     check_works(folder)
     fleet = open_fleet(folder)
     assert (fleet.name, fleet.broker.url) == ("yard", "mqtts://broker.example")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tuf.api.metadata import Targets
 
 from fleet import roles, roles_online, roles_root, roles_targets
 from fleet.roles import Lacking, Role, RoleName
@@ -133,7 +134,7 @@ def test_what_may_follow_a_release(tmp_path: Path, repository: Repository) -> No
         roles.verify_targets(after, root, before, NOW_S + 366 * DAY_S)
     with pytest.raises(Refused, match="not targets metadata, but root"):
         roles.verify_targets(root, root, before, NOW_S)
-    content = roles.read(after, roles.Targets).signed
+    content = roles.read(after, Targets).signed
     content.delegations = None
     bare = roles.signed(roles.unsigned(content), [key])
     with pytest.raises(Refused, match="must delegate deployments"):

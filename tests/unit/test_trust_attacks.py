@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tuf.api.metadata import Snapshot, Targets, Timestamp
 
 from fleet import roles, roles_online, roles_root, roles_targets
-from fleet.roles import Role
+from fleet.roles import Role, RoleName
 from tests.repository import DAY_S, NOW_S, Repository, digest_of
 from tests.unit.test_trust import LANE, Device
 from wire.deployments import Deployment, Rule
@@ -142,7 +142,7 @@ def test_another_fleets_files(tmp_path: Path, device: Device) -> None:
 def test_threshold_not_met(tmp_path: Path) -> None:
     repository = Repository(tmp_path)
     first, second = repository.keys["targets"], repository.new_key("targets")
-    both = {"targets": Role((first.public, second.public), 2)}
+    both: dict[RoleName, Role] = {"targets": Role((first.public, second.public), 2)}
     root = roles_root.next_root(repository.root, both, NOW_S)
     repository.put("metadata/2.root.json", roles.signed(root, [repository.keys["root"]]))
     repository.targets = roles.renewed(repository.targets, "targets", NOW_S)
@@ -157,7 +157,10 @@ def test_threshold_not_met(tmp_path: Path) -> None:
 
 def test_a_root_that_the_old_keys_did_not_sign(device: Device, repository: Repository) -> None:
     thief = repository.new_key("root")
-    changed = {"root": Role((thief.public,)), "targets": Role((thief.public,))}
+    changed: dict[RoleName, Role] = {
+        "root": Role((thief.public,)),
+        "targets": Role((thief.public,)),
+    }
     root = roles.signed(roles_root.next_root(repository.root, changed, NOW_S), [thief])
     repository.put("metadata/2.root.json", root)
     refused(device, "root is not signed by enough keys that root 1 names")
