@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -189,7 +189,7 @@ class Course:
         state, bundles = self._trying.state, self._desired.bundles
         running = [digest for digest in (state.active, state.good) if digest is not None]
         if not self._formats:
-            known = next((one for one in bundles if one.digest in running), None)
+            known = next((one for one in bundles if self._is_known(one.digest, running)), None)
             if known is None:
                 why = "its process has not said yet which formats it can run"
                 self._words.report("fetching", self._what(rule, None), rule.attempt, why)
@@ -204,6 +204,10 @@ class Course:
                 what = self._what(rule, None)
                 self._words.report("rejected", what, rule.attempt, str(trouble))
             return None
+
+    def _is_known(self, digest: str, running: Collection[str]) -> bool:
+        """Whether it was the variant for this board before."""
+        return digest in running or self._words.refusal(digest) is not None
 
     def _is_refused(self, rule: Rule, digest: str) -> bool:
         """Whether it was rejected or rolled back before, and nobody said that it may try again."""

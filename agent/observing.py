@@ -9,7 +9,8 @@ from wire.local import Totals
 class Observation:
     """Takes every word of a pipeline's process; adds up what belongs to the model that runs now.
 
-    shown: since this model took over, or since we began to listen. has_result: it gave one.
+    shown: since this model took over, or since we began to listen. has_result: it gave one,
+    in the process that runs now.
     """
 
     def __init__(self) -> None:
@@ -26,6 +27,7 @@ class Observation:
             self.has_result = False
         if not is_same_run:
             self._first_frames = 0
+            self.has_result = False
         elif before is not None and before.digest != totals.digest:
             self._first_frames = before.frames
         elif before is not None and is_serving(before) and is_serving(totals):

@@ -39,7 +39,7 @@ class TrialTime:
             self._silent_s = 0.0
         else:
             self._silent_s += turn_s
-            self._waited_s += turn_s if is_awaited else 0.0
+            self._waited_s = self._waited_s + turn_s if is_awaited else 0.0
         is_time = self._hurried_s >= min(max(bar.trial_s / 30, HURRY_S[0]), HURRY_S[1])
         self._hurried_s = 0.0 if is_time else self._hurried_s
         return is_time

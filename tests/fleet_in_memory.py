@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
 import threading
 import time
@@ -11,8 +12,10 @@ from typing import BinaryIO
 
 import msgspec
 
+from fleet import roles_targets
+from fleet.roles_targets import Target
 from fleet.signer import Signer
-from tests.depot_folder import FLEET, Yard, make_yard
+from tests.depot_folder import FLEET, Yard, block_digests, make_yard
 from wire import offers, topics
 from wire.block_server import BlockServer, ServeTerms
 from wire.deployments import Deployment, Gates, Rule
@@ -20,7 +23,7 @@ from wire.envelope import sealed
 from wire.link import LinkEvent, Received
 from wire.memory_link import MemoryBroker
 from wire.offers import Wish
-from wire.release import file_key
+from wire.release import Variant, blocks_path, bundle_path, file_key
 
 
 class MemoryFleet:
@@ -75,12 +78,23 @@ class MemoryFleet:
 
     def release(self, version: str, content: bytes = b"TFL3") -> str:
         """Put one more version of `digits` in force. Returns the digest of its bundle."""
-        targets = self.yard.with_model(version, content)
+        return self._put_in_force(version, self.yard.with_model(version, content))
+
+    def _put_in_force(self, version: str, targets: bytes) -> str:
         files = self.yard.staged(targets, self._place / f"staged-{version}")
         self.signer.take_release([], targets, files)
         self.yard.targets = targets
         path = f"models/digits/{version}/tflite.zip"
         return next(f.digest for f in self.signer.held.files.values() if f.path == path)
+
+    def release_bytes(self, version: str, content: bytes) -> str:
+        """Put anything in force as if it were a bundle: the release key signs what it is given."""
+        path, digest = bundle_path("digits", version, "tflite"), hashlib.sha256(content).hexdigest()
+        digests = block_digests(content)
+        named = Target(path, digest, len(content), Variant("digits", version, "tflite"))
+        self.yard.files |= {path: content, blocks_path(path): digests}
+        targets = self.yard.signed(roles_targets.with_bundle(self.yard.targets, named, digests))
+        return self._put_in_force(version, targets)
 
     def deploy(self, *rules: Rule, pipeline: str = "lane") -> None:
         """Let devices run by these rules, and ring the bell."""
