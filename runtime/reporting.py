@@ -208,7 +208,7 @@ class Reporter:
             if self.wishes is not None:
                 self.wishes.take(message, now_s)
             else:
-                self._line.decline(message.id, "busy: the pipeline is still starting", now_s + ANSWER_S)
+                self._line.decline(message.id, "busy: it is still starting", now_s + ANSWER_S)
         elif isinstance(message, Leave):
             self._line.answer(message.id, None, "it ends now", now_s + ANSWER_S)
             self.is_leaving = True
