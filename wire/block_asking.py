@@ -14,6 +14,8 @@ from wire.blocks import BLOCK, MOST_RANGES
 
 JITTER = 0.25  # of a timer
 IDLE_S = 60.0
+STREAM_S = 0.4  # without a block, and nobody fetches it any more
+MOST_LISTENING_S = 30.0  # who leads may be slow
 MANY = 16  # blocks in one request, where the window allows it
 
 Send = Callable[[tuple[tuple[int, int], ...]], bool]  # ranges of blocks; False: not sent
@@ -56,18 +58,21 @@ class Asking:
         self._bucket = bucket
         self._clock = clock
         self._chance = chance
-        self._cursor = 0  # what lacks before it was asked for once
         self._again: set[int] = set()
         self._requests: list[_Request] = []  # by age
         self._by_number: dict[int, _Request] = {}
+        self._stream_s = -math.inf  # when a block came that only others asked for
+        self._listened_s = 0.0
 
     def arrived(self, number: int) -> None:
         """This block came, and was taken."""
         self._again.discard(number)
         request = self._by_number.pop(number, None)
-        if request is None:  # somebody else asked for it
-            return
         now = self._clock()
+        if request is None:  # somebody else asked for it
+            self._listened_s += min(STREAM_S, now - self._stream_s)
+            self._stream_s = now
+            return
         if not request.was_answered and request.is_new:
             self._window.measured(request.sent_s, now)
         request.was_answered = True
@@ -98,32 +103,38 @@ class Asking:
                 self._window.lost(request.sent_s, now, request.was_answered)
         room = self._window.size - len(self._by_number)
         enough = max(1, min(MANY, self._window.size // 2))  # for a request
-        numbers = self._choose(room) if room >= enough else []
+        listen_s = self._listen_s(now)
+        numbers = self._choose(room) if room >= enough and not listen_s else []
         tokens = self._bucket.level / BLOCK
         afforded = numbers if math.isinf(tokens) else numbers[: int(tokens)]
         if afforded and send(ranges_of(afforded)):
             self._note(afforded, now)
-        return max(0.0, min(self._timers_s(now, numbers), default=IDLE_S))
+        return max(0.0, min(self._timers_s(now, numbers, listen_s), default=IDLE_S))
 
-    def _timers_s(self, now: float, numbers: list[int]) -> Iterator[float]:
+    def _timers_s(self, now: float, numbers: list[int], listen_s: float) -> Iterator[float]:
         """numbers: that lack, though some may have been asked for just now."""
         for request in self._requests:
             yield _due_s(request) - now
+        if listen_s > 0:
+            yield listen_s
         if any(number not in self._by_number for number in numbers):
             yield self._bucket.wait_s(BLOCK)
 
     def _choose(self, most: int) -> list[int]:
         """What to ask for: first what was lost, then what is next."""
         chosen = sorted(self._again)[:most]
-        number = self._lacking.next_missing(self._cursor)
-        if number is None and not self._again and not self._by_number:
-            self._cursor = 0  # something that was there lacks again
-            number = self._lacking.next_missing()
+        number = self._lacking.next_missing()
         while number is not None and len(chosen) < most:
             if number not in self._by_number and number not in self._again:
-                chosen.append(number)  # ascending, but for what was lost
+                chosen.append(number)
             number = self._lacking.next_missing(number + 1)
         return _in_ranges(sorted(chosen))
+
+    def _listen_s(self, now: float) -> float:
+        """How long to ask for nothing, because what others ask for comes to us too: what they
+        had before we came we fetch at the end, together with everybody who came late."""
+        quiet_s = self._stream_s + STREAM_S - now
+        return quiet_s if quiet_s > 0 and self._listened_s < MOST_LISTENING_S else 0.0
 
     def _note(self, numbers: list[int], now: float) -> None:
         self._bucket.take(len(numbers) * BLOCK)
@@ -133,8 +144,6 @@ class Asking:
         self._requests.append(request)
         for number in numbers:
             self._by_number[number] = request
-            if number not in self._again:
-                self._cursor = max(self._cursor, number + 1)
         self._again.difference_update(numbers)
 
     def _give_up(self, request: _Request) -> None:

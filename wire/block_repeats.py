@@ -30,6 +30,11 @@ class Repeats:
         last_s, whole_s = known
         return max(last_s + self._gap_s, whole_s - self._slack_s)
 
+    def is_fresh(self, key: str, number: int) -> bool:
+        """Whether it is on its way: who asks now most likely has it in a moment."""
+        known = self._known.get((key, number))
+        return known is not None and self._clock() < known[0] + self._gap_s
+
     def note(self, key: str, number: int) -> None:
         """It was published now."""
         now = self._clock()

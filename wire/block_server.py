@@ -105,7 +105,7 @@ class BlockServer:
                 return self._rest_s()
             due_s = self._repeats.due_s(wanted.key, wanted.number)
             if due_s > self._clock():
-                self._queue.later(wanted, due_s)
+                self._put_off(wanted, due_s)
             elif not self._serve(wanted):
                 self._queue.put_back(wanted)
                 return RETRY_S
@@ -129,6 +129,12 @@ class BlockServer:
         self.published_blocks += 1
         self.published_bytes += len(payload)
         return True
+
+    def _put_off(self, wanted: Wanted, due_s: float) -> None:
+        """A block that was published just now crossed the request: who did not get it will ask
+        again. A file's first one is worth a repetition: small files have no other."""
+        if wanted.number == 0 or not self._repeats.is_fresh(wanted.key, wanted.number):
+            self._queue.later(wanted, due_s)
 
     def _rest_s(self) -> float:
         self._shelf.tidy()
