@@ -26,14 +26,19 @@ from wire.messages import Trusted
 from wire.mqtt import MqttLink
 from wire.offers import DOMAIN, OfferAnswer, OfferKind, Wish
 from wire.release import DEPLOYMENTS, METADATA
-from wire.signing import load_key
+from wire.signing import SigningKey, load_key
 from wire.troubles import Refused, Unavailable, one_line
 from wire.trust import Trust
 from wire.trust_kept import Chain
 
 AGAIN_S = 2.0  # between two attempts to reach the broker, at most
 WISH_S = 300  # a wish is good for so long
+TRIES = 5  # where somebody else was quicker
 TELL_S = 2.0  # between two lines about the same transfer
+
+
+class Overtaken(Refused):
+    """What was drafted follows something that is in force no more."""
 
 
 def note(text: str) -> None:
@@ -108,45 +113,59 @@ class Desk:
 
     def release(self, targets: bytes, files: Iterable[OfferFile], what: str) -> None:
         """Hand over complete release metadata with the new files that it names, and see that it
-        came into force. Raises Refused, Unavailable."""
+        came into force. Raises Overtaken, Refused, Unavailable."""
+        before = self.chain.targets
         version = roles.version_of(targets)
         metadata = in_memory(f"{METADATA}{version}.targets.json", targets)
+        refused: Refused | None = None
         try:
             hand_over(self._session, "release", [metadata, *files], what)
-        except Refused:
-            if not self._holds(targets):  # else its answer was lost, and this one was to a copy
-                raise
-        if not self._holds(targets):
-            raise Unavailable(
-                f"the depot took {what}, but others are in force now: run the command again"
-            )
+        except Refused as error:  # or its answer was lost, and this one was to a copy
+            refused = error
+        self.refresh()
+        if self.chain.targets == targets:
+            return
+        if self.chain.targets != before:
+            raise Overtaken("somebody else released meanwhile: look, and run the command again")
+        raise refused or Unavailable("the depot took the release, and did not bring it into force")
 
-    def deploy(self, deployment: Deployment) -> int:
-        """Bring a deployment into force. The version of the deployments that holds it.
-
-        Raises Refused, Unavailable.
-        """
+    def deploy(self, before: Deployment, after: Deployment) -> int:
+        """Bring a deployment into force in place of the one before. The version of the
+        deployments that holds it. Raises Overtaken, Refused, Unavailable."""
         key = load_key(self._folder.command_key)
-        trusted = self.trust.trusted
-        assert trusted is not None, "there was a refresh"
+        for _ in range(TRIES):
+            trusted = self.trust.trusted
+            assert trusted is not None, "there was a refresh"
+            refused = self._wish(after, trusted.deployments, key)
+            now, there = self.refresh(), self.deployment(after.pipeline)
+            if there == after:
+                return now.deployments
+            if there != before:
+                raise Overtaken(
+                    f"somebody else deployed to {after.pipeline} meanwhile: look, and run the "
+                    "command again"
+                )
+            if now.deployments == trusted.deployments:  # it was not about another pipeline
+                break
+        raise refused or Unavailable("the depot took the wish, and did not bring it into force")
+
+    def _wish(self, deployment: Deployment, after: int, key: SigningKey) -> Refused | None:
+        """Send it. Why the depot refuses it; its answer may be to a copy that came late."""
         identity, now_s = self._session.new_id(), int(time.time())
         wish = Wish(
             fleet=self._session.fleet,
             id=identity,
             issued=now_s,
             expires=now_s + WISH_S,
-            after=trusted.deployments,
+            after=after,
             deployment=deployment,
         )
         payload = sealed(DOMAIN, msgspec.json.encode(wish), key)
         try:
             self._session.exchange(identity, "deploy", payload, lambda _: None)
-        except Refused:
-            if not self._deploys(deployment):
-                raise
-        if not self._deploys(deployment):
-            raise Unavailable("somebody else deployed meanwhile: look, and run the command again")
-        return self.trust.trusted.deployments if self.trust.trusted else 0
+        except Refused as error:
+            return error
+        return None
 
     def check_command_key(self) -> None:
         """Raises Refused if deployments signed with our key are not believed."""
@@ -167,14 +186,6 @@ class Desk:
         for one in self.trust.models():
             found.setdefault(one.variant.model, set()).add(one.variant.version)
         return {model: in_order(versions) for model, versions in sorted(found.items())}
-
-    def _holds(self, targets: bytes) -> bool:
-        self.refresh()
-        return self.chain.targets == targets
-
-    def _deploys(self, deployment: Deployment) -> bool:
-        self.refresh()
-        return self.deployment(deployment.pipeline) == deployment
 
 
 def in_order(versions: Iterable[str]) -> tuple[str, ...]:
@@ -203,4 +214,6 @@ def hand_over(session: Session, kind: OfferKind, files: Iterable[OfferFile], wha
         percent = min(100, 100 * answer.done_bytes // answer.total_bytes)
         note(f"the depot fetches {what}: {percent} % of {size(answer.total_bytes)}")
 
-    session.hand_over(kind, Offered(session.new_id(), files), tell)
+    offered = Offered(session.new_id(), files)
+    note(f"handing {what} to the depot: {size(sum(one.size for one in offered.offered))}")
+    session.hand_over(kind, offered, tell)

@@ -109,9 +109,14 @@ def progress_of(device: Device, goal: Goal, now_s: float) -> Progress:
     assert device.state is not None
     pipeline = device.state.pipelines[goal.pipeline]
     update = _told(pipeline, goal)
+    if _is_old(update, goal):
+        update = None
+        stand: Stand = "waiting"
+    else:
+        stand = _stand(pipeline, update, goal)
     return Progress(
         device=device.name,
-        stand=_stand(pipeline, update, goal),
+        stand=stand,
         is_there=is_there(device, now_s),
         runs=printable(model_words(pipeline.model, pipeline.version)),
         phase=None if update is None else update.phase,
@@ -122,11 +127,16 @@ def progress_of(device: Device, goal: Goal, now_s: float) -> Progress:
 
 
 def _told(pipeline: PipelineState, goal: Goal) -> Update | None:
-    """What the device says about this version, if that is about this attempt."""
+    """What the device says about this version."""
     update, rule = pipeline.update, goal.rule
     if update is None or (update.model, update.version) != (rule.model, rule.version):
         return None
-    return update if update.phase == "good" or update.deployment >= goal.since else None
+    return update
+
+
+def _is_old(update: Update | None, goal: Goal) -> bool:
+    """Whether it is about an attempt before."""
+    return update is not None and update.phase != "good" and update.deployment < goal.since
 
 
 def _stand(pipeline: PipelineState, update: Update | None, goal: Goal) -> Stand:

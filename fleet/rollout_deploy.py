@@ -138,9 +138,10 @@ def carry_out(
         goal_of = goals(desk, change, 0)
         devices = as_lines(look(session.devices, goal_of, session.now_s()))
         return Done(
-            replace(report, devices=devices), f"{pipeline}: {model} {version}: it is so already"
+            replace(report, devices=devices),
+            f"{pipeline}: {model} {version}: it is so already: nothing to do",
         )
-    deployment = desk.deploy(change.after)
+    deployment = desk.deploy(change.before, change.after)
     note(f"{pipeline}: {model} {version} to {audience(rule)}: deployed ({deployment})")
     report = replace(report, deployed=True, deployment=deployment)
     goal_of = goals(desk, change, deployment if change.retry else 0)

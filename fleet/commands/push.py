@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from fleet.folder import FleetFolder
 from fleet.offering import Session
-from fleet.offering_desk import Desk, hand_over, note, open_desk, open_session
+from fleet.offering_desk import TRIES, Desk, Overtaken, hand_over, note, open_desk, open_session
 from fleet.offering_flags import add_fleet_options, fleet_of
 from fleet.offering_keys import add_key_options, keep_pending, missing_words, release_keys
 from fleet.offering_push import Draft, draft
@@ -23,6 +23,7 @@ from fleet.rollout_flags import (
     choice_of,
     name,
 )
+from wire.signing import SigningKey
 
 DESCRIPTION = """\
 Sign the bundles of one version of a model, hand them to the fleet's depot, deploy them to a
@@ -60,10 +61,9 @@ def _push(
     change = None if words.no_deploy else _plan(words, choice, parcels, desk, session)
     report = Report(True, parcels.model, parcels.version, released=bool(new))
     if new:
-        release = draft(desk.chain, new, release_keys(words, folder, desk.chain.root))
+        release = _release(desk, parcels, release_keys(words, folder, desk.chain.root))
         if release.lack.count:
             return _wait_for_signers(folder, report, release)
-        desk.release(release.targets, release.files, parcels.words)
         note(f"{parcels.words}: released")
     else:
         note(f"{parcels.words}: released before, with the same bytes")
@@ -72,6 +72,23 @@ def _push(
         return Done(report, f"{parcels.words}: {ending}")
     done = carry_out(desk, session, change, words, note)
     return Done(replace(done.report, released=bool(new)), done.words)
+
+
+def _release(desk: Desk, parcels: Parcels, keys: Sequence[SigningKey]) -> Draft:
+    """Bring it into force if all signatures are there; anew where another push was quicker."""
+    for left in reversed(range(TRIES)):
+        new = new_parcels(parcels, desk.trust.bundles(parcels.model, parcels.version))
+        release = draft(desk.chain, new, keys)
+        if release.lack.count or not new:
+            break
+        try:
+            desk.release(release.targets, release.files, parcels.words)
+            break
+        except Overtaken:
+            if not left:
+                raise
+            note("somebody else released meanwhile: once more")
+    return release
 
 
 def _plan(

@@ -90,7 +90,7 @@ def _forget(
     for deployment in deployments:
         after = without(deployment, gone)
         if after != deployment:
-            desk.deploy(after)
+            desk.deploy(deployment, after)
             changed.append(deployment.pipeline)
             note(f"{deployment.pipeline}: can no longer be rolled back to what is retired")
     return tuple(changed)
