@@ -18,7 +18,7 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from wire.blocks import NoSuchFile
 from wire.release import DEPLOYMENTS, ISSUED, METADATA
-from wire.troubles import Refused
+from wire.troubles import Refused, Unavailable
 from wire.trust_kept import Issued
 from wire.trust_words import Reference, moment, named, trouble_of
 
@@ -93,6 +93,8 @@ def update(work: Path, root: bytes, source: Source, reference: Reference) -> Non
         if isinstance(error, ExpiredMetadataError):
             raise Expired(str(trouble)) from None
         raise trouble from None
+    except OSError as error:
+        raise Unavailable(f"{work}: cannot be written: {error.strerror}") from None
 
 
 def check_first(root: bytes) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import fcntl
+import os
 import time
 from pathlib import Path
 
@@ -199,6 +201,40 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, repository: Rep
     trust = Trust(tmp_path / "file" / "trust", repository.first_root, repository, lambda: NOW_S)
     with pytest.raises(Unavailable, match="cannot be written"):
         trust.refresh()
+
+
+@pytest.mark.parametrize("call", ["replace", "rename", "fsync", "symlink"])
+def test_a_disk_that_is_full_in_the_middle_is_said_and_mended(
+    device: Device, repository: Repository, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    repository.deploy(LANE)
+    first = device.trust.refresh()
+    repository.rotate("snapshot")
+    repository.release("digits", "1")
+    works = getattr(os, call)
+    for nth in range(1, 40):
+        calls: list[object] = []
+
+        def full(
+            *words: object, nth: int = nth, calls: list[object] = calls, **more: object
+        ) -> object:
+            calls.append(words)
+            if len(calls) == nth:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return works(*words, **more)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, full)
+            try:
+                device.trust.refresh()
+            except Unavailable as trouble:
+                assert "No space left" in str(trouble)
+                assert device.again().trusted in (first, device.trust.trusted)
+            else:
+                break
+    assert len(calls) < nth and nth > 1
+    assert device.again().refresh().root == 2
+    assert device.trust.deployment("lane") == LANE
 
 
 def test_python_tuf_takes_its_time_from_where_we_set_it(

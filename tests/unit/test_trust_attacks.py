@@ -335,7 +335,7 @@ SLOTS = ("metadata/timestamp.json", "metadata/4.snapshot.json", "metadata/3.targ
 
 
 @settings(
-    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
 )
 @given(st.data())
 def test_garbage_of_any_kind_is_a_trouble_and_no_crash(
