@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,12 +19,18 @@ QUIET_S = 2.0  # work that is done sooner needs no words
 
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
+    signal.signal(signal.SIGTERM, _end)
     packed = pack(_wanted(words), Noting(time.monotonic).note)
     if words.json:
         print(msgspec.json.encode(packed).decode())
     else:
         print(in_words(packed))
     return 0
+
+
+def _end(number: int, _: object) -> None:
+    """Asked to end, by a build server mostly: as after Ctrl-C, nothing is left behind."""
+    sys.exit(128 + number)
 
 
 class Noting:

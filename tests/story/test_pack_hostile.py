@@ -158,8 +158,8 @@ def test_a_folder_that_is_not_what_its_manifest_says(shell: Shell) -> None:
     refused(shell.run("fleet", "pack", "m"), 2, "m/digits.onnx")
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT])
-def test_ctrl_c_ends_it_and_its_child(shell: Shell, sign: signal.Signals) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_who_ends_it_ends_its_child(shell: Shell, sign: signal.Signals) -> None:
     tflite.endless(shell.folder / "e.tflite")
     process = shell.start("fleet", "pack", "e.tflite", "--version=1")
     try:
@@ -173,6 +173,6 @@ def test_ctrl_c_ends_it_and_its_child(shell: Shell, sign: signal.Signals) -> Non
     finally:
         process.kill()
         process.wait()
-    assert (process.returncode, out, err) == (130, "", "")
+    assert (process.returncode, out, err) == (128 + sign, "", "")
     assert not os.path.exists(f"/proc/{child}")
     assert not list(shell.folder.glob("*.zip"))
