@@ -138,6 +138,17 @@ def test_a_start_that_cannot_be_counted_is_made(
     assert len(said) == MOST_STARTS + 1 and "is not counted" in said[0]
 
 
+def test_a_disk_that_takes_nothing_any_more_does_not_make_a_trial_endless(
+    choose: Choose, store: Store, tmp_path: Path, said: list[str]
+) -> None:
+    tried = deployed.put_on_trial(store, deployed.digits(tmp_path, "2"))
+    for _ in range(MOST_STARTS - 1):
+        assert choose(OWN).model.digest == tried
+    (tmp_path / "models" / "starts" / f".{PIPELINE}.new").mkdir()
+    assert choose(OWN).model.manifest.name == "digits-detect"
+    assert "is not counted" in said[0]
+
+
 def test_every_try_is_announced(store: Store, tmp_path: Path, said: list[str]) -> None:
     """Each may take minutes: systemd is told so."""
     deployed.make_good(store, deployed.digits(tmp_path, "2"))
