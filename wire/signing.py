@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -33,6 +35,13 @@ _WEAK = frozenset(
 )
 
 
+# how a passphrase is stretched: 16 MiB of memory, five times
+_COST, _TURNS = 1 << 14, 5
+_PBES2 = bytes.fromhex("06092a864886f70d01050d")
+_SCRYPT = bytes.fromhex("06092b06010401da47040b")
+_AES256_CBC = bytes.fromhex("060960864801650304012a")
+
+
 class WrongPassphrase(Refused):
     """The file is a key, and what opens it was not given."""
 
@@ -59,15 +68,51 @@ def make_key(path: Path, passphrase: bytes | None = None) -> SigningKey:
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     private = Ed25519PrivateKey.generate()
-    content = private.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption()
-        if passphrase is None
-        else serialization.BestAvailableEncryption(passphrase),
-    )
+    form = serialization.PrivateFormat.PKCS8
+    plain = serialization.NoEncryption()
+    if passphrase is None:
+        content = private.private_bytes(serialization.Encoding.PEM, form, plain)
+    else:
+        content = _locked(
+            private.private_bytes(serialization.Encoding.DER, form, plain), passphrase
+        )
     _write_new(path, content)
     return SigningKey(_hex_of(private), private)
+
+
+def _locked(key: bytes, passphrase: bytes) -> bytes:
+    """A key (PKCS 8, DER) under a passphrase, as PEM that openssl reads too.
+
+    cryptography itself would stretch a passphrase by 2048 rounds of PBKDF2, which a thief of the
+    file undoes for most passphrases that people choose; this is scrypt.
+    """
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    salt, vector = os.urandom(16), os.urandom(16)
+    secret = hashlib.scrypt(passphrase, salt=salt, n=_COST, r=8, p=_TURNS, dklen=32)
+    pad = 16 - len(key) % 16
+    cipher = Cipher(algorithms.AES(secret), modes.CBC(vector)).encryptor()
+    hidden = cipher.update(key + bytes([pad]) * pad) + cipher.finalize()
+    numbers = map(_der_number, (_COST, 8, _TURNS, 32))
+    stretching = _der(0x30, _SCRYPT, _der(0x30, _der(0x04, salt), *numbers))
+    algorithm = _der(
+        0x30, _PBES2, _der(0x30, stretching, _der(0x30, _AES256_CBC, _der(0x04, vector)))
+    )
+    content = base64.b64encode(_der(0x30, algorithm, _der(0x04, hidden))).decode()
+    lines = [content[at : at + 64] for at in range(0, len(content), 64)]
+    name = "ENCRYPTED PRIVATE KEY"
+    return "\n".join([f"-----BEGIN {name}-----", *lines, f"-----END {name}-----", ""]).encode()
+
+
+def _der(tag: int, *parts: bytes) -> bytes:
+    """One value of ASN.1, of less than 256 bytes."""
+    content = b"".join(parts)
+    size = bytes([len(content)]) if len(content) < 128 else bytes([0x81, len(content)])
+    return bytes([tag]) + size + content
+
+
+def _der_number(number: int) -> bytes:
+    return _der(0x02, number.to_bytes(number.bit_length() // 8 + 1, "big"))
 
 
 def _write_new(path: Path, content: bytes) -> None:

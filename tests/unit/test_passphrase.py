@@ -40,6 +40,22 @@ def test_an_encrypted_key_opens_with_its_passphrase_alone(tmp_path: Path) -> Non
             load_key(path, nothing)
 
 
+def test_openssl_reads_it_and_a_guess_is_dear(tmp_path: Path) -> None:
+    """2048 rounds of PBKDF2, which are common, would let a thief try millions a second."""
+    path = tmp_path / "root-1.pem"
+    made = make_key(path, GOOD)
+    told = subprocess.run(
+        ["openssl", "pkey", "-in", path, "-passin", "pass:correct horse", "-pubout", "-outform",
+         "DER"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    assert told.stdout[-32:].hex() == made.public
+    parts = subprocess.run(
+        ["openssl", "asn1parse", "-in", path], check=True, capture_output=True, text=True
+    ).stdout
+    assert ":id-scrypt" in parts and ":4000" in parts and ":aes-256-cbc" in parts
+
+
 def test_a_passphrase_that_is_not_needed_does_no_harm(tmp_path: Path) -> None:
     made = make_key(tmp_path / "command.pem")
     assert load_key(tmp_path / "command.pem", GOOD).public == made.public
