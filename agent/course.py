@@ -7,51 +7,37 @@ and what was asked; so nothing depends on the order of events, and a restart goe
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from agent.checking import Checking
 from agent.fetch_words import Desired, NotFetched, Progress
 from agent.gates import bar_of
 from agent.trying import Trying
-from agent.update_deeds import Deeds, is_for_later
+from agent.update_deeds import Deeds
 from agent.update_log import TERMINAL, Refusal, Tried, UpdateLog, What
 from agent.variants import chosen
 from models import manifest
 from wire.deployments import Rule
-from wire.local import Answer, CheckModel, Totals
-from wire.messages import Update
+from wire.local import Answer, Totals
+from wire.messages import Update, UpdatePhase
 from wire.troubles import Refused, Trouble
 
 if TYPE_CHECKING:
     from wire.trust import Bundle
 
-CHECK_S = 660.0  # the runtime gives up after 600 s, and says so
-AGAIN_S = 2.0
-MOST_CHECKS = 3  # that end with the process that makes them
 STEP = 5  # percent: finer is not worth a message
 
 log = logging.getLogger("vedette.agent")
 
 
-@dataclass
-class _Check:
-    id: str
-    digest: str
-    left_s: float = CHECK_S
-
-
 class Course:
-    """One pipeline's. wanted: what must be fetched for it. All on the main thread.
-
-    trouble: why the next step could not be taken, or None: the disk fails. It is tried again.
-    """
+    """One pipeline's. wanted: what must be fetched for it. All on the main thread."""
 
     def __init__(self, board: str, deeds: Deeds, words: UpdateLog) -> None:
         """Raises Unavailable if the disk fails."""
         self.wanted: Bundle | None = None
-        self.trouble: str | None = None
+        self._trouble: str | None = None
         self._pipeline = deeds.pipeline
         self._board = board
         self._deeds = deeds
@@ -60,18 +46,18 @@ class Course:
         self._desired: Desired | None = None
         self._deployment = 0
         self._formats: tuple[str, ...] = ()
-        self._check: _Check | None = None
-        self._run: str | None = None  # of the process heard last
-        self._passed: str | None = None  # the digest that its check found good
-        self._verdict: tuple[str, str] | None = None  # a digest that must be rejected, and why
-        self._lost_checks = 0
-        self._again_s = 0.0
+        self._checking = Checking(deeds)
         self._why_not_here: str | None = None  # why what is wanted has not come
 
     @property
     def update(self) -> Update | None:
         """What the state shows."""
         return self._words.update
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the disk: what could not be read or written. It is tried again."""
+        return tuple(filter(None, (self._trouble, *self._trying.state.problems)))
 
     @property
     def pinned(self) -> str | None:
@@ -82,8 +68,8 @@ class Course:
     def desire(self, desired: Desired, deployment: int) -> None:
         """What the fleet wants now. deployment: the version that says so."""
         if desired != self._desired:
-            self._lost_checks = 0
-            self._passed = self._why_not_here = None
+            self._checking.forget()
+            self._why_not_here = None
         self._desired, self._deployment = desired, deployment
         self._do()
 
@@ -93,11 +79,7 @@ class Course:
 
     def hear(self, totals: Totals) -> None:
         self._formats = totals.formats or self._formats
-        if self._run != totals.run:
-            self._run = totals.run
-            if self._check is not None:
-                self._check = None
-                self._lost_checks += 1
+        self._checking.hear(totals)
         self._do(lambda: self._trying.hear(totals))
 
     def failed(self, why: str) -> None:
@@ -105,18 +87,10 @@ class Course:
 
     def answered(self, answer: Answer) -> None:
         """Taken if it is ours."""
-        check = self._check
-        if check is None or check.id != answer.id:
-            self._do(lambda: self._trying.answered(answer))
-            return
-        self._check = None
-        if is_for_later(answer):
-            self._again_s = AGAIN_S
-        elif answer.ok:
-            self._passed = check.digest
+        if self._checking.answered(answer):
+            self._do()
         else:
-            self._verdict = (check.digest, answer.text)
-        self._do()
+            self._do(lambda: self._trying.answered(answer))
 
     def progress(self, said: Progress) -> None:
         if self.wanted is not None and self.wanted.digest == said.digest:
@@ -132,7 +106,7 @@ class Course:
         if self.wanted is None or self.wanted.digest != said.digest:
             return
         if said.kind == "refused":
-            self._verdict = (said.digest, said.why)
+            self._checking.fail(said.digest, said.why)
             self._do()
         else:
             self._why_not_here = said.why
@@ -140,14 +114,8 @@ class Course:
             self._report_fetching(self.wanted, update.percent if update else None)
 
     def tick(self, turn_s: float) -> None:
-        self._again_s -= turn_s
-        check = self._check
-        if check is not None:
-            check.left_s -= turn_s
-            if check.left_s <= 0:
-                self._check = None
-                why = f"its check gave no answer within {CHECK_S:.0f} s"
-                self._verdict = (check.digest, why)
+        """turn_s: since the tick before."""
+        self._checking.tick(turn_s)
         self._do(lambda: self._trying.tick(turn_s))
 
     def _do(self, *steps: Callable[[], object]) -> None:
@@ -156,32 +124,47 @@ class Course:
         try:
             for step in (*steps, self._go):
                 step()
-            self.trouble = None
+            self._trouble = None
         except Trouble as trouble:
-            if str(trouble) != self.trouble:
+            if str(trouble) != self._trouble:
                 log.warning("%s: %s", self._pipeline, trouble)
-            self.trouble = str(trouble)
+            self._trouble = str(trouble)
 
     def _go(self) -> None:
         """Take the next step towards what is desired, if one can be taken now."""
         self.wanted, before = None, self.wanted
-        rule = None if self._desired is None else self._desired.rule
-        if rule is None:
+        if self._desired is None:
             return
-        if self._check is not None or self._again_s > 0:
+        rule = self._desired.rule
+        if self._checking.is_busy:
             self.wanted = before
+            return
+        self._end_what_is_wanted_no_more(rule)
+        if rule is None:
             return
         bundle = self._choose(rule)
         if bundle is None:
             return
         digest, state = bundle.digest, self._trying.state
         if digest == state.active:
-            if digest == state.good:
-                self._report_running(rule, digest)
+            self._report_running(rule, digest)
         elif digest == state.good:  # it has proved itself: it needs no check and no trial
             self._begin(rule, digest)
         elif not self._is_refused(rule, digest):
             self._bring(rule, bundle)
+
+    def _end_what_is_wanted_no_more(self, rule: Rule | None) -> None:
+        """Every update comes to an end that is told, also one that another takes the place of."""
+        update = self.update
+        if update is None or update.phase in TERMINAL or update.phase == "trial":
+            return
+        what = What(update.model, update.version, update.digest, update.deployment)
+        if rule is None:
+            why = "not tried: the fleet wants it here no longer"
+            self._words.report("rejected", what, self._words.attempt, why)
+        elif (rule.model, rule.version) != (update.model, update.version):
+            why = f"not tried: {rule.model} {rule.version} was deployed in its place"
+            self._words.mention("rejected", what, why)
 
     def _choose(self, rule: Rule) -> Bundle | None:
         """The variant for this board. None: it cannot be said, and the state says why."""
@@ -198,8 +181,7 @@ class Course:
             return chosen(bundles, self._board, self._formats, running)
         except Refused as trouble:
             if state.active is not None and self._trying.is_version(state.active, rule):
-                if state.active == state.good:
-                    self._report_running(rule, state.active)
+                self._report_running(rule, state.active)
             else:
                 what = self._what(rule, None)
                 self._words.report("rejected", what, rule.attempt, str(trouble))
@@ -211,8 +193,8 @@ class Course:
 
     def _is_refused(self, rule: Rule, digest: str) -> bool:
         """Whether it was rejected or rolled back before, and nobody said that it may try again."""
-        if self._verdict is not None and self._verdict[0] == digest:
-            self._reject(rule, *self._verdict)
+        if (why_not := self._checking.failure(digest)) is not None:
+            self._reject(rule, digest, why_not)
         rejection = self._trying.state.rejection(digest)
         refusal = self._words.refusal(digest)
         if rejection is None and (refusal is None or refusal.attempt < rule.attempt):
@@ -236,17 +218,13 @@ class Course:
         """Fetch, check and activate, whichever is next."""
         digest, what = bundle.digest, self._what(rule, bundle.digest)
         if not self._deeds.store.has(digest):
-            self.wanted, self._passed = bundle, None
+            self.wanted, self._checking.passed = bundle, None
             is_new = not self._words.says("fetching", digest)
             percent = 0 if is_new or self.update is None else self.update.percent
             self._report_fetching(bundle, percent)
-        elif self._passed == digest:
+        elif self._checking.passed == digest:
             self._begin(rule, digest)
-            self._passed = None
-        elif self._lost_checks >= MOST_CHECKS:
-            why = f"its process ended {self._lost_checks} times while it was checked"
-            self._reject(rule, digest, why)
-            self._is_refused(rule, digest)
+            self._checking.forget()
         else:
             self._ask(rule, what)
 
@@ -256,11 +234,9 @@ class Course:
 
     def _ask(self, rule: Rule, what: What) -> None:
         assert what.digest is not None
-        check = _Check(secrets.token_hex(8), what.digest)
         if not self._words.says("checking", what.digest):
             self._words.report("staged", what, rule.attempt)
-        if self._deeds.tell(CheckModel(check.id, what.digest)):
-            self._check = check
+        if self._checking.ask(what.digest):
             self._words.report("checking", what, rule.attempt)
         else:
             why = "its process is not there to check it"
@@ -272,15 +248,18 @@ class Course:
         self._words.refuse(digest, Refusal("rejected", rule.attempt))
         self._deeds.store.reject(self._pipeline, digest, why)
         self._trying.look_again()
-        self._verdict = None
+        self._checking.forget()
         self._deeds.sweep()
 
     def _report_running(self, rule: Rule, digest: str) -> None:
+        """What is active is what is wanted."""
         what = self._what(rule, digest)
-        if self._words.says("good", digest):
+        is_good = digest == self._trying.state.good
+        phase: UpdatePhase = "good" if is_good else "trial"
+        if self._words.says(phase, digest):
             self._words.renew(what, rule.attempt)
         else:
-            self._words.report("good", what, rule.attempt, "it runs already")
+            self._words.report(phase, what, rule.attempt, "it runs already" if is_good else None)
 
     def _report_fetching(self, bundle: Bundle, percent: int | None) -> None:
         rule = None if self._desired is None else self._desired.rule

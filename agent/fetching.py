@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from agent.bundles import Bundles
 from agent.day_budget import DayBudget
 from agent.fetch_plan import Get, Job, Plan, Refresh
-from agent.fetch_words import Fetched, FromFetch, NotRefreshed
+from agent.fetch_words import Fetched, FromFetch, NotFetched, NotRefreshed
 from agent.refreshing import Refreshing, first_root
 from agent.sources import Sources
 from models.store import Store
@@ -115,7 +115,7 @@ class Fetching:
             for said in refreshing.known():
                 self._home.post(said)
             while (job := self._plan.take()) is not None:
-                self._do(job, refreshing, bundles)
+                self._try(job, refreshing, bundles)
 
     def _opened(self) -> tuple[Refreshing, Bundles]:
         from wire.trust import Trust  # large, and needed by those only who have a root
@@ -132,6 +132,20 @@ class Fetching:
             Refreshing(trust, self._sources, who, config.pipeline),
             Bundles(home.store, folder / "coming", config.updates, trust, self._sources, budget),
         )
+
+    def _try(self, job: Job, refreshing: Refreshing, bundles: Bundles) -> None:
+        """What strangers send must not end the agent, also where we have a bug."""
+        try:
+            self._do(job, refreshing, bundles)
+        except Exception as bug:
+            log.exception("a bug in the way of updates")
+            why = f"a bug, please report it: {type(bug).__name__}: {bug}"
+            if isinstance(job, Get):
+                self._plan.pause(job.bundle.digest)
+                self._home.post(NotFetched(job.bundle.digest, why, "unavailable"))
+            else:
+                self._plan.not_refreshed()
+                self._home.post(NotRefreshed(why, "refused"))
 
     def _do(self, job: Job, refreshing: Refreshing, bundles: Bundles) -> None:
         if isinstance(job, Refresh):

@@ -209,7 +209,7 @@ class Updater:
         why = f"the depot has not answered for 10 minutes: {self._why_unanswered}"
         faults.tell("depot", None, why if is_mute and self._is_waiting else None)
         troubles = [*self._no_room.values()]
-        troubles += [c.trouble for c in self._courses.values() if c.trouble is not None]
+        troubles += [one for course in self._courses.values() for one in course.problems]
         faults.tell("disk", None, troubles[0] if troubles else None)
 
     @property

@@ -159,5 +159,6 @@ def test_every_order_of_events(bundles: Bundles, events: list[tuple[object, ...]
         assert bench.runtime.digest in (state.active, "c" * 64)
         assert state.active is None or bench.runtime.digest == state.active
         before = list(bench.told)
+        assert len(before) <= 10 * (len(events) + 1), "nothing is told again and again"
         bench.settle(60)
         assert bench.told == before, "and then it is quiet"
