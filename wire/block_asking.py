@@ -137,7 +137,7 @@ class Asking:
         return quiet_s if quiet_s > 0 and self._listened_s < MOST_LISTENING_S else 0.0
 
     def _note(self, numbers: list[int], now: float) -> None:
-        self._bucket.take(len(numbers) * BLOCK)
+        self._bucket.spend(len(numbers) * BLOCK)
         patience_s = self._window.rto_s * (1 + JITTER * self._chance())
         is_new = self._again.isdisjoint(numbers)
         request = _Request(now, now, patience_s, is_new, set(numbers))

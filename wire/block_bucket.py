@@ -36,6 +36,10 @@ class Bucket:
         self._level -= amount
         return True
 
+    def spend(self, amount: float) -> None:
+        """Take it, there or not: what lacks flows in first."""
+        self._level = min(self._most, self.level) - amount
+
     def wait_s(self, amount: float) -> float:
         """Until so much is in it."""
         lacking = amount - self.level

@@ -67,7 +67,7 @@ class BlockClient:
         self._terms = terms
         self._clock = clock
         rate = math.inf if terms.kib_per_s is None else float(terms.kib_per_s * KIB)
-        self._bucket = Bucket(rate, max(BLOCK, rate / 2), clock)
+        self._bucket = Bucket(rate, max(BLOCK, rate / 8), clock)
         self._changed = threading.Condition()  # over all below
         self._prefix: str | None = None  # of the topics of the file that is fetched now
         self._came: deque[tuple[int, bytes]] = deque()

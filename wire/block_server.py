@@ -124,7 +124,7 @@ class BlockServer:
         topic = topics.block(self._fleet, wanted.key, wanted.number)
         if self._publish(topic, payload, qos=0) is None:
             return False
-        self._bucket.take(len(payload))
+        self._bucket.spend(len(payload))
         self._repeats.note(wanted.key, wanted.number)
         self.published_blocks += 1
         self.published_bytes += len(payload)

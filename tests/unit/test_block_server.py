@@ -1,0 +1,220 @@
+"""The serving end: one publish for many askers, bounds, garbage, a link that takes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import random
+from typing import BinaryIO
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wire import topics
+from wire.block_server import BlockServer, ServeTerms
+from wire.blocks import BLOCK, BlockRequest, path_key, unpacked
+
+CONTENT = random.Random(2).randbytes(40 * BLOCK + 3)
+KEY = hashlib.sha256(CONTENT).hexdigest()
+
+
+class World:
+    """A server on a set clock. opened: how often the library was asked."""
+
+    def __init__(self, terms: ServeTerms | None = None) -> None:
+        self.now = 50.0
+        self.files = {KEY: CONTENT}
+        self.opened = 0
+        self.published: list[tuple[str, bytes]] = []
+        self.is_full = False
+        self.server = BlockServer(
+            self.publish, "yard", self, terms or ServeTerms(), lambda: self.now
+        )
+
+    def open(self, key: str) -> BinaryIO | None:
+        self.opened += 1
+        return io.BytesIO(self.files[key]) if key in self.files else None
+
+    def publish(
+        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False
+    ) -> int | None:
+        assert (qos, retain) == (0, False)
+        if self.is_full:
+            return None
+        self.published.append((topic, payload))
+        return 0
+
+    def ask(self, who: str, *ranges: tuple[int, int], key: str = KEY) -> None:
+        self.server.asked(who, msgspec.json.encode(BlockRequest(key, ranges)))
+
+    def serve(self) -> float:
+        """Tick while there is more to do at once."""
+        while (wait_s := self.server.tick()) == 0.0:
+            pass
+        return wait_s
+
+    @property
+    def numbers(self) -> list[int]:
+        return [int(topic.rpartition("/")[2]) for topic, _ in self.published]
+
+
+def test_blocks_are_published_as_they_are_asked_for() -> None:
+    world = World()
+    world.ask("a", (3, 5), (39, 41))
+    assert world.serve() > 1.0
+    assert world.numbers == [3, 4, 39, 40]
+    for (topic, payload), number in zip(world.published, world.numbers, strict=True):
+        assert topic == topics.block("yard", KEY, number)
+        block = unpacked(payload, number)
+        assert block.size == len(CONTENT)
+        assert block.content == CONTENT[number * BLOCK : (number + 1) * BLOCK]
+    assert world.opened == 1
+    world.server.close()
+
+
+def test_many_askers_are_one_publish() -> None:
+    world = World()
+    for who in range(100):
+        world.ask(f"d{who}", (0, 41))
+    world.serve()
+    assert sorted(world.numbers) == list(range(41))
+    for who in range(100):  # what crossed the blocks on its way
+        world.ask(f"d{who}", (1, 41))
+    world.now += 0.1
+    world.serve()
+    assert len(world.published) == 41
+    world.now += 1.0  # whoever asks now did not get it
+    world.ask("late", (7, 8))
+    world.serve()
+    assert world.numbers[41:] == [7]
+
+
+def test_a_first_block_is_repeated_a_little_later() -> None:
+    world = World()
+    world.ask("a", (0, 1))
+    world.serve()
+    world.ask("b", (0, 1))
+    wait_s = world.serve()
+    assert 0.2 <= wait_s <= 0.25
+    world.now += wait_s
+    world.serve()
+    assert world.numbers == [0, 0]
+
+
+def test_one_block_is_not_repeated_without_end() -> None:
+    world = World()
+    for _ in range(600):  # a minute long
+        world.ask("a", (5, 6))
+        world.serve()
+        world.now += 0.1
+    assert len(world.published) <= 8 + 60 / 2 + 1
+
+
+def test_one_asker_has_a_bucket_and_others_their_turn() -> None:
+    terms = ServeTerms(asker_kib_per_s=32, asker_burst_kib=320)
+    world = World(terms)
+    world.ask("greedy", (0, 41))
+    world.ask("modest", (30, 33))
+    world.serve()
+    assert world.numbers == [0, 30, 1, 31, 2, 32, 3, 4, 5, 6, 7, 8, 9]
+    world.now += 2.0
+    world.ask("greedy", (10, 30))
+    world.serve()
+    assert world.numbers[13:] == [10, 11]
+
+
+def test_a_total_cap() -> None:
+    world = World(ServeTerms(kib_per_s=320))
+    world.ask("a", (0, 41))
+    begun = world.now
+    while len(world.published) < 41:
+        world.now += max(0.001, world.server.tick())
+    assert 3.0 < world.now - begun < 5.0
+
+
+def test_a_link_that_takes_nothing_loses_nothing_and_fills_nothing() -> None:
+    world = World()
+    world.is_full = True
+    world.ask("a", (0, 41))
+    for _ in range(50):
+        world.now += world.server.tick()
+        world.ask("a", (0, 41))
+    assert world.published == []
+    world.is_full = False
+    world.serve()
+    assert sorted(world.numbers) == list(range(41))
+
+
+def test_nobody_waits_for_ever() -> None:
+    world = World()
+    world.is_full = True
+    world.ask("a", (0, 41))
+    world.server.tick()
+    world.now += 60.0
+    world.is_full = False
+    assert world.serve() > 1.0
+    assert world.published == []
+
+
+def test_there_is_no_such_file_and_then_there_is() -> None:
+    world = World()
+    key = path_key("metadata/2.root.json")
+    world.ask("a", (0, 1), key=key)
+    world.serve()
+    assert unpacked(world.published[0][1], 0).size is None
+    world.files[key] = b"{}"
+    world.now += 1.0
+    world.ask("a", (0, 1), key=key)
+    world.serve()
+    world.files[key] = b"{ }"
+    world.now += 1.0
+    world.ask("a", (0, 1), key=key)
+    world.serve()
+    assert [unpacked(payload, 0).content for _, payload in world.published[1:]] == [b"{}", b"{ }"]
+
+
+def test_floods_cost_little() -> None:
+    world = World()
+    world.ask("a", (41, 1 << 17), (10**9, 10**15), (5, 3), (0, 1))
+    world.serve()
+    assert set(world.numbers) <= {0}
+    for number in range(2000):
+        world.ask(f"a{number}", (0, 10**12), key=f"{number:064x}")
+    assert len(world.server._queue) <= 16384
+    for _ in range(400):
+        world.server.tick()
+    assert world.opened <= 400 * 64 + 1
+
+
+def test_a_library_that_cannot_be_read() -> None:
+    world = World()
+
+    def broken(_key: str) -> BinaryIO | None:
+        raise OSError("gone")
+
+    world.open = broken  # type: ignore[method-assign]
+    world.ask("a", (0, 3))
+    assert world.serve() > 1.0
+    assert world.published == []
+
+
+@given(st.binary(max_size=300) | st.sampled_from([
+    b"{}", b"[]", b'{"file":"../x","ranges":[[0,1]]}', b'{"file":"' + b"0" * 64 + b'","ranges":[]}',
+    b'{"file":"' + b"0" * 64 + b'","ranges":[[-1,5]]}', b"[" * 4000, bytes(100_000),
+    b'{"file":"' + b"0" * 64 + b'","ranges":[[0,1e9]]}',
+]))  # fmt: skip
+def test_no_request_is_an_exception(payload: bytes) -> None:
+    world = World()
+    world.server.asked("a", payload)
+    world.serve()
+    assert len(world.published) <= 256
+
+
+@pytest.mark.parametrize("who", ["", "x" * 10_000, "\0", "../.."])
+def test_no_asker_is_an_exception(who: str) -> None:
+    world = World()
+    world.ask(who, (0, 1))
+    world.serve()
+    assert world.numbers == [0]
