@@ -15,7 +15,7 @@ from wire.toml_lines import KeyPath
 from wire.troubles import Refused
 
 if TYPE_CHECKING:
-    from wire.config import Broker, Commands, Config, Pipeline, Updates
+    from wire.config import Broker, Config, Pipeline, Updates
 
 CAMERA_EXAMPLE = "v4l2:///dev/video0"
 MOST_PIPELINES = 64  # what a device says of itself is one message, and fits every broker
@@ -26,7 +26,7 @@ Contradiction = tuple[KeyPath, str]  # which key to change, and why
 def contradictions(config: Config) -> Iterator[Contradiction]:
     """Everything that is wrong in a configuration whose every value is of the right type."""
     yield from _broker(config.broker)
-    yield from _commands(config.commands)
+    yield from _commands(config)
     yield from _count(config.pipeline)
     for name, pipeline in config.pipeline.items():
         yield from _pipeline(name, pipeline)
@@ -89,7 +89,8 @@ def _broker(broker: Broker) -> Iterator[Contradiction]:
         yield ("broker", "username"), "a name without its password: add password_file"
 
 
-def _commands(commands: Commands) -> Iterator[Contradiction]:
+def _commands(config: Config) -> Iterator[Contradiction]:
+    commands = config.commands
     for number, key in enumerate(commands.keys):
         if is_weak(bytes.fromhex(key)):
             yield (
@@ -98,7 +99,7 @@ def _commands(commands: Commands) -> Iterator[Contradiction]:
             )
         if key in commands.keys[:number]:
             yield ("commands", "keys", number), "it is there twice: take one away"
-    if commands.snapshot and not commands.keys:
+    if commands.snapshot and not commands.keys and config.updates.root is None:
         yield (
             ("commands", "snapshot"),
             "allowed, but no key may ask for one: name the operator's public key in keys",

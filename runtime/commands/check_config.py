@@ -117,11 +117,13 @@ def _updates(updates: Updates) -> str:
 
 
 def _commands(meant: Config) -> str:
-    count = len(meant.commands.keys)
-    if not count:
+    count, by_release = len(meant.commands.keys), meant.updates.root is not None
+    if not count and not by_release:
         return "refused: no key may sign them"
+    keys = [f"{count} key{'s'[: count > 1]}"] if count else []
+    keys += ["the keys that the fleet's release names"] if by_release else []
     pictures = "allowed" if meant.commands.snapshot else "not allowed"
-    return f"signed by {count} key{'s'[: count > 1]}; snapshots {pictures}"
+    return f"signed by {' or '.join(keys)}; snapshots {pictures}"
 
 
 def _as_json(verdict: Verdict) -> str:
