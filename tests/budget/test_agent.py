@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from models.store import Store
 from tests.brokers import Listener, Mosquitto
 from tests.budget.bill import at_most
 from tests.device import Device, until
+from tests.small_fleet import SmallFleet, rule
+from wire.config import Broker
+from wire.link import Link, Post
+from wire.mqtt import MqttLink
 
 pytestmark = [pytest.mark.budget, pytest.mark.timeout(400)]
 
@@ -47,3 +52,22 @@ def test_memory_and_cpu(tmp_path: Path) -> None:
 
         at_most(0.01, share)
         assert rss_mib(pid) <= 50
+
+
+def test_memory_with_updates(tmp_path: Path) -> None:
+    """At most 50 MiB also where signed metadata is believed and a model of 5 MB was fetched."""
+    with Mosquitto(tmp_path) as broker:
+
+        def link(client_id: str, post: Post) -> Link:
+            return MqttLink(Broker(f"mqtt://127.0.0.1:{broker.port}"), client_id, post)
+
+        with SmallFleet(tmp_path / "fleet", link) as fleet:
+            fleet.release("2", os.urandom(5_000_000))
+            fleet.deploy(rule("2"))
+            updates = f'[updates]\nroot = "{fleet.root}"\nspread_s = 0\n'
+            with Device(tmp_path / "d", broker.port, tables=updates) as device:
+                pid = device.start("agent").pid
+                device.start("lane")
+                store = Store(tmp_path / "d" / "state" / "models")
+                until(store.installed)
+                assert rss_mib(pid) <= 50

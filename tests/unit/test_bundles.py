@@ -14,7 +14,7 @@ from agent.fetch_plan import Get, Sweep
 from agent.fetch_words import Fetched, NotFetched, Progress
 from agent.sources import Sources
 from models.store import Store
-from tests.fleet_in_memory import MemoryFleet
+from tests.small_fleet import SmallFleet
 from wire import topics
 from wire.block_client import BlockClient, FetchTerms
 from wire.config import Updates
@@ -30,7 +30,7 @@ SIZE = 3_000_000
 class Device:
     """The fetch thread's parts, on the test's thread."""
 
-    def __init__(self, place: Path, fleet: MemoryFleet, broker: MemoryBroker) -> None:
+    def __init__(self, place: Path, fleet: SmallFleet, broker: MemoryBroker) -> None:
         self.store = Store(place / "models")
         self.place = place
         self.wall_s = 1_900_000_000.0
@@ -83,13 +83,13 @@ def broker() -> MemoryBroker:
 
 
 @pytest.fixture
-def fleet(tmp_path: Path, broker: MemoryBroker) -> Iterator[MemoryFleet]:
-    with MemoryFleet(tmp_path / "fleet", broker) as fleet:
+def fleet(tmp_path: Path, broker: MemoryBroker) -> Iterator[SmallFleet]:
+    with SmallFleet(tmp_path / "fleet", broker.link) as fleet:
         yield fleet
 
 
 @pytest.fixture
-def device(tmp_path: Path, broker: MemoryBroker, fleet: MemoryFleet) -> Iterator[Device]:
+def device(tmp_path: Path, broker: MemoryBroker, fleet: SmallFleet) -> Iterator[Device]:
     device = Device(tmp_path / "device", fleet, broker)
     yield device
     assert device.client is not None
@@ -97,7 +97,7 @@ def device(tmp_path: Path, broker: MemoryBroker, fleet: MemoryFleet) -> Iterator
     device.link.close()
 
 
-def test_into_the_store_and_nothing_is_left(device: Device, fleet: MemoryFleet) -> None:
+def test_into_the_store_and_nothing_is_left(device: Device, fleet: SmallFleet) -> None:
     digest = fleet.release("2", os.urandom(200_000))
     device.refresh()
     assert device.get("2") == Fetched(digest)
@@ -109,7 +109,7 @@ def test_into_the_store_and_nothing_is_left(device: Device, fleet: MemoryFleet) 
     assert fleet.published_bytes == before, "what is there is not fetched"
 
 
-def test_goes_on_where_it_was_ended(device: Device, fleet: MemoryFleet) -> None:
+def test_goes_on_where_it_was_ended(device: Device, fleet: SmallFleet) -> None:
     fleet.release("2", os.urandom(SIZE))
     device.refresh()
     before = fleet.published_bytes
@@ -128,7 +128,7 @@ def test_goes_on_where_it_was_ended(device: Device, fleet: MemoryFleet) -> None:
     assert fleet.published_bytes - before <= 1.25 * SIZE, "little comes twice"
 
 
-def test_a_depot_that_falls_silent_is_no_end(device: Device, fleet: MemoryFleet) -> None:
+def test_a_depot_that_falls_silent_is_no_end(device: Device, fleet: SmallFleet) -> None:
     digest = fleet.release("2", os.urandom(SIZE))
     device.refresh()
     fleet.serves = False
@@ -139,7 +139,7 @@ def test_a_depot_that_falls_silent_is_no_end(device: Device, fleet: MemoryFleet)
     assert device.get("2") == Fetched(digest)
 
 
-def test_no_more_than_the_bytes_of_the_day(device: Device, fleet: MemoryFleet) -> None:
+def test_no_more_than_the_bytes_of_the_day(device: Device, fleet: SmallFleet) -> None:
     digest = fleet.release("2", os.urandom(SIZE))
     device.refresh()
     table = Updates(mib_per_day=1)
@@ -159,7 +159,7 @@ def test_no_more_than_the_bytes_of_the_day(device: Device, fleet: MemoryFleet) -
     assert device.store.has(digest)
 
 
-def test_no_more_than_the_room_on_the_disk(device: Device, fleet: MemoryFleet) -> None:
+def test_no_more_than_the_room_on_the_disk(device: Device, fleet: SmallFleet) -> None:
     small, other = fleet.release("2", os.urandom(4 * MIB)), fleet.release("3", os.urandom(4 * MIB))
     fleet.release("4", os.urandom(7 * MIB))
     device.refresh()
@@ -178,7 +178,7 @@ def test_no_more_than_the_room_on_the_disk(device: Device, fleet: MemoryFleet) -
 
 
 def test_a_signed_bundle_that_is_none_is_refused(
-    device: Device, fleet: MemoryFleet, monkeypatch: pytest.MonkeyPatch
+    device: Device, fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fleet.signer_checks.check_bundle", lambda *_: None)  # a depot may err
     content = b"PK\x03\x04" + os.urandom(1000)
@@ -192,7 +192,7 @@ def test_a_signed_bundle_that_is_none_is_refused(
     assert device.store.installed() == ()
 
 
-def test_sweeps_what_nobody_wants(device: Device, fleet: MemoryFleet) -> None:
+def test_sweeps_what_nobody_wants(device: Device, fleet: SmallFleet) -> None:
     fleet.release("2", os.urandom(SIZE))
     fleet.release("3", os.urandom(SIZE))
     device.refresh()
@@ -208,7 +208,7 @@ def test_sweeps_what_nobody_wants(device: Device, fleet: MemoryFleet) -> None:
     assert device.left() == ["not ours"]
 
 
-def test_a_bundle_that_was_retired_is_refused(device: Device, fleet: MemoryFleet) -> None:
+def test_a_bundle_that_was_retired_is_refused(device: Device, fleet: SmallFleet) -> None:
     fleet.release("2")
     device.refresh()
     stranger = Bundle("models/digits/9/tflite.zip", "9" * 64, 10, Variant("digits", "9", "tflite"))

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fleet_in_memory import MemoryFleet, rule
 from tests.pretend_runtime import PretendRuntime
 from tests.rig import Rig, SetClock, config_text
+from tests.small_fleet import SmallFleet, rule
 from wire import topics
 from wire.config import parse as parse_config
 from wire.deployments import Gates
@@ -26,12 +26,12 @@ def broker() -> MemoryBroker:
 
 
 @pytest.fixture
-def fleet(tmp_path: Path, broker: MemoryBroker) -> Iterator[MemoryFleet]:
-    with MemoryFleet(tmp_path / "fleet", broker) as fleet:
+def fleet(tmp_path: Path, broker: MemoryBroker) -> Iterator[SmallFleet]:
+    with SmallFleet(tmp_path / "fleet", broker.link) as fleet:
         yield fleet
 
 
-def rig_of(tmp_path: Path, broker: MemoryBroker, fleet: MemoryFleet, more: str = "") -> Rig:
+def rig_of(tmp_path: Path, broker: MemoryBroker, fleet: SmallFleet, more: str = "") -> Rig:
     text = f'{config_text()}[updates]\nroot = "{fleet.root}"\nspread_s = 0\n{more}'
     import time
 
@@ -40,7 +40,7 @@ def rig_of(tmp_path: Path, broker: MemoryBroker, fleet: MemoryFleet, more: str =
 
 
 @pytest.fixture
-def rig(tmp_path: Path, broker: MemoryBroker, fleet: MemoryFleet) -> Iterator[Rig]:
+def rig(tmp_path: Path, broker: MemoryBroker, fleet: SmallFleet) -> Iterator[Rig]:
     with rig_of(tmp_path, broker, fleet) as rig:
         rig.quiet()
         yield rig
@@ -74,7 +74,7 @@ def phase(rig: Rig) -> str | None:
 
 
 def test_a_model_that_does_well_becomes_good(
-    rig: Rig, runtime: PretendRuntime, fleet: MemoryFleet, broker: MemoryBroker
+    rig: Rig, runtime: PretendRuntime, fleet: SmallFleet, broker: MemoryBroker
 ) -> None:
     digest = fleet.release("2")
     fleet.deploy(rule("2", SHORT))
@@ -98,7 +98,7 @@ def test_a_model_that_does_well_becomes_good(
 
 
 def test_a_model_that_does_not_pass_its_check_is_rejected(
-    rig: Rig, runtime: PretendRuntime, fleet: MemoryFleet, broker: MemoryBroker
+    rig: Rig, runtime: PretendRuntime, fleet: SmallFleet, broker: MemoryBroker
 ) -> None:
     digest = fleet.release("2")
     runtime.bad[digest] = "golden a.png: it says 7, 3 is right"
@@ -118,7 +118,7 @@ def test_a_model_that_does_not_pass_its_check_is_rejected(
 
 
 def test_a_slow_model_is_rolled_back(
-    rig: Rig, runtime: PretendRuntime, fleet: MemoryFleet, broker: MemoryBroker
+    rig: Rig, runtime: PretendRuntime, fleet: SmallFleet, broker: MemoryBroker
 ) -> None:
     first, slow = fleet.release("2"), fleet.release("3", b"slow")
     fleet.deploy(rule("2", SHORT))

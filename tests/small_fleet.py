@@ -1,4 +1,4 @@
-"""A fleet without a network: real signatures, and a real depot's files on a MemoryBroker."""
+"""A small fleet for tests: real signatures, and a depot that serves its files over any link."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import queue
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
@@ -20,33 +21,34 @@ from wire import offers, topics
 from wire.block_server import BlockServer, ServeTerms
 from wire.deployments import Deployment, Gates, Rule
 from wire.envelope import sealed
-from wire.link import LinkEvent, Received
-from wire.memory_link import MemoryBroker
+from wire.link import Connected, Link, LinkEvent, Post, Received
 from wire.offers import Wish
 from wire.release import Variant, blocks_path, bundle_path, file_key
 
 
-class MemoryFleet:
+class SmallFleet:
     """serves: whether the depot answers. requests: that came so far."""
 
-    def __init__(self, place: Path, broker: MemoryBroker) -> None:
+    def __init__(self, place: Path, make_link: Callable[[str, Post], Link]) -> None:
+        """make_link: takes a client id, and where events go."""
         self.yard: Yard = make_yard(place)
         self.signer = Signer(self.yard.depot)
         self.serves = True
         self.requests = 0
         self.most_blocks: int | None = None  # after so many it falls silent
-        self._broker = broker
         self._place = place
         self._targets = self.yard.targets
         self._asked: queue.SimpleQueue[Received | None] = queue.SimpleQueue()
-        self._link = broker.link("depot", self._post)
+        self._is_connected = threading.Event()
+        self._link = make_link("depot", self._post)
         self._server = BlockServer(self._link.publish, FLEET, self, ServeTerms(gap_s=0.0))
         self._link.subscribe(topics.from_devices(FLEET, "request"))
         self._link.open()
+        assert self._is_connected.wait(20)
         self._thread = threading.Thread(target=self._run, name="depot")
         self._thread.start()
 
-    def __enter__(self) -> MemoryFleet:
+    def __enter__(self) -> SmallFleet:
         return self
 
     def __exit__(
@@ -106,11 +108,13 @@ class MemoryFleet:
         self.ring()
 
     def ring(self) -> None:
-        self._broker.carry(topics.bell(FLEET), self.signer.timestamp, retain=True)
+        self._link.publish(topics.bell(FLEET), self.signer.timestamp, retain=True)
 
     def _post(self, event: LinkEvent) -> None:
         if isinstance(event, Received):
             self._asked.put(event)
+        elif isinstance(event, Connected):
+            self._is_connected.set()
 
     def _run(self) -> None:
         while True:
