@@ -61,10 +61,11 @@ class ModelWishes:
         return self._takeover.trouble
 
     def learn_formats(self, engine_kind: str | None) -> None:
-        """Find out which formats can run here; that takes a while. engine_kind: the configured."""
+        """Find out which formats can run here, unless that is known; it takes a while.
+        engine_kind: the configured one."""
 
         def learn() -> None:
-            self.formats = working_formats(engine_kind)
+            self.formats = self.formats or working_formats(engine_kind)
 
         self._loader.do(learn)
 

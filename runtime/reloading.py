@@ -41,7 +41,7 @@ class Reloading:
     """Reads the configuration again when `read_again` is called. On the loop's thread.
 
     started: as this process was started. load: takes the path of the configured model, None: there
-    is none, and returns at once.
+    is none. expect: called when the fleet may deploy models. Both return at once.
     """
 
     def __init__(
@@ -51,12 +51,14 @@ class Reloading:
         started: Pipeline,
         reporter: Reporter,
         load: Callable[[Path | None], None],
+        expect: Callable[[], None],
     ) -> None:
         self._folders = folders
         self._name = name
         self._started = self._configured = started
         self._reporter = reporter
         self._load = load
+        self._expect = expect
 
     def read_again(self) -> None:
         """Use what changed. Whatever is wrong with it, the pipeline runs on as before."""
@@ -75,4 +77,6 @@ class Reloading:
             )  # fmt: skip
         if settings_of(wanted) != settings_of(before):
             self._reporter.apply(settings_of(wanted))
+        if config.updates.root is not None:
+            self._expect()
         self._load(None if wanted.model is None else resolve(wanted.model))

@@ -70,9 +70,13 @@ def main(argv: Sequence[str]) -> int:
         loader = Loader(loop, wanted.engine, options_of(wanted), note)
         stack.callback(loader.close)
         takeover = Takeover(loop, sources, choice.source, note, choice.unloaded)
-        reporter.wishes = ModelWishes(line, loader, takeover)
+        wishes = reporter.wishes = ModelWishes(line, loader, takeover)
+
+        def expect() -> None:
+            wishes.learn_formats(wanted.engine)
+
         if device.updates.root is not None:
-            reporter.wishes.learn_formats(wanted.engine)
+            expect()
         stack.callback(camera.stop)
         service = Service(
             loop, camera, reporter, notifier, lambda: title(loop.model, wanted.camera)
@@ -83,7 +87,7 @@ def main(argv: Sequence[str]) -> int:
         def load(path: Path | None) -> None:
             loader.do(lambda: takeover.reconfigure(path))
 
-        reloading = Reloading(folders, words.name, wanted, reporter, load)
+        reloading = Reloading(folders, words.name, wanted, reporter, load, expect)
         log.info("%s", title(choice.model, wanted.camera))
         serve(service, reporter, words, reloading, again)
     if words.json:

@@ -18,18 +18,25 @@ FIRST = 'camera = "synthetic://64x48"\nmodel = "digits"'
 
 
 class Service:
-    """A pipeline that was started with FIRST. loaded: which models were asked for since."""
+    """A pipeline that was started with FIRST. loaded: which models were asked for since; expected:
+    how often it was told that the fleet may deploy some."""
 
     def __init__(self, folder: Path) -> None:
         self.folders = Folders(folder / "vedette.toml", folder / "state", folder / "run")
         self.write(FIRST)
         self.desk = Desk(folder / "run")
-        self.loaded: list[str] = []
+        self.loaded: list[str | None] = []
+        self.expected = 0
         _, started = pipeline_of(self.folders, "door")
-        self.reloading = Reloading(self.folders, "door", started, self.desk.reporter, self.load)
+        self.reloading = Reloading(
+            self.folders, "door", started, self.desk.reporter, self.load, self.expect
+        )
 
-    def load(self, path: Path) -> None:
-        self.loaded.append(path.name)
+    def load(self, path: Path | None) -> None:
+        self.loaded.append(None if path is None else path.name)
+
+    def expect(self) -> None:
+        self.expected += 1
 
     def write(self, pipeline: str) -> None:
         text = f'device = "a"\n[broker]\nurl = "mqtt://localhost"\n[pipeline.door]\n{pipeline}\n'
@@ -52,6 +59,16 @@ def test_settings_and_the_model_are_taken(service: Service) -> None:
     service.reload(FIRST.replace("digits", "digits-detect") + "\nresults_per_s = 5")
     assert service.desk.reporter.totals().settings == PipelineSettings(results_per_s=5)
     assert service.loaded == ["digits-detect"]
+
+
+def test_a_fleet_that_deploys_from_now_on_and_no_model_of_its_own(service: Service) -> None:
+    service.reload(FIRST)
+    assert service.expected == 0
+    without = FIRST.replace('model = "digits"', "")
+    service.reload(without)
+    assert service.loaded == ["digits"], "neither a model nor a fleet that brings one: refused"
+    service.reload(f'{without}\n[updates]\nroot = "/etc/vedette/root.json"')
+    assert (service.loaded, service.expected) == (["digits", None], 1)
 
 
 def test_what_an_operator_set_stays_where_the_file_did_not_change_it(service: Service) -> None:
