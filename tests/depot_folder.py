@@ -43,7 +43,13 @@ class Yard:
     files: dict[str, bytes] = field(default_factory=dict)
     roots: list[bytes] = field(default_factory=list)
 
-    def with_model(self, version: str, content: bytes = b"TFL3", name: str = "digits") -> bytes:
+    def with_model(
+        self,
+        version: str,
+        content: bytes = b"TFL3",
+        name: str = "digits",
+        keys: Sequence[SigningKey] | None = None,
+    ) -> bytes:
         """The next release metadata, signed, with one more bundle."""
         bundle_bytes, variant = pack(self.place, version, content, name)
         path = bundle_path(variant.model, version, "tflite")
@@ -51,7 +57,7 @@ class Yard:
         digest = hashlib.sha256(bundle_bytes).hexdigest()
         named = Target(path, digest, len(bundle_bytes), variant)
         self.files |= {path: bundle_bytes, blocks_path(path): digests}
-        return self.signed(roles_targets.with_bundle(self.targets, named, digests))
+        return self.signed(roles_targets.with_bundle(self.targets, named, digests), keys)
 
     def signed(self, targets: bytes, keys: Sequence[SigningKey] | None = None) -> bytes:
         """Release metadata as the next version, signed."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -18,7 +18,9 @@ from typing import BinaryIO
 
 import msgspec
 
+from fleet.depot import Depot
 from fleet.inbox import Inbox
+from fleet.signer import Signer
 from tests.brokers import Mosquitto
 from tests.depot_folder import FLEET, Yard, write_fleet_toml
 from wire import topics
@@ -26,7 +28,7 @@ from wire.backoff import Backoff
 from wire.block_client import BlockClient, FetchTerms
 from wire.block_server import BlockServer, ServeTerms
 from wire.config import Broker
-from wire.link import Connected, LinkEvent, Received
+from wire.link import Connected, LinkEvent, Post, Received
 from wire.mqtt import MqttLink
 from wire.offers import Offer, OfferAnswer, OfferedFile, OfferKind, offered_key
 
@@ -58,8 +60,10 @@ class DepotProcess:
         self._reader.start()
 
     @property
-    def pid(self) -> int:
-        return self._process.pid
+    def cpu_s(self) -> float:
+        """Processor time that it has taken so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def wait_for(self, words: str) -> None:
         until(f"{words!r} in {self.lines}", lambda: any(words in line for line in self.lines))
@@ -115,6 +119,7 @@ class Peer:
         """terms: of ServeTerms, for what we serve."""
         self.heard: list[Received] = []
         self._sent_s = 0.0
+        self._own: set[str] = set()  # offers
         self._inbox = Inbox()
         self._files = _Files()
         self._is_connected = threading.Event()
@@ -144,12 +149,6 @@ class Peer:
         self._server.close()
 
     @property
-    def bell(self) -> bytes | None:
-        """The newest that was rung."""
-        rung = [one.payload for one in self.heard if one.topic == topics.bell(FLEET)]
-        return rung[-1] if rung else None
-
-    @property
     def served_bytes(self) -> int:
         return self._server.published_bytes
 
@@ -163,6 +162,7 @@ class Peer:
 
     def offer(self, identity: str, kind: OfferKind, files: Mapping[str, bytes]) -> None:
         """Say what we have, and serve it from now on. files: contents by path."""
+        self._own.add(identity)
         self._files.contents |= {offered_key(identity, path): each for path, each in files.items()}
         named = tuple(
             OfferedFile(path, hashlib.sha256(content).hexdigest(), len(content))
@@ -206,7 +206,7 @@ class Peer:
             if isinstance(event, Received):
                 self.heard.append(event)
                 place = topics.offered(event.topic)
-                if place is not None and place.part == "want":
+                if place is not None and place.part == "want" and place.id in self._own:
                     self._server.asked("depot", event.payload)
 
 
@@ -222,5 +222,48 @@ def device(broker: Mosquitto, name: str = "door") -> Iterator[Peer]:
         yield peer
 
 
-def version_of(metadata: bytes) -> int:
-    return int(json.loads(metadata)["signed"]["version"])
+def timestamp_of(yard: Yard) -> bytes:
+    """What is in force in a depot's folder."""
+    return (yard.depot / "metadata" / "timestamp.json").read_bytes()
+
+
+def bell_of(peer: Peer) -> bytes | None:
+    """The newest that was rung."""
+    rung = [one.payload for one in list(peer.heard) if one.topic == topics.bell(FLEET)]
+    return rung[-1] if rung else None
+
+
+def rand_model(size: int) -> bytes:
+    """A model file in which no two blocks are the same."""
+    return random.Random(size).randbytes(size)
+
+
+class Running:
+    """A depot in this process, stepped on a thread of its own. A `with`."""
+
+    def __init__(self, yard: Yard, broker: Mosquitto, fetch: FetchTerms) -> None:
+        self.signer = Signer(yard.depot)
+
+        def make(client_id: str, post: Post) -> MqttLink:
+            url = f"mqtt://127.0.0.1:{broker.port}"
+            return MqttLink(Broker(url), client_id, post, backoff=Backoff(most_s=0.3))
+
+        self.depot = Depot(FLEET, self.signer, make, ServeTerms(), fetch)
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Running:
+        self.depot.open()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.set()
+        self.depot.inbox.wake()
+        self._thread.join()
+        self.depot.close()
+        self.signer.close()
+
+    def _run(self) -> None:
+        while not self._ends.is_set():
+            self.depot.step()
