@@ -23,7 +23,7 @@ from wire.messages import parse
 from wire.offers import Offer, OfferAnswer, OfferKind
 from wire.troubles import Refused, Unavailable
 
-CONNECT_S = 15.0  # until the broker must have taken us in
+CONNECT_S = 10.0  # until the broker must have taken us in
 SIGN_S = 20.0  # without a word from the depot, while it should work: it is not there
 AGAIN_S = 4.0  # after so long without a word, what was sent is sent again
 QUIET_S = 0.8  # when nothing retained comes for so long, all of it has come

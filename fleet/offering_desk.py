@@ -15,7 +15,7 @@ from fleet.folder import FleetFolder, check_is_operators
 from fleet.offering import Session
 from fleet.offering_files import Offered, OfferFile, in_memory
 from fleet.roles_targets import targets_of
-from fleet.rollout_draft import empty
+from fleet.rollout_draft import empty, release_of, without
 from fleet.wording import size
 from wire import topics
 from wire.backoff import Backoff
@@ -107,6 +107,11 @@ class Desk:
         """What is deployed to a pipeline; without rules if nothing is."""
         topics.checked(pipeline)
         return self.trust.deployment(pipeline) or empty(pipeline)
+
+    def available(self, deployment: Deployment) -> Deployment:
+        """It without versions that were retired: nobody can get those, nor go back to them."""
+        there = {(one.variant.model, one.variant.version) for one in self.trust.models()}
+        return without(deployment, {release_of(r) for r in deployment.rules} - there)
 
     def deployments(self) -> tuple[Deployment, ...]:
         return tuple(self.deployment(pipeline) for pipeline in self.pipelines())

@@ -107,7 +107,7 @@ def plan(desk: Desk, fleet: Fleet, wanted: Wanted, note: Note) -> Plan:
     check_canaries(wanted.choice, pipeline, fleet)
     rule = wanted.choice.rule(wanted.model, wanted.version, trusted.deployments + 1)
     before = desk.deployment(pipeline)
-    after = advanced(before, rule)
+    after = advanced(desk.available(before), rule)
     for remark in remarks(rule, after, fleet):
         note(remark)
     release = release_of(rule)

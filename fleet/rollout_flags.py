@@ -13,7 +13,7 @@ from wire.deployments import Gates, Rule
 from wire.names import Name, Version
 from wire.troubles import Refused
 
-DEVICES_S = 600.0  # how long devices are waited for, beside the time of their trial
+DEVICES_S = 900.0  # how long devices are waited for, beside the trial that was asked for
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def _offer_candidates(folder: FleetFolder, parcels: Parcels) -> Done:
     with open_session(folder) as session:
         for parcel in parcels.parcels:
             hand_over(session, "candidate", candidate_files(parcel), str(parcel.file))
-    digests = ", ".join(parcel.digest[:12] for parcel in parcels.parcels)
+    digests = ", ".join(parcel.digest for parcel in parcels.parcels)
     return Done(
         Report(True, parcels.model, parcels.version),
         f"{parcels.words}: waits in the depot: vedette fleet sign {digests}",

@@ -8,12 +8,14 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fleet import roles
+from fleet.folder import FleetFolder
 from fleet.offering_desk import Desk, note, open_desk
 from fleet.offering_flags import add_fleet_options, fleet_of
 from fleet.offering_keys import add_key_options, keep_pending, missing_words, release_keys
-from fleet.offering_push import signed
+from fleet.offering_push import Draft, signed
 from fleet.roles_targets import without_version
 from fleet.rollout_deploy import check_released
 from fleet.rollout_draft import Release, in_force, release_of, without
@@ -47,19 +49,30 @@ def main(argv: Sequence[str]) -> int:
         for each in gone:
             targets = without_version(targets, *each)
         release = signed(targets, release_keys(words, folder, desk.chain.root), desk.chain)
-        pipelines = _forget(desk, deployments, gone)
-        report = Report(True, words.model, tuple(v for _, v in gone), pipelines)
-        if release.lack.count:
-            path = keep_pending(folder, release.targets, ())
-            note(f"{missing_words(release.lack)}: they run vedette fleet sign {path} --key FILE")
-            report = msgspec.structs.replace(report, ok=False, retired=(), missing=str(path))
-        else:
-            desk.release(release.targets, (), f"release {roles.version_of(release.targets)}")
+        report = _retire(folder, desk, release, gone, deployments)
     if words.json:
         print(msgspec.json.encode(report).decode())
     elif report.ok:
         print(f"{words.model} {named(report.retired)}: retired: no device will take it any more")
     return 0 if report.ok else 1
+
+
+def _retire(
+    folder: FleetFolder,
+    desk: Desk,
+    release: Draft,
+    gone: Sequence[Release],
+    deployments: Sequence[Deployment],
+) -> Report:
+    """First from the deployments, then from the release: none may name what is not there."""
+    report = Report(not release.lack.count, gone[0][0], tuple(version for _, version in gone))
+    if release.lack.count:
+        path = keep_pending(folder, release.targets, ())
+        note(f"{missing_words(release.lack)}: they run vedette fleet sign {path} --key FILE")
+        return replace(report, retired=(), missing=str(path))
+    pipelines = _forget(desk, deployments, gone)
+    desk.release(release.targets, (), f"release {roles.version_of(release.targets)}")
+    return replace(report, pipelines=pipelines)
 
 
 def _versions(words: argparse.Namespace, desk: Desk) -> list[Release]:
@@ -92,7 +105,7 @@ def _forget(
         if after != deployment:
             desk.deploy(deployment, after)
             changed.append(deployment.pipeline)
-            note(f"{deployment.pipeline}: can no longer be rolled back to what is retired")
+            note(f"{deployment.pipeline}: its deployment names it no more")
     return tuple(changed)
 
 

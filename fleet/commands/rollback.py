@@ -19,7 +19,7 @@ def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
     with open_desk(fleet_of(words)) as (desk, session):
         before = desk.deployment(words.pipeline)
-        after = rolled_back(before)
+        after = rolled_back(desk.available(before))
         desk.check_command_key()
         session.survey()
         devices = with_pipeline(session.devices.devices.values(), words.pipeline)

@@ -75,6 +75,7 @@ def _sign_candidate(
 ) -> Report:
     wanted = chosen(candidates(session), words.candidate)
     with tempfile.TemporaryDirectory(prefix="vedette-sign-") as place:
+        note(f"fetching it from the depot: {size(wanted.size)}")
         file = fetch(session, wanted, Path(place), lambda _: None)
         parcels = read_parcels([file])
         _show(file, parcels)
@@ -82,6 +83,10 @@ def _sign_candidate(
         if not new:
             note("it is signed already")
             return Report(True, False, parcels.model, parcels.version)
+        if words.yes and words.candidate != wanted.digest:
+            raise Refused(
+                "--yes needs the whole digest: whoever offers a bundle can choose how its begins"
+            )
         _confirm(words, f"sign {parcels.words}?")
         release = draft(desk.chain, new, release_keys(words, folder, desk.chain.root))
         report = Report(True, True, parcels.model, parcels.version)
@@ -161,7 +166,11 @@ def parser() -> argparse.ArgumentParser:
         "candidate", nargs="?", metavar="CANDIDATE|N.targets.json",
         help="the first digits of its sha256, or the file that a push left in pending/",
     )  # fmt: skip
-    parser.add_argument("--yes", action="store_true", help="do not ask whether to sign it")
+    parser.add_argument(
+        "--yes",
+        action="store_true",
+        help="do not ask whether to sign it (a candidate: by its whole digest)",
+    )
     add_key_options(parser)
     add_fleet_options(parser)
     return parser

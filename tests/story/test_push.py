@@ -13,7 +13,7 @@ import pytest
 from models import bundle
 from tests.acting import NOTHING, Actor, Command
 from tests.brokers import Listener, free_port
-from tests.yard import FLEET, Yard, digits, digits_folder, heavy, rewrite
+from tests.yard import FLEET, PASSPHRASE, Done, Yard, digits, digits_folder, heavy, rewrite
 
 pytestmark = pytest.mark.slow
 
@@ -208,14 +208,16 @@ def test_a_candidate_waits_for_a_signature(yard: Yard, speaker: Listener, tmp_pa
     offered = yard.run("fleet", "push", str(packed), "--candidate", "--dir", str(ci))
     assert offered.code == 0, offered.err
     short = sha256(packed)[:12]
-    assert f"vedette fleet sign {short}" in offered.out
+    assert f"vedette fleet sign {sha256(packed)}" in offered.out
     listed = yard.run("fleet", "sign")
     assert short in listed.out and "digits 1 tflite" in listed.out
     assert short in yard.run("fleet", "status").out
 
     unseen = yard.run("fleet", "sign", short)
     assert unseen.code == 2 and "say --yes" in unseen.err
-    signed = yard.run("fleet", "sign", short, "--yes", "--json")
+    blind = yard.run("fleet", "sign", short, "--yes")
+    assert blind.code == 2 and "--yes needs the whole digest" in blind.err
+    signed = yard.run("fleet", "sign", sha256(packed), "--yes", "--json")
     assert signed.code == 0 and signed.said["released"], signed.err
     assert f"sha256 {sha256(packed)}" in signed.err, "it was shown first"
     assert yard.run("fleet", "sign").out == "no bundle waits for a signature\n"
@@ -272,3 +274,54 @@ def test_two_at_once_do_not_undo_each_other(yard: Yard, speaker: Listener, tmp_p
     status = yard.run("fleet", "status").out
     assert "pipeline lane: digits 1 to all\npipeline sky: digits 2 to all\n" in status
     assert f"fleet {FLEET}: root 1, release 3, deployments 3" in status
+
+
+class TwoSigners(Yard):
+    """A fleet whose releases two keys must sign. In the story each lies with another person."""
+
+    def run(self, *words: str, passphrase: str = PASSPHRASE) -> Done:
+        if words[:2] == ("fleet", "init"):
+            words = (*words, "--release-keys", "2", "--release-threshold", "2")
+        return super().run(*words, passphrase=passphrase)
+
+
+def test_a_release_that_two_must_sign(tmp_path: Path) -> None:
+    with TwoSigners(tmp_path) as yard:
+        packed = digits(tmp_path, "1")
+        first, second = (str(yard.fleet / "keys" / f"release-{n}.pem") for n in (1, 2))
+        before = in_force(yard)
+        push = ("fleet", "push", str(packed), "--pipeline", "lane", "--json")
+        alone = yard.run(*push, "--key", first)
+        assert alone.code == 1 and alone.said["ok"] is False, alone.err
+        pending = str(alone.said["missing"])
+        assert pending == str(yard.fleet / "pending" / "2.targets.json")
+        assert in_force(yard) == before, "one is not enough"
+        again = yard.run("fleet", "sign", pending, "--key", first, "--yes")
+        assert again.code == 0 and "1 more of the release keys must sign" in again.err
+        assert in_force(yard) == before, "nor is the same one twice"
+        foreign = yard.run(
+            "fleet", "sign", pending, "--key", str(yard.fleet / "keys" / "root-1.pem"), "--yes"
+        )
+        assert foreign.code == 2 and "is not a release key" in foreign.err
+        packed.unlink()  # all that the second needs lies in pending/
+        signed = yard.run("fleet", "sign", pending, "--key", second, "--yes", "--json")
+        assert signed.code == 0 and signed.said["released"], signed.err
+        assert "new: models/digits/1/tflite.zip" in signed.err, "what is signed is shown"
+        assert list((yard.fleet / "pending").iterdir()) == []
+        deployed = yard.run("fleet", "deploy", "lane", "digits", "1", "--no-wait")
+        assert deployed.code == 0, deployed.err
+        both = yard.push(digits(tmp_path, "2"), more=("--no-wait",))
+        assert both.code == 0 and both.said["released"], both.err
+
+
+def test_metadata_that_was_changed_after_it_was_signed_is_not_released(tmp_path: Path) -> None:
+    with TwoSigners(tmp_path) as yard:
+        packed = digits(tmp_path, "1")
+        first, second = (str(yard.fleet / "keys" / f"release-{n}.pem") for n in (1, 2))
+        words = ("fleet", "push", str(packed), "--no-deploy", "--json", "--key", first)
+        pending = Path(str(yard.run(*words).said["missing"]))
+        other = "0" * 64
+        pending.write_text(pending.read_text().replace(sha256(packed), other))
+        signed = yard.run("fleet", "sign", str(pending), "--key", second, "--yes", "--json")
+        assert signed.said["released"] is False and other in signed.err
+        assert "1 more of the release keys must sign" in signed.err
