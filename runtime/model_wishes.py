@@ -16,6 +16,7 @@ from runtime.loader import Loader
 from runtime.takeover import Takeover
 from wire.local import CheckModel, LoadModel
 
+RECONSIDER_S = 5.0
 PATIENCE_S = 600.0  # after that whoever asked is told; a check has its own limits
 
 
@@ -53,6 +54,7 @@ class ModelWishes:
         self._loader = loader
         self._takeover = takeover
         self._wish: Wish | None = None
+        self._reconsider_s = 0.0
         self._outcomes: SimpleQueue[Outcome] = SimpleQueue()
 
     @property
@@ -81,6 +83,10 @@ class ModelWishes:
         """Answer what is done. Raises what went wrong on the loader's thread, if it is a bug."""
         if self._loader.bug is not None:
             raise self._loader.bug
+        if self.trouble is None or now_s >= self._reconsider_s:
+            self._reconsider_s = now_s + RECONSIDER_S
+            if self.trouble is not None:
+                self._loader.do(self._takeover.reconsider)
         wish = self._wish
         if wish is None:
             return

@@ -4,6 +4,7 @@ both, in its place. On the loader's thread.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,7 @@ class Takeover:
     ) -> None:
         """runs: where the loop's model comes from."""
         self.trouble = trouble
+        self._is_about_deployed = trouble is not None
         self._loop = loop
         self._sources = sources
         self._runs = runs
@@ -85,12 +87,22 @@ class Takeover:
         except WHAT_FAILS:
             return  # said, and in `trouble`
 
+    def reconsider(self) -> None:
+        """Call now and then while there is trouble: with a model that the store does not want any
+        more there is none."""
+        if self._runs is None or not self._is_about_deployed:
+            return
+        with contextlib.suppress(*WHAT_FAILS):
+            if self._sources.state().active == self._runs.digest:
+                self.trouble = None
+
     def _bring(self, source: Source | None, is_over: Callable[[], bool]) -> float | None:
         """The seconds without results if memory could not hold both models."""
         try:
             gap_s = self._replace(source, is_over)
         except WHAT_FAILS as trouble:
             self.trouble = f"{source} was not loaded, {self._what_runs()}: {trouble}"
+            self._is_about_deployed = source is not None and source.digest is not None
             self._said(self.trouble)
             raise
         self.trouble, model = None, self._loop.model

@@ -14,7 +14,7 @@ from models.store import Store
 from runtime.agent_line import ANSWER_S
 from runtime.engines import EngineOptions
 from runtime.loader import Loader
-from runtime.model_wishes import PATIENCE_S, ModelWishes
+from runtime.model_wishes import PATIENCE_S, RECONSIDER_S, ModelWishes
 from runtime.sources import Sources
 from runtime.takeover import Takeover
 from tests.unit.test_reporting import OLD, Desk
@@ -145,6 +145,21 @@ def test_the_end_of_the_pipeline_is_its_answer(wished: Wished) -> None:
     wished.turn(ANSWER_S)
     wished.desk.reporter.close()
     assert wished.turn(0)[-1] == Answer("door", "1", False, "the pipeline ends")
+
+
+def test_trouble_is_looked_at_again_now_and_then(wished: Wished) -> None:
+    looked: list[float] = []
+    wished.takeover.reconsider = lambda: looked.append(1)  # type: ignore[method-assign]
+    wished.turn(2 * RECONSIDER_S)
+    wished.takeover.trouble = "model ab was not loaded"
+    wished.turn(RECONSIDER_S - 1)
+    done = threading.Event()
+    wished.loader.do(done.set)
+    assert done.wait(30) and looked == []
+    wished.turn(2 * RECONSIDER_S)
+    done.clear()
+    wished.loader.do(done.set)
+    assert done.wait(30) and len(looked) == 2
 
 
 def test_a_bug_ends_the_process(wished: Wished) -> None:

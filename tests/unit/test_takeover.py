@@ -231,6 +231,25 @@ def test_a_deployed_model_is_not_swapped_away_by_the_configuration(
     assert "there is no model at" in (bench.takeover.trouble or "")
 
 
+def test_trouble_with_what_is_not_wanted_any_more_is_none(bench: Bench, tmp_path: Path) -> None:
+    good = deployed.make_good(bench.store, deployed.digits(tmp_path, "2"))
+    bench.load(good)
+    tried = deployed.put_on_trial(bench.store, deployed.crashing(tmp_path, "1"))
+    with pytest.raises(Refused):
+        bench.load(tried)
+    bench.takeover.reconsider()
+    assert bench.takeover.trouble is not None
+    bench.store.rollback(PIPELINE, tried, "it crashed")
+    bench.takeover.reconsider()
+    assert bench.takeover.trouble is None
+
+
+def test_trouble_with_the_configured_one_stays(bench: Bench) -> None:
+    bench.takeover.reconfigure(Path("/nowhere/model"))
+    bench.takeover.reconsider()
+    assert bench.takeover.trouble is not None
+
+
 def wait_until(holds: Callable[[], bool]) -> None:
     end = threading.Event()
     for _ in range(3000):
