@@ -253,11 +253,14 @@ class Depot:
             return f"{one.model} {one.version} waits: vedette fleet sign {one.digest[:12]}"
         self._signer.put_in_force(event.release, event.files)
         self.counts.releases += 1
-        version = self._signer.versions.targets
-        log.info("release %s is in force", version)
+        versions = self._signer.versions
+        what = f"release {versions.targets}"
+        if event.release.roots:
+            what = f"root {versions.root} with {what}"
+        log.info("%s is in force", what)
         self._candidates.forget({file.digest for file in self._signer.held.files.values()})
         self._changed()
-        return f"release {version} is in force"
+        return f"{what} is in force"
 
     def _renew(self) -> None:
         self._renew_s = time.monotonic()

@@ -17,7 +17,7 @@ from pathlib import Path
 from fleet.depot_candidates import checked_candidate, offered_candidate
 from fleet.depot_incoming import Incoming
 from fleet.roles_targets import Target
-from fleet.signer_checks import Release, check_arrived
+from fleet.signer_checks import Release, check_arrived, contents
 from fleet.signer_place import LARGEST_METADATA
 from wire.block_client import BlockClient
 from wire.blocks import NoSuchFile
@@ -243,8 +243,7 @@ class Intake:
             where = _Where(offer.id, file.path, 0, file.size)
             path = self._fetch(client, where, self._incoming.part(file, blocks))
         try:
-            digests = list_path.read_bytes()
-            found = checked_candidate(path, file, digests, self._wall_s())
+            found = checked_candidate(path, file, contents(list_path, blocks), self._wall_s())
         except Refused:
             self._incoming.forget(file.digest)
             self._incoming.forget(blocks.digest)

@@ -126,10 +126,10 @@ class Signer:
         targets = release.targets or held.targets
         self._press.now_s(held)
         self._press.check_keys(release.roots[-1] if release.roots else held.root, targets)
-        for file in release.lacking:
-            self.place.place(files[file.digest], target_file(file.path, file.digest))
         deployments = self._press.deployments_for(targets, held.deployments)
         with self._reading_back():
+            for file in release.lacking:
+                self.place.place(files[file.digest], target_file(file.path, file.digest))
             self._hold(self._press.publish(held, targets, deployments, release.roots))
         self._books.sweep(self.held)
 
@@ -231,11 +231,13 @@ class Signer:
 
     @contextlib.contextmanager
     def _reading_back(self) -> Iterator[None]:
-        """The disk failed on the way: what is in force is what is written there."""
+        """If the disk fails on the way, what is in force is what is written there."""
         try:
             yield
         except Unavailable:
             self._hold(self._books.read())
+            with contextlib.suppress(Unavailable):
+                self._books.put_strays_back(self.held)
             raise
 
     def _deployed(self, pipeline: str) -> bytes | None:

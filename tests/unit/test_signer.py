@@ -263,3 +263,33 @@ def test_another_deployments_key(yard: Yard, signer: Signer) -> None:
     assert not roles.lacking(signer.held.deployments, targets, "deployments").count
     (file,) = roles_targets.targets_of(signer.held.deployments)
     assert file.path == "deployments/lane.json"
+
+
+def test_a_disk_that_fails_at_the_last_step(yard: Yard, signer: Signer) -> None:
+    """Nothing is in force, what came is kept, and the next try goes through."""
+    before = signer.held
+    targets = yard.with_model("7")
+    files = yard.staged(targets, signer.place.incoming)
+    obstacle = yard.depot / "metadata" / ".timestamp.json.new"
+    obstacle.mkdir()
+    with pytest.raises(Unavailable, match="cannot be written"):
+        signer.take_release((), targets, files)
+    assert signer.held == before
+    assert all(path.is_file() for path in files.values())
+    obstacle.rmdir()
+    assert signer.take_release((), targets, files)
+    assert signer.versions.timestamp == 2
+    check_served(signer, yard)
+
+
+def test_a_disk_that_fails_after_the_root(yard: Yard, signer: Signer) -> None:
+    key = make_key(yard.place / "release-2.pem")
+    root = rotated(yard, {"targets": Role((key.public,))})
+    targets = yard.signed(yard.targets, [key])
+    obstacle = yard.depot / "metadata" / ".timestamp.json.new"
+    obstacle.mkdir()
+    with pytest.raises(Unavailable):
+        signer.take_release([root], targets, {})
+    obstacle.rmdir()
+    assert signer.take_release([root], targets, {})
+    assert (signer.versions.root, signer.versions.targets) == (2, 2)
