@@ -27,11 +27,13 @@ class Desired:
 class Refreshed:
     """The metadata that is believed now. issued_s: the newest signed time ever accepted.
 
-    desired: one for each pipeline; empty if the metadata expired.
+    expiries: of each role, in Unix time. desired: one for each pipeline; none while it is not known
+    whether the metadata has expired.
     """
 
     trusted: Trusted
     issued_s: float
+    expiries: tuple[tuple[str, float], ...]
     command_keys: tuple[str, ...]
     desired: tuple[Desired, ...]
 

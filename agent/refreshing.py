@@ -40,7 +40,7 @@ class Refreshing:
             keys = self._trust.command_keys()
         except Trouble:
             keys = ()
-        return [Refreshed(trusted, self._trust.issued_s, keys, ())]
+        return [Refreshed(trusted, self._trust.issued_s, self._trust.expiries, keys, ())]
 
     def refresh(self, bell: bytes | None) -> list[FromFetch]:
         """bell: the newest timestamp, by the word of whoever rang; without it the depot is asked.
@@ -67,7 +67,8 @@ class Refreshing:
         finally:
             self._sources.bell = None
         said: list[FromFetch] = [Asked()]
-        said.append(Refreshed(trusted, self._trust.issued_s, keys, tuple(desired)))
+        issued_s, expiries = self._trust.issued_s, self._trust.expiries
+        said.append(Refreshed(trusted, issued_s, expiries, keys, tuple(desired)))
         return [*said, NotRefreshed(wrong, "refused")] if wrong is not None else said
 
     def _desired(self) -> tuple[list[Desired], str | None]:

@@ -14,6 +14,7 @@ from wire.messages import LogLevel, PipelineSettings, PipelineState, State, Trus
 
 # so that the state of 64 pipelines fits every broker
 MOST_FAULTS = 32
+MOST_OF_ALL = 5000  # characters of all addresses; as many of all that is absent, of all reasons
 MOST_CHARACTERS = 200  # of a fault or an address; events have all of it
 
 
@@ -26,12 +27,13 @@ def pipeline_states(
 ) -> dict[str, PipelineState]:
     """Every configured pipeline: as it really runs, or as it should if it was never heard."""
     silent = runtimes.silent(now_s)
+    most = min(MOST_CHARACTERS, MOST_OF_ALL // max(1, len(runtimes.names)))
     return {
         name: replace(
-            _never_heard(config.pipeline[name])
+            _never_heard(config.pipeline[name], most)
             if (totals := ledger.latest(name)) is None
-            else _pipeline(totals, ledger.restarts(name), name in silent),
-            update=_shown(update(name)),
+            else _pipeline(totals, ledger.restarts(name), name in silent, most),
+            update=_shown(update(name), most),
         )
         for name in sorted(runtimes.names)
     }
@@ -80,14 +82,14 @@ def pipeline_fault(
     return f"its process has {been}: see systemctl status vedette-runtime@{name}"
 
 
-def _never_heard(configured: Pipeline) -> PipelineState:
+def _never_heard(configured: Pipeline, most: int) -> PipelineState:
     return PipelineState(
         phase="silent",
         model=configured.model or "",
         version=None,
         digest=None,
         engine=configured.engine,
-        camera=_short(configured.camera),
+        camera=_short(configured.camera, most),
         absent=None,
         restarts=0,
         settings=PipelineSettings(
@@ -96,25 +98,25 @@ def _never_heard(configured: Pipeline) -> PipelineState:
     )
 
 
-def _pipeline(totals: Totals, restarts: int, silent: bool) -> PipelineState:
+def _pipeline(totals: Totals, restarts: int, silent: bool, most: int) -> PipelineState:
     return PipelineState(
         phase="silent" if silent else totals.phase,
         model=totals.model,
         version=totals.version,
         digest=totals.digest,
         engine=totals.engine,
-        camera=_short(totals.camera),
-        absent=None if totals.absent is None else _short(totals.absent),
+        camera=_short(totals.camera, most),
+        absent=None if totals.absent is None else _short(totals.absent, most),
         restarts=restarts,
         settings=totals.settings,
     )
 
 
-def _shown(update: Update | None) -> Update | None:
+def _shown(update: Update | None, most: int) -> Update | None:
     if update is None or update.reason is None:
         return update
-    return replace(update, reason=_short(update.reason))
+    return replace(update, reason=_short(update.reason, most))
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 3] + "..."
+def _short(text: str, most: int = MOST_CHARACTERS) -> str:
+    return text if len(text) <= most else text[: most - 3] + "..."

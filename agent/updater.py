@@ -28,13 +28,20 @@ from agent.update_log import UpdateBook, UpdateLog
 from models.store import Store
 from wire.local import Answer, Failed, FromAgent, Totals
 from wire.messages import Trusted, Update
+from wire.release import WARN_S
 from wire.version import RELEASED_S
 
 if TYPE_CHECKING:
     from wire.trust import Bundle
 
 NO_ANSWER_S = 600.0  # something is wanted, and nobody answers: then a person should know
-LATE_S = 2 * 86400.0  # before the first metadata expires: by then it should have been renewed
+# Before it expires metadata should have been renewed: the depot does that after half of its life
+# (7 days for the timestamp, 30 for the others), an operator in good time (wire.release.WARN_S).
+LATE_S = {"timestamp": 2 * 86400.0, "snapshot": 10 * 86400.0, "deployments": 10 * 86400.0}
+RENEW = {
+    "root": "renew it on the operator's machine: vedette fleet keys renew",
+    "targets": "renew it on the operator's machine: vedette fleet keys renew",
+}
 
 log = logging.getLogger("vedette.agent")
 
@@ -80,6 +87,7 @@ class Updater:
                 self._courses[name].remember(totals)
         self._ordered: tuple[tuple[Bundle, ...], frozenset[str]] | None = None
         self._issued_s = 0.0
+        self._expiries: tuple[tuple[str, float], ...] = ()
         self._refusal: str | None = None
         self._no_room: dict[str, str] = {}
         self._unanswered_s: float | None = None  # since when nobody answers
@@ -152,6 +160,7 @@ class Updater:
 
     def _refreshed(self, said: Refreshed) -> None:
         self.trusted, self._issued_s = said.trusted, said.issued_s
+        self._expiries = said.expiries
         self._around.obey(said.command_keys)
         for desired in said.desired:
             if desired.pipeline in self._courses:
@@ -218,15 +227,17 @@ class Updater:
         return any(course.wanted is not None for course in self._courses.values())
 
     def _expiring(self) -> str | None:
-        if self.trusted is None:
-            return None
+        """What of the signed metadata expires first, if it should have been renewed by now."""
         now_s = max(self._around.clock.wall_s(), self._issued_s, RELEASED_S)
-        left_s = self.trusted.expires - now_s
-        if left_s > LATE_S:
+        late = [
+            (expires_s, role)
+            for role, expires_s in self._expiries
+            if expires_s - now_s < LATE_S.get(role, WARN_S)
+        ]
+        if not late:
             return None
-        if left_s <= 0:
-            return "the fleet's signed metadata has expired: no updates until it is renewed"
-        return (
-            f"the fleet's signed metadata expires in {left_s / 3600:.0f} h and was not renewed: "
-            "is vedette fleet depot running?"
-        )
+        expires_s, role = min(late)
+        days, renew = (expires_s - now_s) / 86400.0, RENEW.get(role, "is vedette fleet depot up?")
+        if days <= 0:
+            return f"the fleet's {role} has expired, and nothing is updated: {renew}"
+        return f"the fleet's {role} expires in {days:.0f} days and was not renewed: {renew}"

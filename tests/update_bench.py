@@ -124,6 +124,7 @@ class Bench:
         self.pinned: frozenset[str] = frozenset()
         self.sweeps = 0
         self.deployment = 0
+        self.expiries: tuple[tuple[str, float], ...] = ()
         self.last: tuple[str | None, Gates, int] | None = None
         self.begin()
 
@@ -174,7 +175,9 @@ class Bench:
         self.last = (version, gates, attempt)
         trusted = Trusted(1, 1, 1, self.deployment, self.clock.wall_s() + 90 * 86400)
         self.updater.take(Asked())
-        self.updater.take(Refreshed(trusted, 0.0, (), (Desired("lane", rule, found),)))
+        self.updater.take(
+            Refreshed(trusted, 0.0, self.expiries, (), (Desired("lane", rule, found),))
+        )
 
     def fetch(self) -> None:
         """Everything that is wanted comes."""

@@ -56,6 +56,11 @@ class Trust:
         return None if self._accepted is None else self._accepted.chain
 
     @property
+    def expiries(self) -> tuple[tuple[str, float], ...]:
+        """Each role, and when what is believed of it expires, in Unix time."""
+        return () if self._accepted is None else self._accepted.expiries
+
+    @property
     def issued_s(self) -> float:
         """The newest time (Unix) at which accepted metadata was signed: now is later than that."""
         return float(self._issued.at_s)

@@ -54,8 +54,21 @@ class Accepted:
             )
         ]  # fmt: skip
         root, timestamp, _, targets, deployments = (part.version for part in parts)
-        expires = min(part.expires.timestamp() for part in parts)
+        expires = min(expires for _, expires in self.expiries)
         return Trusted(root, timestamp, targets, deployments, expires)
+
+    @cached_property
+    def expiries(self) -> tuple[tuple[str, float], ...]:
+        """Each role, and when its metadata expires, in Unix time."""
+        chain = self.chain
+        parts = (
+            ("root", chain.root), ("timestamp", chain.timestamp), ("snapshot", chain.snapshot),
+            ("targets", chain.targets), ("deployments", chain.deployments),
+        )  # fmt: skip
+        return tuple(
+            (role, Metadata.from_bytes(content).signed.expires.timestamp())
+            for role, content in parts
+        )
 
     @cached_property
     def released(self) -> dict[str, SmallFile]:

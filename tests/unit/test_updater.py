@@ -443,3 +443,28 @@ def test_a_model_that_was_taken_away_is_fetched_again(bench: Bench, bundles: Bun
     assert (bench.phase, bench.wanted) == ("fetching", [bundles.digest("1")])
     bench.settle(120)
     assert bench.phase == "good"
+
+
+@pytest.mark.parametrize(
+    ("role", "days", "word"),
+    [
+        ("root", 31, None),
+        ("root", 29, "the fleet's root expires in 29 days and was not renewed: renew it"),
+        ("targets", 29, "vedette fleet keys renew"),
+        ("timestamp", 4, None),  # it lives for 7 days only
+        ("timestamp", 1, "expires in 1 days"),
+        ("deployments", 16, None),
+        ("deployments", 9, "depot"),
+        ("timestamp", -1, "has expired, and nothing is updated"),
+    ],
+)
+def test_what_should_have_been_renewed(
+    bench: Bench, role: str, days: float, word: str | None
+) -> None:
+    far = bench.clock.wall_s() + 300 * 86400.0
+    bench.expiries = (("x", far), (role, bench.clock.wall_s() + days * 86400.0))
+    bench.desire(None)
+    bench.live(1)
+    faults = bench.faults.standing()
+    assert bool(faults) == (word is not None)
+    assert word is None or word in faults[0]

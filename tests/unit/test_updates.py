@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from agent.recorder import UPDATES_NOTE
+from agent.update_log import Kept
 from tests.pretend_runtime import PretendRuntime
-from tests.rig import Rig, SetClock, config_text
+from tests.rig import Rig, SetClock, config_text, totals
 from tests.small_fleet import SmallFleet, rule
 from wire import topics
 from wire.config import parse as parse_config
@@ -37,6 +40,32 @@ def rig_of(tmp_path: Path, broker: MemoryBroker, fleet: SmallFleet, more: str = 
 
     clock = SetClock(wall_ahead_s=time.time() - 1000.0)
     return Rig(tmp_path / "device", broker.link, parse_config(text, "vedette.toml"), clock)
+
+
+def test_updates_of_the_largest_device_fit_every_broker(
+    tmp_path: Path, broker: MemoryBroker
+) -> None:
+    kept = {}
+    for n in range(64):
+        why = "r" * 1000
+        update = Update("rejected", "m" * 64, "9" * 32, f"{n:064}", 10**6, 1.8e9, None, why)
+        kept[f"{n:064}"] = Kept(update)
+    text = config_text().split("[pipeline.lane]")[0] + "".join(
+        f'[pipeline.{n:064}]\ncamera = "synthetic://64x48"\nmodel = "digits"\n' for n in range(64)
+    )
+    config = parse_config(text, "vedette.toml")
+    with Rig(tmp_path, broker.link, config) as rig:
+        rig.keeping.append((), {UPDATES_NOTE: msgspec.json.encode(kept)})
+    with Rig(tmp_path, broker.link, config) as rig:
+        rig.quiet()
+        for n in range(64):
+            more = {"pipeline": f"{n:064}", "camera": "x" * 900, "absent": "y" * 900}
+            rig.inbox.post(totals(1, 1.0, **more))
+        rig.quiet()
+        rig.forward(20.0)
+        payload = broker.kept(topics.state("yard", "door"))[0].payload
+        assert parse(payload, State).pipelines[f"{7:064}"].update is not None
+        assert len(payload) < 64_000
 
 
 @pytest.fixture
