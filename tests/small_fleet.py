@@ -71,6 +71,10 @@ class SmallFleet:
     def published_bytes(self) -> int:
         return self._server.published_bytes
 
+    @property
+    def blocks(self) -> int:
+        return self._server.published_blocks
+
     def open(self, key: str) -> BinaryIO | None:
         """As a Library: the file of that key."""
         for path in self.signer.served():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,15 +13,16 @@ import pytest
 
 from agent.recorder import UPDATES_NOTE
 from agent.update_log import Kept
+from tests.depot_folder import make_yard
 from tests.pretend_runtime import PretendRuntime
 from tests.rig import Rig, SetClock, config_text, totals
 from tests.small_fleet import SmallFleet, rule
-from wire import topics
+from wire import orders, topics
 from wire.config import parse as parse_config
 from wire.deployments import Gates
 from wire.local import CheckModel, LoadModel
 from wire.memory_link import MemoryBroker
-from wire.messages import Event, State, Update, parse
+from wire.messages import Event, Reply, State, Update, parse
 
 SHORT = Gates(trial_s=60.0, first_result_s=20.0)
 
@@ -36,8 +40,6 @@ def fleet(tmp_path: Path, broker: MemoryBroker) -> Iterator[SmallFleet]:
 
 def rig_of(tmp_path: Path, broker: MemoryBroker, fleet: SmallFleet, more: str = "") -> Rig:
     text = f'{config_text()}[updates]\nroot = "{fleet.root}"\nspread_s = 0\n{more}'
-    import time
-
     clock = SetClock(wall_ahead_s=time.time() - 1000.0)
     return Rig(tmp_path / "device", broker.link, parse_config(text, "vedette.toml"), clock)
 
@@ -165,3 +167,136 @@ def test_a_slow_model_is_rolled_back(
     assert update.reason is not None
     assert "20 ms is the limit; back to digits 2" in update.reason
     assert phases(broker)[-1] == "3 rolled_back"
+
+
+def test_an_agent_that_ends_on_the_way_goes_on_where_it_was(
+    tmp_path: Path, broker: MemoryBroker, fleet: SmallFleet
+) -> None:
+    digest = fleet.release("2", os.urandom(3_000_000))
+    fleet.most_blocks = 60
+    with rig_of(tmp_path, broker, fleet) as rig:
+        runtime = PretendRuntime(rig)
+        runtime.live(30)
+        fleet.deploy(rule("2", SHORT))
+        runtime.until(lambda: (shown(rig) is not None) and (shown(rig).percent or 0) > 20)  # type: ignore[union-attr]
+    came = fleet.published_bytes
+    fleet.most_blocks = None
+    with rig_of(tmp_path, broker, fleet) as rig:
+        runtime = PretendRuntime(rig)
+        runtime.live(30)
+        runtime.until(lambda: runtime.digest == digest)
+        assert phase(rig) == "trial"
+    assert fleet.published_bytes - came < 2_500_000
+    assert came > 900_000
+
+
+def test_a_link_that_is_lost_on_the_way(
+    rig: Rig, runtime: PretendRuntime, fleet: SmallFleet, broker: MemoryBroker
+) -> None:
+    digest = fleet.release("2", os.urandom(3_000_000))
+    fleet.most_blocks = 40
+    fleet.deploy(rule("2", SHORT))
+    runtime.until(lambda: fleet.blocks >= 40)
+    broker.cut("door")
+    runtime.turn()
+    fleet.most_blocks = None
+    rig.agent._link.open()  # it connects again
+    runtime.until(lambda: runtime.digest == digest)
+
+
+def test_a_bell_that_lies_is_no_harm(
+    rig: Rig, runtime: PretendRuntime, fleet: SmallFleet, broker: MemoryBroker
+) -> None:
+    digest = fleet.release("2")
+    fleet.deploy(rule("2", SHORT))
+    runtime.until(lambda: runtime.digest == digest)
+    bell = topics.bell("yard")
+    old = fleet.signer.timestamp
+    fleet.release("3", b"other")
+    fleet.deploy(rule("2", SHORT))
+    for lie in (b"{}", b"\xff" * 20_000, old, b"[" * 10_000, old[:-40] + b"0" * 40):
+        broker.carry(bell, lie, retain=True)
+        runtime.live(2)
+    runtime.live(80)
+    assert phase(rig) == "good"
+    assert not [one for one in rig.agent.state().faults if one.startswith("trust")]
+
+
+def test_keys_of_the_release_may_command(
+    rig: Rig, runtime: PretendRuntime, fleet: SmallFleet, broker: MemoryBroker
+) -> None:
+    now = int(rig.clock.wall_s())
+    order = orders.Command("yard", "door", "id1", now, now + 60, orders.Status())
+    payload = orders.signed(order, fleet.yard.command_key)
+
+    def replies() -> list[Reply]:
+        topic = topics.reply("yard", "door")
+        return [parse(content, Reply) for name, content in broker.sent if name == topic]
+
+    fleet.ring()
+    runtime.until(lambda: rig.agent.state().trusted is not None)
+    broker.carry(topics.command("yard", "door"), payload, retain=False)
+    runtime.until(replies)
+    assert replies()[-1].ok, replies()
+
+
+def test_without_a_root_nothing_is_fetched_or_believed(
+    tmp_path: Path, broker: MemoryBroker, fleet: SmallFleet
+) -> None:
+    fleet.release("2")
+    with Rig(tmp_path / "device", broker.link) as rig:
+        runtime = PretendRuntime(rig)
+        fleet.deploy(rule("2"))
+        runtime.live(30)
+        assert shown(rig) is None
+        assert not any(each.name == "fetch" for each in threading.enumerate())
+
+
+def test_a_root_that_is_not_there_is_a_fault_and_stops_nothing_else(
+    tmp_path: Path, broker: MemoryBroker
+) -> None:
+    text = f'{config_text()}[updates]\nroot = "{tmp_path}/root.json"\n'
+    with Rig(tmp_path / "device", broker.link, parse_config(text, "vedette.toml")) as rig:
+        runtime = PretendRuntime(rig)
+        runtime.until(lambda: any("copy root.json" in one for one in trust_faults(rig)))
+        runtime.live(70)
+        assert any(name == topics.telemetry("yard", "door") for name, _ in broker.sent)
+
+
+def trust_faults(rig: Rig) -> list[str]:
+    rig.forward(1.0)
+    return [one for one in rig.agent.state().faults if one.startswith("trust")]
+
+
+def test_another_fleet_s_root_is_a_fault(
+    tmp_path: Path, broker: MemoryBroker, fleet: SmallFleet
+) -> None:
+    other = make_yard(tmp_path / "other")
+    fleet.release("2")
+    fleet.ring()
+    text = f'{config_text()}[updates]\nroot = "{other.place / "root.json"}"\nspread_s = 0\n'
+    with Rig(tmp_path / "device", broker.link, parse_config(text, "vedette.toml")) as rig:
+        runtime = PretendRuntime(rig)
+        runtime.until(lambda: any("is not signed" in one for one in trust_faults(rig)))
+        assert rig.agent.state().trusted is None
+
+
+def test_two_pipelines_fetch_once(tmp_path: Path, broker: MemoryBroker, fleet: SmallFleet) -> None:
+    digest = fleet.release("2", os.urandom(1_000_000))
+    more = '[pipeline.gate]\ncamera = "synthetic://64x48@30"\nmodel = "digits"\n'
+    with rig_of(tmp_path, broker, fleet, more) as rig:
+        runtime = PretendRuntime(rig)
+        for name in ("lane", "gate"):
+            rig.inbox.post(totals(1, 1.0, pipeline=name, formats=("tflite",), digest="c" * 64))
+        runtime.turn()
+        fleet.deploy(rule("2"), pipeline="gate")
+        fleet.deploy(rule("2"), pipeline="lane")
+
+        def both() -> bool:
+            pipelines = rig.agent.state().pipelines.values()
+            updates = [each.update for each in pipelines if each.update is not None]
+            return sorted(one.phase for one in updates) == ["staged", "trial"]
+
+        runtime.until(both)
+        assert runtime.store.installed() == (digest,)
+        assert fleet.published_bytes < 1_300_000
