@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -57,14 +58,11 @@ class HttpsSource:
         self.received_bytes = 0  # of files' contents
         with _urllib3():
             import urllib3
-        if ca_file is not None and not ca_file.is_file():
-            raise Unavailable(f"{ca_file}: the mirror's authority is not there")
         self._pool = urllib3.PoolManager(
             num_pools=1,
             retries=False,
             timeout=urllib3.Timeout(connect=CONNECT_S, read=SILENT_S),
-            cert_reqs="CERT_REQUIRED",
-            ca_certs=None if ca_file is None else str(ca_file),
+            ssl_context=_context(ca_file),
         )
 
     def read(self, path: str, most_bytes: int) -> bytes:
@@ -216,6 +214,22 @@ def checked_address(url: str) -> str:
     if not is_right or parts.query or parts.fragment or "@" in parts.netloc:
         raise Refused(f"mirror {url!r}: write https://HOST[:PORT][/FOLDER]")
     return url.rstrip("/") + "/"
+
+
+def _context(ca_file: Path | None) -> ssl.SSLContext:
+    """As for a broker: a certificate that is good for one is good for the other."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is None:
+        context.load_default_certs()
+        return context
+    try:
+        context.load_verify_locations(ca_file)
+    except ssl.SSLError:
+        raise Refused(f"{ca_file}: holds no certificate in PEM (mirror_ca_file)") from None
+    except OSError as error:
+        raise Unavailable(f"{ca_file}: cannot be read: {error.strerror}") from None
+    return context
 
 
 def _begins_at(answer: BaseHTTPResponse, first_byte: int) -> bool:

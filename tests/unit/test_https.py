@@ -238,8 +238,11 @@ def test_only_the_authority_that_is_named(
         with pytest.raises(Unavailable, match="not who it says it is"):
             source.read(PATH, 10**6)
         source.close()
-    with pytest.raises(Unavailable, match="authority is not there"):
+    with pytest.raises(Unavailable, match="cannot be read"):
         HttpsSource(mirror.url, tmp_path / "nowhere.pem")
+    (tmp_path / "none.pem").write_text("none")
+    with pytest.raises(Refused, match="holds no certificate"):
+        HttpsSource(mirror.url, tmp_path / "none.pem")
 
 
 def test_nobody_there(authority: Authority) -> None:
