@@ -52,6 +52,7 @@ class Session:
         self._why: str | None = None  # there is no connection
         self._server: BlockServer | None = None
         self._answers: dict[str, OfferAnswer] = {}
+        self._unsent = 0  # bytes of what the broker did not take
         self._sign_s = 0.0  # when the depot last gave a sign, on time.monotonic
         self._changed_s = 0.0  # when the last device said something
 
@@ -108,7 +109,8 @@ class Session:
         while True:
             now_s = time.monotonic()
             if self._is_connected and (now_s >= due_s or connections != self._connections):
-                self._link.publish(topics.offer(self.fleet, identity, part), payload)
+                number = self._link.publish(topics.offer(self.fleet, identity, part), payload)
+                self._unsent = len(payload) if number is None else 0
                 due_s, connections = now_s + AGAIN_S, self._connections
             self.step(STEP_S)
             due_s = max(due_s, self._sign_s + AGAIN_S)
@@ -202,4 +204,6 @@ class Session:
     def _silence(self, silent_s: float) -> str:
         if not self._is_connected:
             return f"the broker went away, for {silent_s:.0f} s now: {self._why}"
+        if self._unsent:
+            return f"the broker does not take a message of {self._unsent} bytes: raise its limit"
         return f"the depot has not given a sign for {silent_s:.0f} s: look at its journal"
