@@ -8,10 +8,8 @@ from fleet.signer import Signer
 from wire.release import WARN_S
 
 AGAIN_S = 24 * 3600.0
-CURES: dict[RoleName, str] = {
-    "targets": "vedette fleet push, or vedette fleet keys, signs the release anew",
-    "root": "vedette fleet keys rotate root makes a new one",
-}
+CURE = "vedette fleet keys renew signs it anew"
+ROLES: tuple[RoleName, ...] = ("targets", "root")
 
 
 class ExpiryWatch:
@@ -24,7 +22,7 @@ class ExpiryWatch:
     def news(self, now_s: float) -> tuple[str, ...]:
         """What to say now. now_s: Unix time."""
         found = []
-        for role, cure in CURES.items():
+        for role in ROLES:
             left_s = self._signer.expires_s(role) - now_s
             said_s = self._said_s.get(role)
             if left_s > WARN_S or (said_s is not None and abs(now_s - said_s) < AGAIN_S):
@@ -33,5 +31,5 @@ class ExpiryWatch:
             day = roles.moment(self._signer.expires_s(role)).date()
             what = "root" if role == "root" else "release"
             verb = "expires" if left_s > 0 else "expired"
-            found.append(f"the {what} metadata {verb} on {day}, and updates stop then: {cure}")
+            found.append(f"the {what} metadata {verb} on {day}, and updates stop then: {CURE}")
         return tuple(found)
