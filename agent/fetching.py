@@ -71,6 +71,8 @@ class Fetching:
 
     def open(self) -> None:
         self._thread.start()
+        if self._home.config.updates.mirror is not None:
+            self._plan.connected()  # it needs no broker
 
     def close(self) -> None:
         """End. A thread that waits for a disk is left behind: it does nothing that a death at any

@@ -5,6 +5,7 @@ Neither is trusted. The newest timestamp comes with the bell, and need not be as
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from wire.https import HttpsSource
     from wire.trust import Bundle
 
+MUTE_S = 300.0  # after the depot gave no answer the mirror is asked first, where there is one
 TIMESTAMP = f"{METADATA}timestamp.json"
 
 
@@ -32,26 +34,31 @@ class Sources:
         client: BlockClient,
         open_mirror: Callable[[], HttpsSource] | None,
         is_connected: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.bell: bytes | None = None
         self._client = client
         self._open_mirror = open_mirror
         self._mirror: HttpsSource | None = None
         self._is_connected = is_connected
+        self._clock = clock
+        self._mute_until_s = 0.0
 
     def read(self, path: str, most_bytes: int) -> bytes:
         """A whole small file. Raises NoSuchFile, Unavailable, Refused."""
         if path == TIMESTAMP and self.bell is not None and len(self.bell) <= most_bytes:
             return self.bell
-        try:
+        if self._open_mirror is None:
             if not self._is_connected():
                 raise Unavailable("there is no connection to the broker")
             return self._client.read(path, most_bytes)
-        except NoSuchFile:
-            raise
-        except (Unavailable, Refused):
-            if self._open_mirror is None:
+        if self._may_answer:
+            try:
+                return self._client.read(path, most_bytes)
+            except NoSuchFile:
                 raise
+            except (Unavailable, Refused):
+                self._mute_until_s = self._clock() + MUTE_S
         return self._opened().read(path, most_bytes)
 
     def fetch(
@@ -66,15 +73,21 @@ class Sources:
         if self._open_mirror is None:
             self._client.fetch(bundle.digest, part, progress, is_over)
             return
-        try:
-            if self._is_connected():
+        if self._may_answer:
+            try:
                 is_cut = lambda: is_over() or not self._is_connected()  # noqa: E731
                 self._client.fetch(bundle.digest, part, progress, is_cut)
                 return
-        except Unavailable:
-            if is_over():
-                raise
+            except Unavailable:
+                if is_over():
+                    raise
+                self._mute_until_s = self._clock() + MUTE_S
         self._opened().fetch(target_file(bundle.path, bundle.digest), part, progress, is_over)
+
+    @property
+    def _may_answer(self) -> bool:
+        """Whether the depot is worth asking: its silence costs half a minute a file."""
+        return self._is_connected() and self._clock() >= self._mute_until_s
 
     def close(self) -> None:
         if self._mirror is not None:

@@ -13,7 +13,9 @@ import pytest
 
 from agent.recorder import UPDATES_NOTE
 from agent.update_log import Kept
+from tests.certificates import Authority
 from tests.depot_folder import make_yard
+from tests.mirror import serving
 from tests.pretend_runtime import PretendRuntime
 from tests.rig import Rig, SetClock, config_text, totals
 from tests.small_fleet import SmallFleet, rule
@@ -300,3 +302,25 @@ def test_two_pipelines_fetch_once(tmp_path: Path, broker: MemoryBroker, fleet: S
         runtime.until(both)
         assert runtime.store.installed() == (digest,)
         assert fleet.published_bytes < 1_300_000
+
+
+def test_a_mirror_where_there_is_no_broker(
+    tmp_path: Path, broker: MemoryBroker, fleet: SmallFleet
+) -> None:
+    digest = fleet.release("2", os.urandom(200_000))
+    fleet.deploy(rule("2", SHORT))
+    authority = Authority(tmp_path)
+    with serving(authority.issue("127.0.0.1")) as mirror:
+        for path in fleet.signer.served():
+            mirror.files[path] = (fleet.yard.depot / path).read_bytes()
+        more = f'mirror = "{mirror.url}"\nmirror_ca_file = "{authority.file}"\n'
+        broker.stop()
+        nobody = MemoryBroker()
+        before = fleet.requests
+        with rig_of(tmp_path, nobody, fleet, more) as rig:
+            nobody.cut("door")
+            runtime = PretendRuntime(rig)
+            runtime.live(30)
+            runtime.until(lambda: runtime.digest == digest)
+            assert phase(rig) == "trial"
+        assert fleet.requests == before
