@@ -84,9 +84,7 @@ class MemoryLink:
         self._make_will = will
         self._will: Will | None = None
         self._patterns: list[str] = []
-        self._subscriptions = Subscriptions(
-            self._patterns, threading.RLock(), self._begin, lambda _: None
-        )
+        self._subscriptions = Subscriptions(self._patterns, threading.RLock(), lambda: None)
         self._numbers = itertools.count(1)
         self._connected = False
 
@@ -100,7 +98,11 @@ class MemoryLink:
             self._catch_up(pattern)
 
     def subscribe(self, pattern: str) -> Unsubscribe:
-        return self._subscriptions.add(pattern)
+        is_new = pattern not in self._patterns
+        unsubscribe = self._subscriptions.add(pattern)
+        if is_new and self._connected:
+            self._catch_up(pattern)
+        return unsubscribe
 
     def publish(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False
@@ -129,10 +131,6 @@ class MemoryLink:
         self._tell(Disconnected(why, 0.0, taken_over))
         if will is not None and with_will:
             self._broker.carry(will.topic, will.payload, retain=True)
-
-    def _begin(self, pattern: str) -> None:
-        if self._connected:
-            self._catch_up(pattern)
 
     def _catch_up(self, pattern: str) -> None:
         for message in self._broker.kept(pattern):

@@ -20,6 +20,7 @@ from wire.config import Broker
 from wire.link import Disconnected, LinkEvent, MakeWill, Post, Received, Unsubscribe, Will
 from wire.mqtt_life import FLUSH_S, GOODBYE_S, Life, Terms
 from wire.mqtt_limits import limits_of
+from wire.mqtt_packets import plain_publish
 from wire.mqtt_proofs import Proofs, check, proofs_of
 from wire.mqtt_socket import LARGEST, Buffer, Wiring
 from wire.mqtt_tries import MQTT_5, NAMES, Ended, Offer, Tries
@@ -61,12 +62,8 @@ class MqttLink:
         self._tries = Tries()
         self._terms = Terms(self._address, broker.keepalive_s, self._tell)
         self._lock = self._terms.lock  # over _wiring, _life and all in it
-        self._subscriptions = Subscriptions(
-            self._terms.patterns,
-            self._lock,
-            lambda pattern: None if self._life is None else self._life.subscribe(pattern),
-            lambda pattern: None if self._life is None else self._life.unsubscribe(pattern),
-        )
+        patterns = self._terms.patterns
+        self._subscriptions = Subscriptions(patterns, self._lock, lambda: self._life)
         self._stopping = self._terms.stopping
         self._wiring: Wiring | None = None
         self._life: Life | None = None
@@ -129,7 +126,7 @@ class MqttLink:
                 return ended
             wire = _PahoWire(client, wiring)
             life = Life(wire, wiring, NAMES[client.protocol], session, self._terms)
-            _take_notes(client, life)
+            _take_notes(client, wiring, life)
             with self._lock:
                 self._life = life
             return life.run(offer.answer_s)
@@ -167,23 +164,30 @@ def _client_class() -> type[Client]:
     """paho's client on sockets of ours: paho leaves them open when TLS fails, and loses the rest
     of a web socket's frame when the socket is full."""
     from paho.mqtt.client import Client
+    from paho.mqtt.enums import MQTTErrorCode
 
     class WiredClient(Client):
+        _userdata: Wiring
+
         def _create_socket_connection(self) -> socket.socket:
-            wiring: Wiring = self.user_data_get()
-            return wiring.dial()
+            return self._userdata.dial()
 
         def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> socket.socket:  # type: ignore[override]
-            wiring: Wiring = self.user_data_get()
-            return wiring.encrypt(tcp_sock)
+            return self._userdata.encrypt(tcp_sock)
 
         def _sock_recv(self, bufsize: int) -> bytes:
-            wiring: Wiring = self.user_data_get()
-            return wiring.receive(bufsize, super()._sock_recv)
+            return self._userdata.receive(bufsize, super()._sock_recv)
 
         def _sock_send(self, buf: Buffer) -> int:
-            wiring: Wiring = self.user_data_get()
-            return wiring.send(buf, super()._sock_send)
+            return self._userdata.send(buf, super()._sock_send)
+
+        def _handle_publish(self) -> MQTTErrorCode:
+            came = self._in_packet
+            plain = plain_publish(came["command"], came["packet"], self._protocol == MQTT_5)
+            if plain is None:
+                return super()._handle_publish()
+            self._userdata.take(plain)
+            return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     return WiredClient
 
@@ -192,12 +196,9 @@ def _client(offer: Offer, client_id: str, wiring: Wiring) -> Client:
     from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
     client = _client_class()(
-        CallbackAPIVersion.VERSION2,
-        client_id,
-        userdata=wiring,
-        protocol=MQTTProtocolVersion(offer.version),
-        reconnect_on_failure=False,
-    )
+        CallbackAPIVersion.VERSION2, client_id, userdata=wiring,
+        protocol=MQTTProtocolVersion(offer.version), reconnect_on_failure=False,
+    )  # fmt: skip
     client.max_inflight_messages = offer.window
     return client
 
@@ -263,7 +264,7 @@ class _PahoWire:
         self._client.disconnect()
 
 
-def _take_notes(client: Client, life: Life) -> None:
+def _take_notes(client: Client, wiring: Wiring, life: Life) -> None:
     """Tell the life what the broker says."""
 
     def connected(
@@ -281,8 +282,8 @@ def _take_notes(client: Client, life: Life) -> None:
         _client: Client, _: object, flags: DisconnectFlags, reason: ReasonCode, *_more: object
     ) -> None:
         if flags.is_disconnect_packet_from_server:
-            taken_over = reason.value == words.SESSION_TAKEN_OVER
-            life.ended(Ended(words.broker_said(reason.value), taken_over=taken_over))
+            is_lost = reason.value == words.SESSION_TAKEN_OVER
+            life.ended(Ended(words.broker_said(reason.value), taken_over=is_lost))
 
     def received(_client: Client, _: object, message: MQTTMessage) -> None:
         try:
@@ -291,10 +292,9 @@ def _take_notes(client: Client, life: Life) -> None:
             return
         life.received(Received(topic, bytes(message.payload), bool(message.retain)))
 
+    wiring.take = life.received
     client.on_connect = connected
     client.on_disconnect = disconnected
     client.on_message = received
-    client.on_subscribe = lambda _c, _u, mid, reasons, _p: life.answered(
-        mid, [reason.value for reason in reasons]
-    )
+    client.on_subscribe = lambda _c, _u, mid, told, _p: life.answered(mid, [r.value for r in told])
     client.on_publish = lambda _c, _u, mid, reason, _p: life.taken(mid, reason.value)

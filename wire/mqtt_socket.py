@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from wire.link import Received
 from wire.mqtt_url import Address
 
 LARGEST = 1024 * 1024  # bytes of one packet: no broker may fill our memory
@@ -22,12 +23,14 @@ class Wiring:
     """One connection's socket. `abandon` on any thread, the rest on one.
 
     heard_s: when bytes last came, on time.monotonic. fault: the error that ended the connection.
+    take: what to do with a message.
     """
 
     def __init__(self, address: Address, tls: ssl.SSLContext | None, timeout_s: float) -> None:
         """timeout_s: for TCP, and again for TLS."""
         self.heard_s = time.monotonic()
         self.fault: OSError | None = None
+        self.take: Callable[[Received], None] = lambda _: None
         self._address = address
         self._tls = tls
         self._timeout_s = timeout_s
@@ -138,14 +141,16 @@ class Bell:
     def __init__(self) -> None:
         self._listening: socket.socket | None = None
         self._ringing: socket.socket | None = None
+        self._is_rung = False
         self._lock = threading.Lock()
 
     def ring(self) -> None:
         """Any thread, at any time."""
         with self._lock:
             if self._ringing is not None:
-                with suppress(BlockingIOError):  # full: it rings already
+                if not self._is_rung:
                     self._ringing.send(b"\0")
+                self._is_rung = True
 
     def wait(self, fileno: int, events: int, timeout_s: float) -> tuple[bool, bool]:
         """Until one of the poll events, or a ring. Returns whether fileno is readable, writable."""
@@ -155,7 +160,9 @@ class Bell:
         poll.register(listening.fileno(), select.POLLIN)
         found = dict(poll.poll(int(timeout_s * 1000)))
         if listening.fileno() in found:
-            listening.recv(4096)
+            with self._lock:  # who rings after this rings again
+                listening.recv(4096)
+                self._is_rung = False
         flags = found.get(fileno, 0)
         gone = select.POLLERR | select.POLLHUP | select.POLLNVAL
         return bool(flags & (select.POLLIN | gone)), bool(flags & select.POLLOUT)
@@ -171,4 +178,5 @@ class Bell:
         with self._lock:
             self._listening, self._ringing = socket.socketpair()
             self._ringing.setblocking(False)
+            self._is_rung = False
             return self._listening

@@ -18,7 +18,7 @@ from wire.durable import remove_durably, rename_durably, sync_folder, write_dura
 from wire.part_disk import disk, packed_bits, set_bits, write_all, written
 from wire.troubles import Refused, Unavailable
 
-CLAIM_BYTES = 8 * 1024 * 1024  # written between two claims: an fsync each
+CLAIM_BYTES = 16 * 1024 * 1024  # written between two claims: an fsync each
 READ_BYTES = 1024 * 1024
 SUM_BLOCKS = 32  # at once: each sum lets other threads go first
 DIGEST = 32  # bytes
@@ -139,7 +139,8 @@ class Part:
         with disk(self.path):
             self.settle()
             rename_durably(self._part, self.path)
-            remove_durably(self._have)
+            if self._have.exists():
+                remove_durably(self._have)
         return self.path
 
     def drop(self) -> None:
@@ -191,7 +192,8 @@ class Part:
                 self._take_claims()
                 raise
             self._unsafe_bytes = 0
-            self._write_claims()
+            if not self.is_whole:  # then it has its name in a moment; else its digests tell it
+                self._write_claims()
 
     def _write_claims(self) -> None:
         if not self._is_named:  # the name of the .part must not be younger than the claim

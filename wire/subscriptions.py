@@ -5,8 +5,17 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable
+from typing import Protocol
 
 from wire.link import Unsubscribe
+
+
+class Subscribing(Protocol):
+    """A connection."""
+
+    def subscribe(self, pattern: str) -> None: ...
+
+    def unsubscribe(self, pattern: str) -> None: ...
 
 
 class Subscriptions:
@@ -16,15 +25,13 @@ class Subscriptions:
         self,
         patterns: list[str],
         lock: threading.RLock,
-        begin: Callable[[str], object],
-        end: Callable[[str], object],
+        broker: Callable[[], Subscribing | None],
     ) -> None:
-        """patterns: kept up to date, each once. lock: over `patterns`, and held while `begin` is
-        called for the first who wants a pattern, and `end` for the last who leaves it."""
+        """patterns: kept up to date, each once. lock: over `patterns`, and held while the broker
+        is told of the first who wants a pattern, and of the last who leaves it."""
         self._patterns = patterns
         self._lock = lock
-        self._begin = begin
-        self._end = end
+        self._broker = broker
         self._wanted: Counter[str] = Counter()
 
     def add(self, pattern: str) -> Unsubscribe:
@@ -32,7 +39,8 @@ class Subscriptions:
             self._wanted[pattern] += 1
             if self._wanted[pattern] == 1:
                 self._patterns.append(pattern)
-                self._begin(pattern)
+                if broker := self._broker():
+                    broker.subscribe(pattern)
         left: list[bool] = []
 
         def leave() -> None:
@@ -48,4 +56,5 @@ class Subscriptions:
         if not self._wanted[pattern]:
             del self._wanted[pattern]
             self._patterns.remove(pattern)
-            self._end(pattern)
+            if broker := self._broker():
+                broker.unsubscribe(pattern)
