@@ -316,6 +316,20 @@ def test_a_torn_file_locks_nobody_out(
     assert device.again().trusted == before
 
 
+@pytest.mark.parametrize("name", ["accepted", "issued"])
+def test_a_flipped_bit_is_no_belief(device: Device, name: str) -> None:
+    before, path = device.trust.trusted, device.folder / name
+    content = bytearray(path.read_bytes())
+    place = (
+        content.find(b"2027-") + 3 if name == "accepted" else 32 + content[32:].find(b"\xce") + 1
+    )
+    content[place] ^= 1
+    path.write_bytes(content)
+    trust = device.again()
+    assert trust.trusted is None if name == "accepted" else trust.issued_s == 0.0
+    assert trust.refresh() == before and trust.issued_s == NOW_S
+
+
 def test_a_torn_small_file_is_fetched_again(device: Device) -> None:
     for path in (device.folder / "files").iterdir():
         path.write_bytes(path.read_bytes()[:-3])
