@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from fleet.wording import count, duration, model_words, number, printable
-from wire.messages import Figures, PipelineState, Reply, State
+from wire.messages import PipelineState, Reply, State
+from wire.results import Figures
 from wire.troubles import Refused
 
 MOST_ROWS = 100

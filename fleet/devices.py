@@ -21,13 +21,13 @@ from wire.messages import (
     Event,
     Presence,
     Reply,
-    Result,
     State,
     Telemetry,
     Window,
     parse,
     to_json,
 )
+from wire.results import Result
 from wire.troubles import Refused
 
 # a broker that lets anybody in may be told any number of names, and texts of any size

@@ -13,7 +13,15 @@ from fleet.wording import (
     spread,
     stretch,
 )
-from wire.messages import Event, Presence, Reply, Result, State, Telemetry, Thing, Window
+from wire.messages import (
+    Event,
+    Presence,
+    Reply,
+    State,
+    Telemetry,
+    Window,
+)
+from wire.results import Result, Thing
 
 MOST_PIPELINES = 16
 MOST_THINGS = 6

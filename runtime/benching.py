@@ -11,7 +11,7 @@ import numpy.typing as npt
 from runtime.frames import Losses
 from runtime.loop import Model, Result
 from wire import messages
-from wire.messages import Figures, Spread, StageSpreads
+from wire.results import Figures, Spread, StageSpreads
 
 LEAST_FRAMES, MOST_FRAMES = 1, 10_000
 PATIENCE_S = 150.0  # whoever asked waits no longer than 180

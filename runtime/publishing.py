@@ -10,8 +10,9 @@ from time import monotonic_ns
 from runtime.loop import Clock, Model, Result
 from runtime.tasks import Box, Class, Found, Stats
 from runtime.timing import Timing
-from wire import messages
-from wire.messages import PipelineSettings, StageDurations, Thing
+from wire import results
+from wire.messages import PipelineSettings
+from wire.results import StageDurations, Thing
 
 REMIND_NS = 60_000_000_000  # results are not kept by the broker: who comes late learns it then
 MOST_THINGS = 100  # in one result, the first of the model's own order
@@ -54,7 +55,7 @@ class Publisher:
         self._off = settings.results == "off"
         self._every = settings.results == "every"
 
-    def choose(self, result: Result, model: Model) -> messages.Result | None:
+    def choose(self, result: Result, model: Model) -> results.Result | None:
         """The result as it should be published, or None if it should not be."""
         now_ns = result.timing.decoded_ns
         if self._off or now_ns < self._next_ns:
@@ -66,7 +67,7 @@ class Publisher:
         self._said, self._said_ns = labels, now_ns
         # a camera's frames do not come evenly: one that is early does not lose its turn
         self._next_ns = max(self._next_ns, now_ns - self._period_ns) + self._period_ns
-        return messages.Result(
+        return results.Result(
             self._pipeline,
             model.manifest.name,
             model.manifest.version,

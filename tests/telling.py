@@ -16,15 +16,13 @@ from wire.messages import (
     PipelineSettings,
     PipelineState,
     Presence,
-    Result,
     StageCounts,
-    StageDurations,
     State,
     Telemetry,
-    Thing,
     Window,
     to_json,
 )
+from wire.results import Result, StageDurations, Thing
 
 FLEET = "home"
 NOW_S = 1_790_000_000.0

@@ -26,12 +26,12 @@ from wire.messages import (
     Natural,
     Phase,
     PipelineSettings,
-    Result,
     Scores,
     StageCounts,
     Text,
 )
 from wire.names import Digest, Name
+from wire.results import Result
 from wire.troubles import Refused, Unavailable
 
 MOST_BYTES = 128 * 1024

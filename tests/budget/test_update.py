@@ -10,7 +10,8 @@ import pytest
 from tests.brokers import Listener
 from tests.yard import FLEET, Yard, digits
 from wire import topics
-from wire.messages import Result, parse
+from wire.messages import parse
+from wire.results import Result
 
 pytestmark = pytest.mark.budget
 

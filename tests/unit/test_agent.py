@@ -26,14 +26,13 @@ from wire.messages import (
     PipelineSettings,
     Presence,
     Reply,
-    Result,
-    StageDurations,
     State,
     Telemetry,
     parse,
     to_json,
 )
 from wire.mqtt_socket import LARGEST
+from wire.results import Result, StageDurations
 from wire.signing import make_key
 
 KEY = make_key(Path(tempfile.mkdtemp()) / "key")

@@ -17,7 +17,7 @@ from runtime.errands import Errands
 from runtime.frames import Frame, Losses
 from tests.by_hand import HandCamera, HandClock, grey, model_of, result_at
 from wire.local import Answer, FromRuntime, Mailbox, RunBench, TakeSnapshot, agent_mailbox
-from wire.messages import Figures
+from wire.results import Figures
 
 MODEL = model_of()
 MS = 1_000_000

@@ -25,15 +25,13 @@ from wire.messages import (
     PipelineSettings,
     PipelineState,
     Presence,
-    Result,
     StageCounts,
-    StageDurations,
     State,
     Telemetry,
-    Thing,
     Window,
     to_json,
 )
+from wire.results import Result, StageDurations, Thing
 
 NOW_S = 1_800_000_000.0
 TOML = """

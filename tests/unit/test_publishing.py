@@ -13,7 +13,7 @@ from runtime.loop import Result
 from runtime.publishing import LONGEST_LABEL, MOST_THINGS, Publisher, thing
 from runtime.tasks import Box, Class, Found, Stats
 from tests.by_hand import model_of, result_at
-from wire import messages
+from wire import results
 from wire.messages import PipelineSettings, ResultMode
 
 MODEL = model_of()
@@ -43,7 +43,7 @@ class Desk:
             wall=lambda: 1_700_000_000 * SECOND + self.now_ns,
         )
 
-    def show(self, at_s: float, found: Found) -> messages.Result | None:
+    def show(self, at_s: float, found: Found) -> results.Result | None:
         self.now_ns = round(at_s * SECOND)
         return self.publisher.choose(result_at(self.now_ns, found, seq=7), MODEL)
 
@@ -174,7 +174,7 @@ def test_what_is_published_can_always_be_read_again(a: float, b: float, label: s
         thing(Stats(label, (1,), a, b, a)),
     ]
     for each in things:
-        again = msgspec.json.decode(msgspec.json.encode(each), type=messages.Thing)
+        again = msgspec.json.decode(msgspec.json.encode(each), type=results.Thing)
         assert again == each and not any(
             isinstance(value, float) and not math.isfinite(value)
             for value in msgspec.structs.astuple(again)

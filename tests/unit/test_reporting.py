@@ -31,7 +31,8 @@ from wire.local import (
     pipeline_mailbox,
     pipeline_socket,
 )
-from wire.messages import PipelineSettings, Result, Scores
+from wire.messages import PipelineSettings, Scores
+from wire.results import Result
 from wire.troubles import Refused, Unavailable
 
 OFF = PipelineSettings(results="off")

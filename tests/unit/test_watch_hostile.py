@@ -26,7 +26,8 @@ from fleet.table import overview
 from fleet.wording import clock_time, count, duration, number, printable, size, stretch
 from tests.telling import FLEET, NOW_S, event, presence, record, result, said, state, window
 from wire.link import Received
-from wire.messages import LARGEST, Reply, Thing, to_json
+from wire.messages import LARGEST, Reply, to_json
+from wire.results import Thing
 
 DEVICE_TOPICS = [f"vedette/{FLEET}/device/a/{kind}" for kind in KINDS if kind != "result"]
 TOPICS = [*DEVICE_TOPICS, f"vedette/{FLEET}/device/a/result/door"]

@@ -28,13 +28,13 @@ from wire.messages import (
     Event,
     Presence,
     Reply,
-    Result,
     State,
     Telemetry,
     parse,
     to_json,
 )
 from wire.offers import DOMAIN, Offer, OfferAnswer, Wish
+from wire.results import Result
 
 TEXT = (ROOT / "docs" / "wire.md").read_text(encoding="utf-8")
 EXAMPLES = dict(
