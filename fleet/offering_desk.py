@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -33,6 +35,7 @@ from wire.trust_kept import Chain
 
 AGAIN_S = 2.0  # between two attempts to reach the broker, at most
 WISH_S = 300  # a wish is good for so long
+TURN_S = 30.0  # another command on the same folder is waited for
 TRIES = 5  # where somebody else was quicker
 TELL_S = 2.0  # between two lines about the same transfer
 
@@ -80,7 +83,8 @@ class Desk:
     def refresh(self) -> Trusted:
         """The newest signed metadata. Unavailable if no depot answers, Refused if it is bad."""
         try:
-            return self.trust.refresh()
+            with _turn(self._folder.path / "trust.lock"):
+                return self.trust.refresh()
         except Unavailable as error:
             raise Unavailable(
                 f"fleet {self._session.fleet} at {self._folder.broker.url}: {error}"
@@ -191,6 +195,26 @@ class Desk:
         for one in self.trust.models():
             found.setdefault(one.variant.model, set()).add(one.variant.version)
         return {model: in_order(versions) for model, versions in sorted(found.items())}
+
+
+@contextlib.contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """One command at a time refreshes what a folder believes; others wait for their turn."""
+    try:
+        lock = open(path, "ab")  # noqa: SIM115 -- closed below
+    except OSError as error:
+        raise Unavailable(f"{path}: cannot be written: {error.strerror}") from None
+    with lock:
+        until_s = time.monotonic() + TURN_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until_s:
+                    raise Unavailable(f"{path}: another command is at it: try again") from None
+                time.sleep(TURN_S / 600)
+        yield
 
 
 def in_order(versions: Iterable[str]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -274,6 +275,19 @@ def test_two_at_once_do_not_undo_each_other(yard: Yard, speaker: Listener, tmp_p
     status = yard.run("fleet", "status").out
     assert "pipeline lane: digits 1 to all\npipeline sky: digits 2 to all\n" in status
     assert f"fleet {FLEET}: root 1, release 3, deployments 3" in status
+
+
+def test_commands_on_one_folder_wait_for_each_other(yard: Yard, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        commands = []
+        for number in range(4):
+            place = tmp_path / f"shell-{number}"
+            place.mkdir()
+            commands.append(
+                stack.enter_context(Command(place, yard.fleet, "fleet", "status", "--json"))
+            )
+        assert [command.ends() for command in commands] == [0] * 4, commands[-1].out
+        assert all(not json.loads(command.out)["warnings"] for command in commands)
 
 
 class TwoSigners(Yard):
