@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wire.trust import Bundle
 
 HOUR_S = 3600.0  # between two looks at the depot when no bell rings
+BELL_S = 0.3  # after the connection: what the bell says comes right then
 GAP_S = 1.0  # between two looks, however often the bell rings
 FIRST_AGAIN_S, MOST_AGAIN_S = 10.0, 600.0  # after a failure
 NEVER = float("inf")
@@ -66,8 +67,9 @@ class Plan:
         self._rung: bytes | None = None  # the last that was looked after
         self._wanted: tuple[Bundle, ...] = ()
         self._pinned: frozenset[str] = frozenset()
+        self._is_told = False  # what is wanted
         self._pauses: dict[str, tuple[float, Backoff]] = {}  # by digest: until when
-        self._sweeps = True
+        self._sweeps = False  # before it is known what is wanted nothing is swept
         self._patience = Backoff(FIRST_AGAIN_S, MOST_AGAIN_S)
 
     def ring(self, timestamp: bytes) -> None:
@@ -82,21 +84,21 @@ class Plan:
         with self._changed:
             self._rung = None
             self._pauses.clear()
-            self._soon()
+            self._soon(BELL_S)
 
     def want(self, bundles: tuple[Bundle, ...], pinned: frozenset[str]) -> None:
         """These are to be fetched, in this order, and no others."""
         with self._changed:
             self._wanted, self._pinned = bundles, pinned
             self._pauses.clear()
-            self._sweeps = True
+            self._sweeps = self._is_told = True
             self._changed.notify()
 
     def sweep(self) -> None:
         """Models may be needed no longer, and there may be room for others."""
         with self._changed:
             self._pauses.clear()
-            self._sweeps = True
+            self._sweeps = self._is_told
             self._changed.notify()
 
     def end(self) -> None:
@@ -121,9 +123,12 @@ class Plan:
             is_wanted = any(one.digest == get.bundle.digest for one in self._wanted)
             return self._is_over or self._refresh_s <= self._clock() or not is_wanted
 
-    def refreshed(self) -> None:
-        """It went well."""
+    def refreshed(self, timestamp: bytes | None) -> None:
+        """It went well. timestamp: the newest; a bell that says the same is no news."""
         with self._changed:
+            self._rung = timestamp or self._rung
+            if self._bell is not None and self._bell == self._rung:
+                self._bell, self._refresh_s = None, NEVER
             self._patience = Backoff(FIRST_AGAIN_S, MOST_AGAIN_S)
             self._again(HOUR_S * (0.9 + 0.2 * self._chance()))
 
@@ -163,8 +168,9 @@ class Plan:
         pauses = [until_s for digest, (until_s, _) in self._pauses.items() if digest in digests]
         return min([self._refresh_s, *pauses])
 
-    def _soon(self) -> None:
-        due_s = max(self._clock() + self._spread_s * self._chance(), self._refreshed_s + GAP_S)
+    def _soon(self, wait_s: float = 0.0) -> None:
+        apart_s = self._spread_s * self._chance()
+        due_s = max(self._clock() + max(apart_s, wait_s), self._refreshed_s + GAP_S)
         self._refresh_s = min(self._refresh_s, due_s)
         self._changed.notify()
 

@@ -155,7 +155,7 @@ class Fetching:
             if isinstance(said[-1], NotRefreshed):
                 self._plan.not_refreshed()
             else:
-                self._plan.refreshed()
+                self._plan.refreshed(self._sources.timestamp)
             for word in said:
                 self._home.post(word)
         elif isinstance(job, Get):

@@ -25,6 +25,7 @@ TIMESTAMP = f"{METADATA}timestamp.json"
 
 class Sources:
     """For the fetch thread. bell: what the bell said is the newest timestamp; None: ask.
+    timestamp: that was read last.
 
     open_mirror: None where none is configured. is_connected: to the broker.
     """
@@ -37,6 +38,7 @@ class Sources:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.bell: bytes | None = None
+        self.timestamp: bytes | None = None
         self._client = client
         self._open_mirror = open_mirror
         self._mirror: HttpsSource | None = None
@@ -46,8 +48,15 @@ class Sources:
 
     def read(self, path: str, most_bytes: int) -> bytes:
         """A whole small file. Raises NoSuchFile, Unavailable, Refused."""
-        if path == TIMESTAMP and self.bell is not None and len(self.bell) <= most_bytes:
-            return self.bell
+        if path != TIMESTAMP:
+            return self._read(path, most_bytes)
+        if self.bell is not None and len(self.bell) <= most_bytes:
+            self.timestamp = self.bell
+        else:
+            self.timestamp = self._read(path, most_bytes)
+        return self.timestamp
+
+    def _read(self, path: str, most_bytes: int) -> bytes:
         if self._open_mirror is None:
             if not self._is_connected():
                 raise Unavailable("there is no connection to the broker")

@@ -87,6 +87,7 @@ class Updater:
                 self._courses[name].remember(totals)
         self._ordered: tuple[tuple[Bundle, ...], frozenset[str]] | None = None
         self._issued_s = 0.0
+        self._is_informed = False
         self._expiries: tuple[tuple[str, float], ...] = ()
         self._refusal: str | None = None
         self._no_room: dict[str, str] = {}
@@ -162,6 +163,7 @@ class Updater:
         self.trusted, self._issued_s = said.trusted, said.issued_s
         self._expiries = said.expiries
         self._around.obey(said.command_keys)
+        self._is_informed |= bool(said.desired)
         for desired in said.desired:
             if desired.pipeline in self._courses:
                 self._courses[desired.pipeline].desire(desired, said.trusted.deployments)
@@ -192,7 +194,10 @@ class Updater:
             self._unanswered_s = self._around.clock.uptime_s()
 
     def _order(self) -> None:
-        """Let the fetch thread know what is wanted, if that is new."""
+        """Let the fetch thread know what is wanted, if that is new.
+
+        Not before the fleet said what it wants: what came for it before a restart would be swept.
+        """
         bundles = {
             course.wanted.digest: course.wanted
             for course in self._courses.values()
@@ -200,7 +205,7 @@ class Updater:
         }
         pinned = {course.pinned for course in self._courses.values()}
         order = (tuple(bundles.values()), frozenset(one for one in pinned if one is not None))
-        if self._around.fetcher is None or order == self._ordered:
+        if self._around.fetcher is None or order == self._ordered or not self._is_informed:
             return
         self._ordered = order
         self._no_room = {digest: why for digest, why in self._no_room.items() if digest in bundles}

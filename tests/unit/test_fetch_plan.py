@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from agent.fetch_plan import GAP_S, HOUR_S, MOST_AGAIN_S, Get, Plan, Refresh, Sweep
+from agent.fetch_plan import BELL_S, GAP_S, HOUR_S, MOST_AGAIN_S, Get, Plan, Refresh, Sweep
 from wire.release import Variant
 from wire.trust import Bundle
 
@@ -24,9 +24,7 @@ def clock() -> Clock:
 
 
 def plan_of(clock: Clock, spread_s: float = 0.0, chance: float = 0.5) -> Plan:
-    plan = Plan(spread_s, clock, lambda: chance)
-    assert isinstance(plan.take(), Sweep), "what an earlier life left goes first"
-    return plan
+    return Plan(spread_s, clock, lambda: chance)
 
 
 def bundle(digit: str) -> Bundle:
@@ -39,13 +37,23 @@ def due(plan: Plan) -> object:
     return plan._due()
 
 
+def test_nothing_is_swept_before_it_is_known_what_is_wanted(clock: Clock) -> None:
+    plan = plan_of(clock)
+    plan.sweep()
+    assert due(plan) is None
+    plan.want((), frozenset())
+    assert due(plan) == Sweep(frozenset(), frozenset())
+
+
 def test_looks_when_it_is_connected_and_every_hour(clock: Clock) -> None:
     plan = plan_of(clock)
     assert due(plan) is None
     plan.connected()
+    assert due(plan) is None, "the bell may come with the connection"
+    clock.now_s += BELL_S
     assert due(plan) == Refresh(None)
     assert due(plan) is None
-    plan.refreshed()
+    plan.refreshed(None)
     clock.now_s += HOUR_S * 1.11
     assert due(plan) == Refresh(None)
 
@@ -54,12 +62,26 @@ def test_the_bell_gives_what_it_says_and_the_same_twice_is_no_news(clock: Clock)
     plan = plan_of(clock)
     plan.ring(b"1")
     assert due(plan) == Refresh(b"1")
-    plan.refreshed()
+    plan.refreshed(None)
     clock.now_s += GAP_S
     plan.ring(b"1")
     assert due(plan) is None
     plan.ring(b"2")
     assert due(plan) == Refresh(b"2")
+
+
+def test_a_bell_that_says_what_was_found_is_no_news(clock: Clock) -> None:
+    plan = plan_of(clock)
+    plan.connected()
+    clock.now_s += BELL_S
+    assert due(plan) == Refresh(None)
+    plan.ring(b"1")  # while we look
+    plan.refreshed(b"1")
+    clock.now_s += GAP_S
+    assert due(plan) is None
+    plan.ring(b"1")
+    clock.now_s += GAP_S
+    assert due(plan) is None
 
 
 def test_a_flood_of_bells_costs_little(clock: Clock) -> None:
@@ -70,7 +92,7 @@ def test_a_flood_of_bells_costs_little(clock: Clock) -> None:
         clock.now_s += 0.01
         if due(plan) is not None:
             looks += 1
-            plan.refreshed()
+            plan.refreshed(None)
     assert looks <= 11
 
 

@@ -231,6 +231,19 @@ def test_a_process_that_people_stop_stops_the_clock(bench: Bench) -> None:
     assert bench.phase == "trial"
 
 
+def test_what_came_is_kept_until_the_fleet_is_heard(bench: Bench) -> None:
+    bench.say()
+    bench.desire("1")
+    assert bench.wanted != []
+    bench.wanted = ["untouched"]
+    bench.begin()
+    bench.say()
+    bench.live(20)
+    assert bench.wanted == ["untouched"]
+    bench.desire("1")
+    assert bench.wanted == [bench.bundles.digest("1")]
+
+
 @pytest.mark.parametrize("moment", ["fetching", "staged", "checking", "trial", "late"])
 def test_an_agent_that_dies_goes_on_where_it_was(
     bench: Bench, bundles: Bundles, moment: str

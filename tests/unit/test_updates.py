@@ -175,7 +175,7 @@ def test_an_agent_that_ends_on_the_way_goes_on_where_it_was(
     tmp_path: Path, broker: MemoryBroker, fleet: SmallFleet
 ) -> None:
     digest = fleet.release("2", os.urandom(3_000_000))
-    fleet.most_blocks = 60
+    fleet.most_blocks = 40
     with rig_of(tmp_path, broker, fleet) as rig:
         runtime = PretendRuntime(rig)
         runtime.live(30)
