@@ -481,3 +481,40 @@ def test_what_should_have_been_renewed(
     faults = bench.faults.standing()
     assert bool(faults) == (word is not None)
     assert word is None or word in faults[0]
+
+
+def test_what_is_on_trial_is_no_measure(bench: Bench) -> None:
+    bench.run_in("1")
+    bench.on_trial("2")
+    bench.runtime.us, bench.runtime.fps = 60_000.0, 10.0
+    bench.live(20)  # too early to say that it is slow
+    assert bench.phase == "trial"
+    bench.on_trial("3", QUICK)
+    bench.live(30)
+    assert bench.phase == "rolled_back"
+    assert "the model before gave 30.0" in bench.reason
+
+
+def test_an_agent_that_starts_gives_the_process_time(bench: Bench) -> None:
+    bench.run_in("1")
+    bench.on_trial("2", QUICK)
+    bench.begin()
+    bench.live(85, says=False)
+    assert bench.phase == "trial"
+    bench.live(40, says=False)
+    assert bench.phase == "rolled_back"
+    assert "no result came within 20 s" in bench.reason
+
+
+def test_what_another_takes_the_place_of_comes_to_an_end(bench: Bench) -> None:
+    bench.say()
+    bench.desire("1")
+    bench.desire("2")
+    assert bench.phases == ["1 fetching", "1 rejected", "2 fetching"]
+    assert "digits 2 was deployed in its place" in (bench.told[1].reason or "")
+    bench.desire(None)
+    assert bench.phase == "rejected"
+    assert "no longer" in bench.reason
+    bench.desire("1", QUICK)
+    bench.settle(100)
+    assert bench.phase == "good", "nothing was ever wrong with it"
