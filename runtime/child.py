@@ -24,6 +24,8 @@ MEMORY_SHARE = 0.75  # of what the machine has: one that wants more would not ru
 LEAST_MEMORY_MB = 1024  # the limit is on promised memory, of which Python itself takes some
 WEIGHTS_COPIED = 2  # the file, and the same numbers as the engine's kernels want them
 MESSAGE_START = "vedette: "
+# a golden sample of 30,000 x 30,000 is a small file, and takes the memory of a whole board
+SMALL_PICTURES = {"OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 27)}
 ROOT = Path(__file__).resolve().parents[1]  # where `python -m runtime` is found
 
 
@@ -73,7 +75,7 @@ def run_check(path: Path, engine_kind: str, options: EngineOptions | None = None
     try:
         child = subprocess.run(
             command, capture_output=True, text=True, errors="replace", cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": paths}, timeout=allowed.seconds + 30,
+            env=os.environ | {"PYTHONPATH": paths} | SMALL_PICTURES, timeout=allowed.seconds + 30,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise Refused(f"{path}: does not finish loading within {allowed.seconds} s") from None

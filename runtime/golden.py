@@ -53,7 +53,7 @@ def read_answer(path: Path, task: str) -> Found:
     }
     try:
         found: Found = msgspec.json.decode(path.read_bytes(), type=kinds[task])
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, RecursionError) as error:
         raise Refused(f"{path}: not an expected answer: {error}") from None
     return found
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import struct
 import subprocess
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from runtime.child import run_check, try_in_child
 from runtime.engines import EngineOptions
 from runtime.locating import Located, locate
 from tests.graphs import onnx, tflite
+from tests.laws.sources import ROOT
 from tests.story.shell import Shell
 from wire.troubles import Refused, Unavailable
 
@@ -172,3 +176,40 @@ def test_a_large_model_has_more_time(tmp_path: Path) -> None:
         os.truncate(file.fileno(), 120_000_000)  # takes no room
     assert child._megabytes(tmp_path / "large.onnx") == 120
     assert child._megabytes(tmp_path) == 120
+
+
+def hostile_golden(folder: Path, picture: bytes | None, answer: str | None) -> Path:
+    """The zoo's digits with one golden sample changed."""
+    shutil.copytree(ROOT / "models" / "zoo" / "digits" / "tflite", folder)
+    if picture is not None:
+        (folder / "golden-1.png").write_bytes(picture)
+    if answer is not None:
+        (folder / "golden-1.json").write_text(answer)
+    return folder
+
+
+def vast_picture(side: int) -> bytes:
+    """A PNG of side x side black pixels, in a file of some hundred kB."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        check = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+
+    rows = zlib.compressobj(9)
+    row = bytes(1 + side)
+    packed = b"".join(rows.compress(row) for _ in range(side)) + rows.flush()
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    parts = chunk(b"IHDR", head) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def test_a_golden_picture_that_is_a_bomb(tmp_path: Path) -> None:
+    folder = hostile_golden(tmp_path / "m", vast_picture(20_000), None)
+    with pytest.raises(Refused, match=r"golden-1\.png"):
+        run_check(folder, "litert", ONE)
+
+
+def test_a_golden_answer_that_is_nested_without_end(tmp_path: Path) -> None:
+    folder = hostile_golden(tmp_path / "m", None, "[" * 100_000)
+    with pytest.raises(Refused, match=r"golden-1\.json"):
+        run_check(folder, "litert", ONE)
