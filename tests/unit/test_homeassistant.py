@@ -28,6 +28,7 @@ from wire.messages import (
     StageCounts,
     State,
     Telemetry,
+    Update,
     Window,
     to_json,
 )
@@ -271,6 +272,18 @@ def test_the_model_that_runs_is_the_installed_version() -> None:
     assert json.loads(seen("model", state()).value) == {
         "installed_version": "7",
         "latest_version": "7",
+        "title": "digits",
+    }
+
+
+def test_the_version_that_the_fleet_deploys_is_the_latest() -> None:
+    said = state()
+    update = Update("fetching", "digits", "8", "a" * 64, 3, NOW_S, 40)
+    front = replace(said.pipelines["front"], update=update)
+    said = replace(said, pipelines={"front": front})
+    assert json.loads(seen("model", said).value) == {
+        "installed_version": "7",
+        "latest_version": "8",
         "title": "digits",
     }
 
