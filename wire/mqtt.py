@@ -18,11 +18,11 @@ from wire import mqtt_words as words
 from wire.backoff import Backoff
 from wire.config import Broker
 from wire.link import Disconnected, LinkEvent, MakeWill, Post, Received, Unsubscribe, Will
+from wire.mqtt_inward import LARGEST
 from wire.mqtt_life import FLUSH_S, GOODBYE_S, Life, Terms
 from wire.mqtt_limits import limits_of
-from wire.mqtt_packets import plain_publish
 from wire.mqtt_proofs import Proofs, check, proofs_of
-from wire.mqtt_socket import LARGEST, Buffer, Wiring
+from wire.mqtt_socket import Buffer, Wiring
 from wire.mqtt_tries import MQTT_5, NAMES, Ended, Offer, Tries
 from wire.mqtt_url import Address, address_of
 from wire.mqtt_waiting import Sent, packet_bytes
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
 CONNECT_S = 10.0  # for TCP, TLS and the web socket, each
-MOST_PACKETS = 32  # taken in one turn
 
 log = logging.getLogger("vedette.link")
 
@@ -164,7 +163,6 @@ def _client_class() -> type[Client]:
     """paho's client on sockets of ours: paho leaves them open when TLS fails, and loses the rest
     of a web socket's frame when the socket is full."""
     from paho.mqtt.client import Client
-    from paho.mqtt.enums import MQTTErrorCode
 
     class WiredClient(Client):
         _userdata: Wiring
@@ -181,13 +179,8 @@ def _client_class() -> type[Client]:
         def _sock_send(self, buf: Buffer) -> int:
             return self._userdata.send(buf, super()._sock_send)
 
-        def _handle_publish(self) -> MQTTErrorCode:
-            came = self._in_packet
-            plain = plain_publish(came["command"], came["packet"], self._protocol == MQTT_5)
-            if plain is None:
-                return super()._handle_publish()
-            self._userdata.take(plain)
-            return MQTTErrorCode.MQTT_ERR_SUCCESS
+        def _sock_close(self) -> None:
+            self._userdata.hang_up(super()._sock_close)
 
     return WiredClient
 
@@ -200,6 +193,7 @@ def _client(offer: Offer, client_id: str, wiring: Wiring) -> Client:
         protocol=MQTTProtocolVersion(offer.version), reconnect_on_failure=False,
     )  # fmt: skip
     client.max_inflight_messages = offer.window
+    wiring.is_5 = offer.version == MQTT_5
     return client
 
 
@@ -230,19 +224,16 @@ class _PahoWire:
 
     def pending(self) -> bool:
         asked = getattr(self._client.socket(), "pending", None)  # TLS and web sockets have it
-        return self._wiring.is_ahead or (asked is not None and asked() > 0)
+        return asked is not None and asked() > 0
 
     def wants_to_write(self) -> bool:
-        return self._client.want_write()
+        return self._wiring.wants_to_write or self._client.want_write()
 
     def turn(self, readable: bool, writable: bool) -> None:
         if readable:
-            self._client.loop_read()
-            for _ in range(MOST_PACKETS):
-                if self._wiring.is_ahead:
-                    self._client.loop_read()
+            self._wiring.read(self._client.loop_read)
         if writable:
-            self._client.loop_write()
+            self._wiring.write(self._client.loop_write)
         self._client.loop_misc()
 
     def send(
@@ -292,7 +283,7 @@ def _take_notes(client: Client, wiring: Wiring, life: Life) -> None:
             return
         life.received(Received(topic, bytes(message.payload), bool(message.retain)))
 
-    wiring.take = life.received
+    wiring.opened(life.received, client.want_write)
     client.on_connect = connected
     client.on_disconnect = disconnected
     client.on_message = received

@@ -150,8 +150,13 @@ class Life:
     def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> int | None:
         size = packet_bytes(topic, payload)
         too_large = self._most_bytes is not None and size > self._most_bytes
-        if not self._is_ready or too_large or not self._waiting.has_room(size):
+        beside = self._wiring.waiting_bytes
+        if not self._is_ready or too_large or not self._waiting.has_room(size, beside):
             return None
+        if not qos and self._wiring.publish(topic, payload, retain):
+            if self._wiring.wants_to_write:
+                self._terms.bell.ring()
+            return 0
         number = next(self._terms.numbers) if qos else 0
         told = self._wire.send(number, topic, payload, retain)
         if told is None:
@@ -256,9 +261,13 @@ class Life:
     def _flush(self) -> None:
         """Let what was published arrive."""
         flush_by = time.monotonic() + FLUSH_S
-        while self._waiting and self._ended is None and time.monotonic() < flush_by:
+        while self._is_waiting and self._ended is None and time.monotonic() < flush_by:
             if not self._turn(LEAVING_TURN_S):
                 return
+
+    @property
+    def _is_waiting(self) -> bool:
+        return len(self._waiting) > 0 or self._wiring.wants_to_write
 
     def _goodbye(self) -> None:
         """Say DISCONNECT, so that no will goes out."""
@@ -274,7 +283,8 @@ class Life:
     def _how_it_broke(self) -> Ended:
         address = self._terms.address
         if self._accepted_s is not None:
-            return Ended(words.broken(address, self._waiting.largest()), broken=True)
+            largest = max(self._waiting.largest(), self._wiring.largest())
+            return Ended(words.broken(address, largest), broken=True)
         if address.encrypted and self._wiring.fault is not None:
             return Ended(words.no_handshake(address, str(self._wiring.fault)))
         return Ended(words.mute(address), mute=True)

@@ -8,36 +8,42 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from wire.link import Received
+from wire.mqtt_inward import LARGEST, Inward
+from wire.mqtt_outward import Outward
+from wire.mqtt_packets import publish_head
 from wire.mqtt_url import Address
 
-LARGEST = 1024 * 1024  # bytes of one packet: no broker may fill our memory
-AHEAD = 128 * 1024  # bytes taken from the socket at once: several packets
+MANY = 8  # packets written at once
+
 Buffer = bytes | bytearray
+Bytes = bytes | bytearray | memoryview
 
 
 class Wiring:
-    """One connection's socket. `abandon` on any thread, the rest on one.
+    """One connection's socket. `abandon` and `publish` on any thread, the rest on one.
 
+    What comes in thousands goes by paho, both ways, unless it travels in a web socket's frames.
     heard_s: when bytes last came, on time.monotonic. fault: the error that ended the connection.
-    take: what to do with a message.
+    is_5: whether the connection speaks MQTT 5.
     """
 
     def __init__(self, address: Address, tls: ssl.SSLContext | None, timeout_s: float) -> None:
         """timeout_s: for TCP, and again for TLS."""
         self.heard_s = time.monotonic()
         self.fault: OSError | None = None
-        self.take: Callable[[Received], None] = lambda _: None
+        self.is_5 = True
+        self._inward = Inward(lambda _: None)
+        self._outward = Outward()
+        self._has_ended = False  # the other side closed
         self._address = address
         self._tls = tls
         self._timeout_s = timeout_s
         self._socket: socket.socket | None = None
         self._abandoned = False
-        self._ahead = b""
-        self._at = 0  # what is before it in _ahead was given out
         self._lock = threading.Lock()
 
     def dial(self) -> socket.socket:
@@ -50,6 +56,9 @@ class Wiring:
             try:
                 plain = self._hold(socket.socket(family, kind, protocol))
                 plain.connect(address)
+                plain.setsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+                )  # what is small goes now
                 self.heard_s = time.monotonic()
                 return plain
             except OSError as error:
@@ -76,34 +85,84 @@ class Wiring:
                 with suppress(OSError):  # not connected, or gone already
                     self._socket.shutdown(socket.SHUT_RDWR)
 
+    def opened(self, take: Callable[[Received], None], paho_waits: Callable[[], bool]) -> None:
+        """Connected. take: what to do with a message. paho_waits: whether it has to write."""
+        self._inward.take = take
+        if self._address.path is None:
+            self._outward.open(paho_waits)
+
+    def hang_up(self, close: Callable[[], None]) -> None:
+        """Close the socket while nobody writes to it."""
+        self._outward.close()
+        close()
+
     def close(self) -> None:
+        self._outward.close()
         with self._lock:
             if self._socket is not None:
                 self._socket.close()
                 self._socket = None
 
     @property
-    def is_ahead(self) -> bool:
-        """Whether more was received than was given out."""
-        return self._at < len(self._ahead)
+    def wants_to_write(self) -> bool:
+        return self._outward.waiting_bytes > 0
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Of messages that `publish` took."""
+        return self._outward.waiting_bytes
+
+    def largest(self) -> int:
+        """Bytes of the largest message that waits, 0 if none does."""
+        return self._outward.largest()
+
+    def publish(self, topic: str, payload: bytes, retain: bool) -> bool:
+        """Send a message of QoS 0 without paho. False: that cannot be."""
+        if not self._outward.is_open:
+            return False
+        head = publish_head(topic.encode(), len(payload), retain, self.is_5)
+        if head is None:
+            return False
+        # OpenSSL cannot read and write on two threads at a time
+        write = None if isinstance(self._socket, ssl.SSLSocket) else self._write
+        self._outward.put(head, payload, write)
+        return True
+
+    def read(self, read: Callable[[], object]) -> None:
+        """Take what came. read: lets paho take one packet of it, through `receive`."""
+        if self._address.path is not None:
+            read()
+            return
+        try:
+            if not self._inward.fill(self._receive_into):
+                self._has_ended = True
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self.fault = error
+        while self._inward.sort(self.is_5):
+            left = self._inward.left
+            read()
+            if self._inward.left == left:  # it wants no more: the connection ended
+                break
+        if self._has_ended or self.fault is not None:
+            read()
+
+    def write(self, write: Callable[[], object]) -> None:
+        """Write what waits. write: lets paho write, through `send`."""
+        if self._outward.has_begun:
+            self._outward.go_on(self._write, 1)
+        self._outward.let(write)
+        self._outward.go_on(self._write, MANY)
 
     def receive(self, size: int, receive: Callable[[int], bytes]) -> bytes:
-        """Receive at most `size` bytes, taking note of life and death."""
-        if not self.is_ahead or size > LARGEST:
-            self._ahead, self._at = self._receive(size, receive), 0
-        if self._at == 0 and len(self._ahead) <= size:
-            self._at = len(self._ahead)
-            return self._ahead
-        given = self._ahead[self._at : self._at + size]
-        self._at += len(given)
-        return given
-
-    def _receive(self, size: int, receive: Callable[[int], bytes]) -> bytes:
+        """For paho: at most `size` bytes. receive: from its socket. Raises BlockingIOError."""
         try:
             if size > LARGEST:
                 raise OSError(errno.EMSGSIZE, f"a packet of more than {size} bytes came")
-            # a web socket gives out only what is asked for, and keeps the rest itself
-            got = receive(size if self._address.path is not None else max(size, AHEAD))
+            if self._address.path is None:
+                return self._given(size)
+            got = receive(size)
         except BlockingIOError:
             raise
         except OSError as error:
@@ -114,9 +173,9 @@ class Wiring:
         return got
 
     def send(self, buffer: Buffer, send: Callable[[Buffer], int]) -> int:
-        """Send some of the buffer. Raises BlockingIOError when nothing was taken."""
+        """For paho: send some of the buffer. Raises BlockingIOError when nothing was taken."""
         try:
-            sent = send(buffer)
+            sent = self._outward.theirs(buffer, lambda: send(buffer))
         except BlockingIOError:
             raise
         except OSError as error:
@@ -125,6 +184,37 @@ class Wiring:
         if sent == 0:  # of a web socket's frame a part was: paho would forget the packet
             raise BlockingIOError
         return sent
+
+    def _given(self, size: int) -> bytes:
+        try:
+            return self._inward.give(size)
+        except BlockingIOError:
+            if self.fault is not None:
+                raise self.fault from None
+            if self._has_ended:
+                return b""
+            raise
+
+    def _receive_into(self, view: memoryview) -> int:
+        if self._socket is None:
+            return 0
+        try:
+            came = self._socket.recv_into(view)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise BlockingIOError from None
+        if came:
+            self.heard_s = time.monotonic()
+        return came
+
+    def _write(self, pieces: Sequence[Bytes]) -> int:
+        if self._socket is None:
+            return 0
+        if not isinstance(self._socket, ssl.SSLSocket):
+            return self._socket.sendmsg(pieces)
+        try:
+            return self._socket.send(pieces[0])
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return 0
 
     def _hold(self, one: socket.socket) -> socket.socket:
         with self._lock:

@@ -30,9 +30,10 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._sent)
 
-    def has_room(self, size: int) -> bool:
-        """One alone always fits."""
-        return not self._sent or self._bytes + size + OVERHEAD <= self._most_bytes
+    def has_room(self, size: int, beside: int = 0) -> bool:
+        """One alone always fits. beside: bytes that wait elsewhere."""
+        bytes_ = self._bytes + beside
+        return not bytes_ or bytes_ + size + OVERHEAD <= self._most_bytes
 
     def add(self, mid: int, sent: Sent) -> None:
         """mid: what MQTT calls the message; QoS 0 and 1 may use the same at one time."""

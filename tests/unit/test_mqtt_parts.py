@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wire import mqtt_words as words
+from wire.mqtt_inward import LARGEST
 from wire.mqtt_life import patience_s
-from wire.mqtt_socket import LARGEST, Bell, Wiring
+from wire.mqtt_socket import Bell, Wiring
 from wire.mqtt_tries import Ended, Offer, Tries
 from wire.mqtt_url import Address, address_of
 from wire.mqtt_waiting import OVERHEAD, Sent, Waiting, packet_bytes
@@ -206,7 +207,7 @@ def test_a_bell_ends_a_wait() -> None:
 
 
 def test_no_packet_may_fill_our_memory() -> None:
-    wiring = Wiring(HERE, None, 1.0)
+    wiring = Wiring(Address("ws", "host", 80, "/mqtt"), None, 1.0)
     assert wiring.receive(LARGEST, lambda size: b"x") == b"x"
     with pytest.raises(OSError, match="packet of more than"):
         wiring.receive(LARGEST + 1, lambda size: b"x")
