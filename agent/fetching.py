@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING
 
 from agent.bundles import Bundles
 from agent.day_budget import DayBudget
-from agent.fetch_plan import Get, Job, Plan, Refresh
+from agent.fetch_plan import FIRST_AGAIN_S, MOST_AGAIN_S, Get, Job, Plan, Refresh
 from agent.fetch_words import Fetched, FromFetch, NotFetched, NotRefreshed
 from agent.refreshing import Refreshing, first_root
 from agent.sources import Sources
 from models.store import Store
 from wire import topics
+from wire.backoff import Backoff
 from wire.block_client import BlockClient, FetchTerms
 from wire.config import Config
 from wire.deployments import Who
 from wire.durable import make_folder_durably
 from wire.link import Connected, Disconnected, Link, LinkEvent
-from wire.troubles import Trouble
+from wire.troubles import Refused, Unavailable
 
 if TYPE_CHECKING:
     from wire.https import HttpsSource
@@ -59,6 +60,7 @@ class Fetching:
         self._home = home
         self._plan = Plan(updates.spread_s, time.monotonic)
         self._is_connected = False
+        self._is_closed = threading.Event()
         self._client = BlockClient(
             link,
             config.fleet,
@@ -77,6 +79,7 @@ class Fetching:
     def close(self) -> None:
         """End. A thread that waits for a disk is left behind: it does nothing that a death at any
         moment would not leave as well."""
+        self._is_closed.set()
         self._plan.end()
         self._client.close()
         if self._thread.is_alive():
@@ -108,16 +111,37 @@ class Fetching:
     def _run(self) -> None:
         with ExitStack() as stack:
             stack.callback(self._sources.close)
-            try:
-                refreshing, bundles = self._opened()
-            except Trouble as trouble:
-                log.error("no updates: %s", trouble)
-                self._home.post(NotRefreshed(str(trouble), "refused"))
+            opened = self._opened_at_last()
+            if opened is None:
                 return
+            refreshing, bundles = opened
             for said in refreshing.known():
                 self._home.post(said)
             while (job := self._plan.take()) is not None:
                 self._try(job, refreshing, bundles)
+
+    def _opened_at_last(self) -> tuple[Refreshing, Bundles] | None:
+        """A disk that fails now may not fail later. None: it is over, or never will be, and that is
+        said."""
+        patience = Backoff(FIRST_AGAIN_S, MOST_AGAIN_S)
+        while not self._is_closed.is_set():
+            try:
+                return self._opened()
+            except (Unavailable, OSError) as trouble:
+                self._say_no_updates(str(trouble))
+            except Refused as trouble:
+                self._say_no_updates(str(trouble))
+                return None
+            except Exception as bug:
+                log.exception("a bug in the way of updates")
+                self._say_no_updates(_sentence(bug))
+                return None
+            self._is_closed.wait(patience.next_s())
+        return None
+
+    def _say_no_updates(self, why: str) -> None:
+        log.error("no updates: %s", why)
+        self._home.post(NotRefreshed(why, "refused"))
 
     def _opened(self) -> tuple[Refreshing, Bundles]:
         from wire.trust import Trust  # large, and needed by those only who have a root
@@ -141,7 +165,7 @@ class Fetching:
             self._do(job, refreshing, bundles)
         except Exception as bug:
             log.exception("a bug in the way of updates")
-            why = f"a bug, please report it: {type(bug).__name__}: {bug}"
+            why = _sentence(bug)
             if isinstance(job, Get):
                 self._plan.pause(job.bundle.digest)
                 self._home.post(NotFetched(job.bundle.digest, why, "unavailable"))
@@ -180,3 +204,7 @@ class Fetching:
         assert updates.mirror is not None
         ca_file = None if updates.mirror_ca_file is None else Path(updates.mirror_ca_file)
         return HttpsSource(updates.mirror, ca_file, updates.kib_per_s)
+
+
+def _sentence(bug: Exception) -> str:
+    return f"a bug, please report it: {type(bug).__name__}: {bug}"
