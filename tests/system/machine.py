@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.laws.sources import ROOT
+from tests.system.needs import needed
 
-NAME = "services"
+HOST = "10.0.2.2"  # what a machine that may reach this one calls its loopback
 CONSTRAINTS = ROOT / "constraints.txt"
 PORT = 18830  # of this machine's loopback: the broker in the machine
 PATIENCE_S = 150.0  # its processor is emulated, and slow
@@ -50,8 +51,8 @@ def program() -> str | None:
 class Machine:
     """One machine. A command that fails in it is an AssertionError with what it said."""
 
-    def __init__(self, vm: str) -> None:
-        self._vm = [vm, "-n", NAME]
+    def __init__(self, vm: str, name: str) -> None:
+        self._vm = [vm, "-n", name]
 
     def __call__(self, command: str, timeout_s: float = PATIENCE_S) -> str:
         """Run a shell command as root; what it printed."""
@@ -98,17 +99,21 @@ def until(what: Callable[[], object], seconds: float = PATIENCE_S) -> None:
 
 
 @contextmanager
-def installed(box: Path) -> Iterator[Machine]:
-    """A machine with wheel, units and broker, nothing started. box: a folder for the wheel."""
+def installed(box: Path, name: str, *options: str) -> Iterator[Machine]:
+    """A machine with wheel, units and broker, nothing started.
+
+    box: a folder for the wheel. name: what runs in it at the same time has another. options: with
+    which it is made.
+    """
     vm = program()
     assert vm is not None
-    machine = Machine(vm)
+    machine = Machine(vm, name)
     pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(box), str(ROOT)]
     subprocess.run(pip, check=True, timeout=300)
     (wheel,) = box.glob("*.whl")
     machine.host("build", timeout_s=1800)
     if not machine.is_on():
-        machine.host("up", "--forward", f"{PORT}:1883")
+        machine.host("up", *options)
     try:
         _install(machine, wheel)
         yield machine
@@ -119,12 +124,13 @@ def installed(box: Path) -> Iterator[Machine]:
 
 def _install(machine: Machine, wheel: Path) -> None:
     pip = "python3 -m pip --python /opt/vedette/bin/python install -q --no-compile --no-index"
-    needed = hashlib.sha256(CONSTRAINTS.read_bytes()).hexdigest()[:16]
-    if machine(f"test -e /opt/{needed} && echo there || true") != "there":
-        machine.host("wheels", f"{wheel}[litert,onnx]")
+    names = needed("litert", "onnx")
+    mark = hashlib.sha256(CONSTRAINTS.read_bytes() + repr(names).encode()).hexdigest()[:16]
+    if machine(f"test -e /opt/{mark} && echo there || true") != "there":
+        machine.host("wheels", *names)
         machine(
             f"python3 -m venv --without-pip /opt/vedette && {pip} --find-links /opt/wheels "
-            f"'vedette[litert,onnx]' && touch /opt/{needed}",
+            f"{shlex.join(names)} && touch /opt/{mark}",
             timeout_s=600,
         )
     machine.put(wheel, "/opt/")

@@ -64,7 +64,8 @@ DRIVERS = "vivid videobuf2_memops videobuf2_v4l2 videodev"  # the upper ones fir
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    with installed(tmp_path_factory.mktemp("box")) as machine:
+    box = tmp_path_factory.mktemp("box")
+    with installed(box, "services", "--forward", f"{PORT}:1883") as machine:
         machine("systemctl stop 'vedette-*'; rm -rf /var/lib/vedette /run/vedette")  # of before
         machine.write(PLACE, CONFIG)
         machine(f"chgrp vedette {PLACE}; chmod 640 {PLACE}")
