@@ -258,8 +258,12 @@ class Depot:
         if event.release.roots:
             what = f"root {versions.root} with {what}"
         log.info("%s is in force", what)
-        self._candidates.forget({file.digest for file in self._signer.held.files.values()})
         self._changed()
+        try:
+            self._candidates.forget({file.digest for file in self._signer.held.files.values()})
+            self._fill()
+        except Unavailable as trouble:  # they wait on; the release is in force all the same
+            log.warning("candidates that were released stay: %s", trouble)
         return f"{what} is in force"
 
     def _renew(self) -> None:

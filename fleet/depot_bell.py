@@ -50,7 +50,7 @@ class Bell:
             return (
                 f"the fleet has seen timestamp {newer}, and this folder is at "
                 f"{self._signer.versions.timestamp}: put back its newest backup, or end the other "
-                "depot: devices do not go back"
+                "depot: devices do not go back. Where there is none: docs/updates.md, set back"
             )
         return (
             "somebody else rings this fleet's bell: end the other depot, or mend the broker's ACL"

@@ -17,7 +17,7 @@ from pathlib import Path
 from fleet.depot_candidates import checked_candidate, offered_candidate
 from fleet.depot_incoming import Incoming
 from fleet.roles_targets import Target
-from fleet.signer_checks import Release, check_arrived, contents
+from fleet.signer_checks import LARGEST_ROOT, Release, check_arrived, contents
 from fleet.signer_place import LARGEST_METADATA
 from wire.block_client import BlockClient
 from wire.blocks import NoSuchFile
@@ -28,7 +28,6 @@ from wire.release import blocks_path, target_file
 from wire.troubles import Refused, Trouble
 
 MOST_WAITING = 8  # offers
-LARGEST_ROOT = 512_000  # bytes; a device takes no more
 MOST_ROOTS = 16
 TELL_S = 0.5
 IMPATIENT_S = 15.0  # without news, when others wait

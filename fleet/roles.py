@@ -181,6 +181,11 @@ def _verify(metadata: bytes, lack: Lacking, role: RoleName, now_s: float) -> Non
             f"the {role} metadata lacks {lack.count} signature{'s' * (lack.count > 1)}: "
             f"of one of {', '.join(key[:8] for key in lack.keys)}"
         )
+    check_lasts(metadata, role, now_s)
+
+
+def check_lasts(metadata: bytes, role: RoleName, now_s: float) -> None:
+    """Refuses what has expired."""
     if expires_of(metadata) <= now_s:
         day = moment(expires_of(metadata)).date()
         raise Refused(f"the {role} metadata expired on {day}: sign it anew")

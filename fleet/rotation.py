@@ -52,6 +52,13 @@ def with_deployments_key(state: State, key: str, now_s: float) -> Change:
     return Change(targets=roles_targets.with_deployments_key(targets, key))
 
 
+def with_online_keys(state: State, keys: Mapping[RoleName, str], now_s: float) -> Change:
+    """Another key for each role of the depot."""
+    changed = {role: Role((keys[role],)) for role in ONLINE if role != DEPLOYMENTS}
+    root = next_root(state.root, changed, now_s)
+    return Change(root, with_deployments_key(state, keys["deployments"], now_s).targets)
+
+
 def with_command_keys(state: State, keys: tuple[str, ...], now_s: float) -> Change:
     """keys: all whose commands devices obey from now on."""
     targets = roles.renewed(state.targets, "targets", now_s)

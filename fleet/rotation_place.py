@@ -11,13 +11,14 @@ from typing import Protocol
 from fleet import roles
 from fleet.folder import FleetFolder, check_is_operators
 from fleet.offering import Session
-from fleet.offering_desk import Desk, hand_over, open_desk
+from fleet.offering_desk import Desk, hand_over, open_session
 from fleet.offering_files import in_memory
 from fleet.rotation import Change, State
 from fleet.signer import Signer
 from wire.durable import write_durably
 from wire.release import METADATA
 from wire.troubles import Refused, Unavailable
+from wire.trust_updating import Expired
 
 
 class Place(Protocol):
@@ -39,8 +40,8 @@ def open_place(fleet: FleetFolder) -> Iterator[Place]:
     check_is_operators(fleet)
     signer = _signer(fleet.depot)
     if signer is None:
-        with open_desk(fleet) as (desk, session):
-            yield RemoteDepot(desk, session)
+        with open_session(fleet) as session:
+            yield RemoteDepot(Desk(fleet, session), session)
         return
     try:
         _check_is_newest(fleet, signer)
@@ -67,8 +68,9 @@ def _check_is_newest(fleet: FleetFolder, signer: Signer) -> None:
         return
     if seen > signer.versions.timestamp:
         raise Refused(
-            f"{fleet.depot}: is older than what the depot said before: is it a copy that was left "
-            "behind? move it away, and the depot is reached over MQTT"
+            f"{fleet.depot}: is older than what the depot said before: if it is a copy that was "
+            "left behind, move it away, and the depot is reached over MQTT; if it is a backup and "
+            f"all that is left, remove {fleet.trust}, and vedette fleet keys rotate online"
         )
 
 
@@ -97,11 +99,12 @@ class LocalDepot:
 
 
 class RemoteDepot:
-    """A depot that is reached over MQTT."""
+    """A depot that is reached over MQTT. Raises Unavailable where none answers, Refused."""
 
     def __init__(self, desk: Desk, session: Session) -> None:
         self._desk = desk
         self._session = session
+        self._refresh()
 
     @property
     def state(self) -> State:
@@ -120,7 +123,14 @@ class RemoteDepot:
         if change.commands is not None:
             files.append(in_memory(change.commands_path, change.commands))
         hand_over(self._session, "release", files, "the change of keys")
-        self._desk.refresh()
+        self._refresh()
         wanted = State(change.root or self.state.root, change.targets or self.state.targets)
         if self.state != wanted:
             raise Unavailable("the depot took it, but others are in force now: run it again")
+
+    def _refresh(self) -> None:
+        """What has expired is signed anew from here: that it has must not be in the way."""
+        try:
+            self._desk.refresh()
+        except Expired:
+            self._desk.trust.refresh_expired()

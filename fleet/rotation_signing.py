@@ -74,11 +74,12 @@ def check_complete(state: State, change: Change) -> str:
 def keep(folder: Path, state: State, change: Change) -> None:
     """Write a change down, with what it follows, so that it can be signed elsewhere."""
     files = {
-        "before.root.json": state.root,
-        "before.targets.json": state.targets,
         "root.json": change.root,
         "targets.json": change.targets,
         "commands.json": change.commands,
+        # last: half a change is none
+        "before.root.json": state.root,
+        "before.targets.json": state.targets,
     }
     try:
         make_folder_durably(folder)

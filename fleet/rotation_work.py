@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from fleet import roles, rotation
 from fleet.folder import FleetFolder, open_fleet
 from fleet.passphrase import Passphrases
 from fleet.roles import Role, RoleName
-from fleet.rotation import OFFLINE, Change, State
+from fleet.rotation import OFFLINE, ONLINE, Change, State
 from fleet.rotation_place import Place, open_place
 from fleet.rotation_signing import (
     PENDING,
@@ -28,12 +28,13 @@ from wire.signing import SigningKey, load_key, make_key
 from wire.troubles import Refused, Trouble, Unavailable
 
 NEW_COMMAND = "command-new.pem"
+ALL_ONLINE = "online"  # snapshot, timestamp and deployments together
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """state: in force now. made: the new key's file. missing: whose signatures the change waits
-    for, in `pending`; empty: none."""
+    """state: in force now. made: the new key's file, or the folder of several. missing: whose
+    signatures the change waits for, in `pending`; empty: none."""
 
     state: State
     made: Path | None = None
@@ -59,10 +60,12 @@ class Work:
         finish_command_key(fleet, place)
 
     def rotate(self, name: str, old: str | None) -> Outcome:
-        """name: root, release, an online role or command. old: the first digits of the key that
-        goes."""
+        """name: root, release, an online role, all of them (`online`) or command. old: the first
+        digits of the key that goes."""
         if name == "command":
-            return self._rotate_command()
+            return self._rotate_command(old)
+        if name == ALL_ONLINE:
+            return self._rotate_online()
         role: RoleName = OFFLINE.get(name, name)  # type: ignore[arg-type]  # the parser's choices
         by = rotation.delegator_of(self._place.state, role)
         before = roles.role_of(by, role)
@@ -73,7 +76,7 @@ class Work:
         else:
             after = rotation.replaced(before, old, key.public, name)
             change = rotation.with_roles(self._place.state, {role: after}, self._now_s)
-        return self._finish(change, path, key)
+        return self._finish(change, [path], key)
 
     def add(self, name: str) -> Outcome:
         """One more key of root or release."""
@@ -82,7 +85,7 @@ class Work:
         path, key = self._new_key(name)
         after = Role((*before.keys, key.public), before.threshold)
         change = rotation.with_roles(self._place.state, {role: after}, self._now_s)
-        return self._finish(change, path, key)
+        return self._finish(change, [path], key)
 
     def threshold(self, name: str, threshold: int) -> Outcome:
         role = OFFLINE[name]
@@ -95,26 +98,43 @@ class Work:
     def renew(self) -> Outcome:
         return self._finish(rotation.renewal(self._place.state, self._now_s))
 
-    def _rotate_command(self) -> Outcome:
-        old = load_key(self._fleet.command_key).public
-        others = tuple(key for key in self._place.command_keys() if key != old)
+    def _rotate_online(self) -> Outcome:
+        made = {role: self._new_key(role) for role in ONLINE}
+        public = {role: key.public for role, (_, key) in made.items()}
+        change = rotation.with_online_keys(self._place.state, public, self._now_s)
+        return self._finish(change, [path for path, _ in made.values()])
+
+    def _rotate_command(self, old: str | None) -> Outcome:
+        others = self._other_command_keys(old)
         path = self._fleet.keys / NEW_COMMAND
         key = make_key(path)
         keys = (*others, key.public)
         change = rotation.with_command_keys(self._place.state, keys, self._now_s)
-        outcome = self._finish(change, path)
+        outcome = self._finish(change, [path])
         if not outcome.missing:
             finish_command_key(self._fleet, self._place)
             return Outcome(outcome.state, self._fleet.command_key)
         return outcome
 
-    def _finish(self, change: Change, path: Path | None = None, *made: SigningKey) -> Outcome:
+    def _other_command_keys(self, old: str | None) -> tuple[str, ...]:
+        """Those that stay. The one that goes is the one that is here, if it is not said."""
+        known = self._place.command_keys()
+        if old is None and self._fleet.command_key.exists():
+            gone = load_key(self._fleet.command_key).public
+        else:
+            marked = rotation.replaced(Role(known), old, "", "command").keys
+            (gone,) = set(known) - set(marked)
+        return tuple(key for key in known if key != gone)
+
+    def _finish(self, change: Change, paths: Sequence[Path] = (), *made: SigningKey) -> Outcome:
+        """paths: of the keys that were made for it."""
         state = self._place.state
+        path = paths[0].parent if len(paths) > 1 else next(iter(paths), None)
         try:
             change = sign(state, change, Signers(self._phrases, self._files, made))
         except Trouble:
-            if path is not None:
-                path.unlink(missing_ok=True)  # made just now, and nothing names it
+            for new in paths:
+                new.unlink(missing_ok=True)  # made just now, and nothing names it
             raise
         keep(self._pending, state, change)
         missing = check_complete(state, change)

@@ -67,8 +67,11 @@ class Signer:
             self._books = Books(self.place)
             self._press = Press(self.place, OnlineKeys(folder / "keys"), clock)
             self._hold(self._books.read())
-            self._finish_rotation()
-            self._mend()
+            try:
+                self._finish_rotation()
+                self._mend()
+            except Refused as refused:  # a lost key is replaced by a root, which we must take
+                log.warning("nothing can be signed: %s", refused)
             self._books.put_strays_back(self.held)
             self._books.sweep(self.held)
         except BaseException:
@@ -124,8 +127,9 @@ class Signer:
             raise Refused("another release came first: push again")
         held = self.held
         targets = release.targets or held.targets
-        self._press.now_s(held)
-        self._press.check_keys(release.roots[-1] if release.roots else held.root, targets)
+        root = release.roots[-1] if release.roots else held.root
+        self._press.now_s(held, root)
+        self._press.check_keys(root, targets)
         deployments = self._press.deployments_for(targets, held.deployments)
         with self._reading_back():
             for file in release.lacking:
@@ -144,7 +148,7 @@ class Signer:
         pipeline, deployed = wish.deployment.pipeline, self.versions.deployments
         if deployed == wish.after + 1 and self._deployed(pipeline) == content:
             return wish.deployment
-        now_s = self._press.now_s(held)
+        now_s = self._press.now_s(held, held.root)
         check_wish(wish, Terms(fleet, identity, deployed, held.files.values(), now_s))
         path = deployment_path(pipeline)
         if len({path, *(file.path for file in targets_of(held.deployments))}) > MOST_PIPELINES:
@@ -169,9 +173,12 @@ class Signer:
 
         Raises Unavailable while the disk or the clock does not let us, Refused without a key.
         """
-        if self._mend():
-            return True
-        held, now_s = self.held, self._clock()
+        now_s = self._press.now_s(self.held, self.held.root)
+        with self._reading_back():
+            return self._mend() or self._renewed(now_s)
+
+    def _renewed(self, now_s: float) -> bool:
+        held = self.held
         old = [role for role in ONLINE if self._is_old(role, now_s)]
         if not old:
             return False
@@ -180,7 +187,7 @@ class Signer:
             return True
         deployments = held.deployments
         if "deployments" in old:
-            renewed = roles.renewed(deployments, "deployments", self._press.now_s(held))
+            renewed = roles.renewed(deployments, "deployments", now_s)
             deployments = self._press.sign("deployments", renewed, held.targets)
         self._hold(self._press.publish(held, held.targets, deployments))
         self._books.sweep(self.held)

@@ -15,6 +15,7 @@ import msgspec
 
 from fleet import roles
 from fleet.roles_targets import Target, targets_of
+from fleet.signer_place import LARGEST_METADATA
 from models import bundle
 from models.plain import open_plain
 from wire.blocks import BLOCK
@@ -23,7 +24,9 @@ from wire.release import COMMAND_KEYS, CommandKeys, blocks_path
 from wire.troubles import Refused, Unavailable, one_line
 
 MOST_TARGETS = 10_000
-LARGEST_KEYS = 64 * 1024  # bytes of the list of command keys
+# in bytes. Devices take no larger ones: what they would not take must not come into force
+LARGEST_KEYS = 16 * 1024  # the list of command keys
+LARGEST_ROOT = 64 * 1024
 _NAME = NAME_PATTERN.removeprefix("^").removesuffix(r"\Z")
 _VERSION = VERSION_PATTERN.removeprefix("^").removesuffix(r"\Z")
 _MODEL = re.compile(
@@ -69,6 +72,7 @@ def judged(
             raise Refused("the new root has other release keys: offer the release metadata, too")
         return Release(new_roots, None, ())
     _check_version(held.targets, targets)
+    _check_size("release", targets, LARGEST_METADATA)
     roles.verify_targets(targets, root, held.targets, now_s)
     files = checked_files(targets)
     for path, file in files.items():
@@ -182,10 +186,18 @@ def _new_roots(root: bytes, offered: Sequence[bytes], now_s: float) -> tuple[byt
             if new != root:
                 raise Refused(f"another root {roles.version_of(root)} is in force")
             continue
-        roles.verify_root(new, root, now_s)
+        _check_size("root", new, LARGEST_ROOT)
+        roles.verify_root(new, root, 0.0)  # the last one counts; those on the way may have expired
         found.append(new)
         root = new
+    if found:
+        roles.check_lasts(root, "root", now_s)
     return tuple(found)
+
+
+def _check_size(what: str, metadata: bytes, most_bytes: int) -> None:
+    if len(metadata) > most_bytes:
+        raise Refused(f"{what}: {len(metadata)} bytes are too many: {most_bytes} are possible")
 
 
 def _check_version(held: bytes, new: bytes) -> None:

@@ -6,12 +6,16 @@ one that did before. So a key can be put there first, and named by a new root af
 
 from __future__ import annotations
 
+import logging
+import stat
 from pathlib import Path
 
 from fleet import roles
 from fleet.roles import RoleName
 from wire.signing import SigningKey, load_key
-from wire.troubles import Refused
+from wire.troubles import Refused, Trouble
+
+log = logging.getLogger("vedette.signer")
 
 
 class OnlineKeys:
@@ -37,12 +41,25 @@ class OnlineKeys:
 
     def _load(self, role: RoleName, wanted: tuple[str, ...]) -> SigningKey:
         files = sorted((*self._folder.glob(f"{role}.pem"), *self._folder.glob(f"{role}-*.pem")))
+        unread = ""
         for file in files:
-            key = load_key(file)
+            try:
+                key = load_key(file)
+            except Trouble as trouble:  # another one may be the right one
+                unread = f" ({trouble})"
+                continue
             if key.public in wanted:
+                _check_is_private(file)
                 return key
         named = ", ".join(f"{public[:16]}..." for public in wanted)
         raise Refused(
-            f"{self._folder}: none of its {role}*.pem is the key {named} that signs {role}: put "
-            "that key there"
+            f"{self._folder}: none of its {role}*.pem is the key {named} that signs {role}{unread}:"
+            f" put that key there, or replace it: vedette fleet keys rotate {role}"
         )
+
+
+def _check_is_private(file: Path) -> None:
+    """A key that was copied by hand is easily one that everybody may read."""
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if mode & 0o077:
+        log.warning("%s: others may read this key (%o): chmod 600 %s", file, mode, file)

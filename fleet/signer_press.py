@@ -49,8 +49,8 @@ class Press:
         new_roots: Sequence[bytes] = (),
     ) -> Held:
         """Put these in force in place of what is. The files that they name are there."""
-        now_s = self.now_s(held)
         root = new_roots[-1] if new_roots else held.root
+        now_s = self.now_s(held, root)
         snapshot = roles_online.snapshot_of(held.snapshot, targets, deployments, now_s)
         snapshot = self.sign("snapshot", snapshot, root)
         timestamp = roles_online.timestamp_of(held.timestamp, snapshot, now_s)
@@ -68,18 +68,30 @@ class Press:
 
     def say_again(self, held: Held) -> Held:
         """A new timestamp: the newest snapshot is still the newest."""
-        timestamp = roles_online.timestamp_of(held.timestamp, held.snapshot, self.now_s(held))
+        timestamp = roles_online.timestamp_of(
+            held.timestamp, held.snapshot, self.now_s(held, held.root)
+        )
         timestamp = self.sign("timestamp", timestamp, held.root)
         self._place.write(TIMESTAMP, timestamp)
         return Held(held.root, held.targets, held.deployments, held.snapshot, timestamp, held.files)
 
-    def now_s(self, held: Held) -> float:
-        """Unix time, to sign with."""
+    def now_s(self, held: Held, root: bytes) -> float:
+        """Unix time, to sign with. root: by which it will be judged."""
         now_s, issued_s = self._clock(), roles.issued_of(held.timestamp)
-        if now_s < issued_s - BACK_S:
+        if now_s > (end_s := roles.expires_of(root)):
+            # devices take nothing then, and would keep a time that a wrong clock vouched for
+            raise Unavailable(
+                f"the clock of this machine says {roles.moment(now_s).date()}, and the root "
+                f"expired on {roles.moment(end_s).date()}: set the clock, or run vedette fleet "
+                "keys renew"
+            )
+        # with other keys for the timestamp, devices forget which time the ones before vouched for
+        is_bound = not roles.lacking(held.timestamp, root, "timestamp").count
+        if is_bound and now_s < issued_s - BACK_S:
             raise Unavailable(
                 f"the clock of this machine is {(issued_s - now_s) / 3600:.0f} hours behind the "
-                "last signature: set it, or devices will refuse what is signed now"
+                "last signature: set it; if it is right, it was ahead then: vedette fleet keys "
+                "rotate timestamp"
             )
         return now_s
 

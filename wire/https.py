@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import math
+import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,10 +22,11 @@ from wire.part import Part
 from wire.troubles import Refused, Unavailable
 
 if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse
+    from urllib3 import BaseHTTPResponse, HTTPSConnectionPool
 
 CONNECT_S = 10.0
 SILENT_S = 20.0  # a server that sends nothing for so long is given up
+HEAD_S = 20.0  # the head of an answer takes no longer
 READ_S = 60.0  # a small file takes no longer
 PATIENCE_S = 120.0  # without one good block of a large file
 AGAIN_S = 2.0  # between two attempts
@@ -64,6 +67,7 @@ class HttpsSource:
             timeout=urllib3.Timeout(connect=CONNECT_S, read=SILENT_S),
             ssl_context=_context(ca_file),
         )
+        self._pool.pool_classes_by_scheme = {"https": _impatient_pool()}
 
     def read(self, path: str, most_bytes: int) -> bytes:
         """A whole small file. Raises NoSuchFile, Unavailable, Refused if it is larger."""
@@ -138,7 +142,7 @@ class HttpsSource:
         is_over: Callable[[], bool],
     ) -> str:
         """Write these blocks, the first and the first behind the last, as long as some lack."""
-        waiting = bytearray()
+        waiting, good_s = bytearray(), self._clock()
         number, behind = blocks
         for piece in self._pieces(answer, path):
             waiting += piece
@@ -149,11 +153,13 @@ class HttpsSource:
                     raise Refused(
                         f"{self._url}{path}: other bytes than were signed: mistrust the mirror"
                     )
-                number += 1
+                number, good_s = number + 1, self._clock()
                 progress(part.have_bytes)
             _check_going_on(is_over)
             if number == behind or part.next_missing(number) is None:
                 return ""  # also of a server that sends on and on
+            if self._clock() - good_s > self._patience_s:
+                return f"too slow: no block in {self._patience_s:.0f} s"
             self._wait(self._bucket.wait_s(len(piece)), is_over)
             self._bucket.take(len(piece))
         return "the connection was lost"
@@ -230,6 +236,34 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
     except OSError as error:
         raise Unavailable(f"{ca_file}: cannot be read: {error.strerror}") from None
     return context
+
+
+def _impatient_pool() -> type[HTTPSConnectionPool]:
+    """urllib3's limits of time are for each byte: who sends one now and then holds us for ever."""
+    from urllib3 import HTTPSConnectionPool
+    from urllib3.connection import HTTPSConnection
+    from urllib3.response import HTTPResponse
+
+    class Connection(HTTPSConnection):
+        def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3's own
+            timer = threading.Timer(HEAD_S, _cut, (self.sock,))
+            timer.daemon = True
+            timer.start()
+            try:
+                return super().getresponse()
+            finally:
+                timer.cancel()
+
+    class Pool(HTTPSConnectionPool):
+        ConnectionCls = Connection
+
+    return Pool
+
+
+def _cut(connection: socket.socket) -> None:
+    """Whoever reads from it reads no more. On any thread."""
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _begins_at(answer: BaseHTTPResponse, first_byte: int) -> bool:

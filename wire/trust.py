@@ -20,7 +20,7 @@ from wire.troubles import Refused, Unavailable
 from wire.trust_accepted import Accepted, Bundle, SmallFile
 from wire.trust_kept import Chain, Issued, Kept
 from wire.trust_updating import Expired, Source, check_first, issued_in, timestamp_keys, update
-from wire.trust_words import Reference
+from wire.trust_words import Reference, Timeless
 
 __all__ = ["Bundle", "Source", "Trust"]
 
@@ -71,13 +71,21 @@ class Trust:
         Refused: a signature, version or expiry is wrong. Unavailable: no answer, or no disk. What
         was believed before stays.
         """
+        return self._believe(lambda: Reference(self._now_s(), self._issued))
+
+    def refresh_expired(self) -> Trusted:
+        """As refresh, and what has expired is believed too: for who signs it anew, and for nobody
+        else. Raises as refresh."""
+        return self._believe(Timeless)
+
+    def _believe(self, reference: Callable[[], Reference]) -> Trusted:
         with self._kept.locked():
             try:
-                accepted = self._refreshed()
+                accepted = self._refreshed(reference())
             except Expired:
                 if not self._forget_revoked_time():
                     raise
-                accepted = self._refreshed()
+                accepted = self._refreshed(reference())
             finally:
                 self._kept.clean()
             if self._accepted is None or accepted.chain != self._accepted.chain:
@@ -123,11 +131,10 @@ class Trust:
         except msgspec.DecodeError as error:
             raise Refused(f"{COMMAND_KEYS}: {error}") from None
 
-    def _refreshed(self) -> Accepted:
+    def _refreshed(self, reference: Reference) -> Accepted:
         """What a refresh verified. What it verified before it failed is kept too: nothing older
         is taken from then on."""
         self._kept.begin()
-        reference = Reference(self._now_s(), self._issued)
         try:
             update(self._kept.work, self._root, self._source, reference)
         finally:

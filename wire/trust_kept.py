@@ -94,8 +94,9 @@ class Kept:
 
     def chain_of_work(self, origin: str) -> Chain:
         """All that the update client verified in a refresh that went well."""
-        root = (self.work / "root.json").read_bytes()
-        return Chain(origin, root, *((self.work / f"{r}.json").read_bytes() for r in ROLES))
+        with _writing(self._folder):
+            root = (self.work / "root.json").read_bytes()
+            return Chain(origin, root, *((self.work / f"{r}.json").read_bytes() for r in ROLES))
 
     def clean(self) -> None:
         shutil.rmtree(self.work, ignore_errors=True)
@@ -125,9 +126,9 @@ class Kept:
             write_durably(self._folder / "files" / _digest(content), content)
 
     def drop_files_but(self, digests: Collection[str]) -> None:
-        with contextlib.suppress(FileNotFoundError):
+        with _writing(self._folder), contextlib.suppress(FileNotFoundError):
             for path in (self._folder / "files").iterdir():
-                if path.name not in digests:
+                if path.name not in digests and not path.is_dir():
                     remove_durably(path)
 
     def _load(self, name: str, kind: type[T]) -> T | None:

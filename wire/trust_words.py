@@ -53,6 +53,17 @@ class Reference:
         return f"this version of Vedette is of {day(self.at_s)}"
 
 
+class Timeless(Reference):
+    """No time at all: nothing has expired by it."""
+
+    def __init__(self) -> None:
+        super().__init__(0.0, Issued())
+
+    @property
+    def at_s(self) -> float:
+        return 0.0
+
+
 def trouble_of(error: Exception, path: str, seen: Seen, reference: Reference) -> Trouble:
     """The trouble that the update client met. path: what it asked for last."""
     what = named(path)
@@ -77,8 +88,8 @@ def trouble_of(error: Exception, path: str, seen: Seen, reference: Reference) ->
     if isinstance(error, BadVersionNumberError):
         return Refused(
             f"the fleet's {what} has another version than it must ({_plain(error)}): it is a "
-            "replay, or of a depot that was set back to a backup: then rotate its keys (vedette "
-            f"fleet keys rotate {what if what in ('snapshot', 'timestamp') else 'timestamp'})"
+            "replay, or of a depot that was set back to a backup: then, on the operator's machine, "
+            "remove trust/ of the fleet's folder, and vedette fleet keys rotate online"
         )
     if isinstance(error, RepositoryError):
         return Refused(f"the fleet's {what} cannot be used: {_plain(error)}")

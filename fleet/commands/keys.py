@@ -20,17 +20,18 @@ from fleet.rotation import OFFLINE, ONLINE
 from fleet.rotation_place import Place, open_place
 from fleet.rotation_signing import kept
 from fleet.rotation_words import as_table, listed, told_change
-from fleet.rotation_work import Outcome, Work, sign_waiting
+from fleet.rotation_work import ALL_ONLINE, Outcome, Work, sign_waiting
 from wire.folders import named_path
 from wire.troubles import Refused
 
-ROTATED = (*OFFLINE, *ONLINE, "command")
+ROTATED = (*OFFLINE, *ONLINE, ALL_ONLINE, "command")
 WAITS = 1  # for signatures
 
 USES = f"""\
 what:
   list                       who signs for what, and until when it is valid
   rotate ROLE                a new key in the place of an old one: {", ".join(ROTATED)}
+                             (online: all three keys of the depot)
   add root|release           one more key
   threshold root|release M   so many of the keys must sign
   renew                      sign root and release again, before they expire
@@ -44,8 +45,8 @@ exit code: 0 done, 1 signatures are missing or something is not there, 2 refused
 
 
 class Report(Struct, frozen=True):
-    """`--json`. root, release: the versions in force. made: the new key's file. missing: whose
-    signatures the change in the folder `pending` waits for."""
+    """`--json`. root, release: the versions in force. made: the new key's file, or the folder of
+    several. missing: whose signatures the change in the folder `pending` waits for."""
 
     ok: bool
     root: int
