@@ -26,9 +26,9 @@ from wire.troubles import Refused, Unavailable
 MOST_WAITING = 256  # payloads that came and were not looked at; more are lost, and asked for again
 LONGEST_PAYLOAD = BLOCK + 64
 POLL_S = 0.25  # between looks at is_over, and at a link that takes nothing
-MANY = 8  # blocks on their way
+MANY = 16  # blocks that are taken together, where so many are on their way
 MOST_AT_ONCE = 32  # blocks looked at before more is asked for
-GATHER_S = 0.002
+GATHER_S = 0.002  # at most
 KIB = 1024
 
 
@@ -189,17 +189,16 @@ class BlockClient:
         return bool(good)
 
     def _hear(self, event: Received) -> bool:
-        prefix = self._prefix
-        if prefix is None or not event.topic.startswith(prefix):
-            return topics.block_place(event.topic) is not None
         place = topics.block_place(event.topic)
-        if place is not None:
+        prefix = self._prefix
+        if place is not None and prefix is not None and event.topic.startswith(prefix):
             with self._changed:
                 self.received_bytes += len(event.payload)
                 is_wanted = self._prefix == prefix and len(event.payload) <= LONGEST_PAYLOAD
                 if is_wanted and len(self._came) < MOST_WAITING:
                     self._came.append((place.number, event.payload))
-                    self._changed.notify()
+                    if len(self._came) in (1, MANY):
+                        self._changed.notify()
         return place is not None
 
     @contextlib.contextmanager
@@ -223,10 +222,8 @@ class BlockClient:
         with self._changed:
             if not self._came and not self._is_closed:
                 self._changed.wait(timeout_s)
-            more = outstanding >= MANY > len(self._came)
-        if more:  # is coming: take it together
-            time.sleep(GATHER_S)
-        with self._changed:
+            if outstanding >= MANY > len(self._came) > 0:  # more is coming: take it together
+                self._changed.wait(GATHER_S)
             if self._is_closed:
                 raise Unavailable("fetching was ended: this program stops")
             count = min(len(self._came), MOST_AT_ONCE)

@@ -6,9 +6,11 @@ import hashlib
 from typing import Protocol
 
 from wire.block_asking import Lacking
-from wire.blocks import Block, block_count, unpacked
+from wire.blocks import block_count, opened
 from wire.part import Part
 from wire.troubles import Refused
+
+Opened = tuple[int | None, memoryview]  # the size of the file, and a block of it
 
 
 class Taking(Lacking, Protocol):
@@ -29,9 +31,9 @@ class _Judging:
         self.is_absent = False  # somebody says so
         self.why_not: str | None = None
 
-    def _unpacked(self, payload: bytes, number: int) -> Block | None:
+    def _opened(self, payload: bytes, number: int) -> Opened | None:
         try:
-            return unpacked(payload, number)
+            return opened(payload, number)
         except Refused:
             self.why_not = "what came was no block of it"
             return None
@@ -48,13 +50,14 @@ class PartTaking(_Judging):
         return self._part.next_missing(first)
 
     def take(self, number: int, payload: bytes) -> bool:
-        block = self._unpacked(payload, number)
+        block = self._opened(payload, number)
         if block is None:
             return False
-        if block.size is None:
+        size, content = block
+        if size is None:
             self.is_absent = True
             return False
-        if block.size != self._part.size or not self._part.write(number, block.content):
+        if size != self._part.size or not self._part.write(number, content):
             if number == self._part.next_missing(number):
                 self.why_not = "what came did not have the right digest"
             return False
@@ -83,21 +86,22 @@ class Reading(_Judging):
         return next(lacking, None)
 
     def take(self, number: int, payload: bytes) -> bool:
-        block = self._unpacked(payload, number)
+        block = self._opened(payload, number)
         if block is None:
             return False
-        if block.size is None:
+        size, content = block[0], bytes(block[1])
+        if size is None:
             self.is_absent = True
             return False
-        if block.size > self._most_bytes:
-            self.why_not = f"it has {block.size} bytes, and {self._most_bytes} are the most"
+        if size > self._most_bytes:
+            self.why_not = f"it has {size} bytes, and {self._most_bytes} are the most"
             return False
-        if block.size != self._size:  # the first, or the file became another one meanwhile
-            self._size = block.size
+        if size != self._size:  # the first, or the file became another one meanwhile
+            self._size = size
             self._blocks.clear()
             self._doubtful.clear()
-        is_new = number in self._doubtful or self._blocks.get(number) != block.content
-        self._blocks[number] = block.content
+        is_new = number in self._doubtful or self._blocks.get(number) != content
+        self._blocks[number] = content
         self._doubtful.discard(number)
         if is_new:
             self._join()

@@ -19,26 +19,28 @@ class Repeats:
         self._slack_s = (burst - 1) * every_s
         self._every_s = every_s
         self._clock = clock
-        # when it was published last, and when its allowance will be whole again; oldest first
-        self._known: OrderedDict[tuple[str, int], tuple[float, float]] = OrderedDict()
+        # when it was published last, when its allowance will be whole again, who had asked for
+        # it; oldest first
+        self._known: OrderedDict[tuple[str, int], tuple[float, float, str]] = OrderedDict()
 
     def due_s(self, key: str, number: int) -> float:
         """From when on it may be published."""
         known = self._known.get((key, number))
         if known is None:
             return -math.inf
-        last_s, whole_s = known
+        last_s, whole_s, _ = known
         return max(last_s + self._gap_s, whole_s - self._slack_s)
 
-    def is_fresh(self, key: str, number: int) -> bool:
-        """Whether it is on its way: who asks now most likely has it in a moment."""
+    def is_on_its_way(self, key: str, number: int, who: str) -> bool:
+        """Whether somebody who asks now most likely has it in a moment: it was published just now,
+        for another one. Who asks for the same twice has lost it."""
         known = self._known.get((key, number))
-        return known is not None and self._clock() < known[0] + self._gap_s
+        return known is not None and who != known[2] and self._clock() < known[0] + self._gap_s
 
-    def note(self, key: str, number: int) -> None:
-        """It was published now."""
+    def note(self, key: str, number: int, who: str) -> None:
+        """It was published now, because of this one."""
         now = self._clock()
-        _, whole_s = self._known.pop((key, number), (now, now))
-        self._known[key, number] = (now, max(whole_s, now) + self._every_s)
+        _, whole_s, _ = self._known.pop((key, number), (now, now, who))
+        self._known[key, number] = (now, max(whole_s, now) + self._every_s, who)
         if len(self._known) > MOST_REMEMBERED:
             self._known.popitem(last=False)

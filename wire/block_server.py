@@ -125,15 +125,17 @@ class BlockServer:
         if self._publish(topic, payload, qos=0) is None:
             return False
         self._bucket.spend(len(payload))
-        self._repeats.note(wanted.key, wanted.number)
+        self._repeats.note(wanted.key, wanted.number, wanted.who)
         self.published_blocks += 1
         self.published_bytes += len(payload)
         return True
 
     def _put_off(self, wanted: Wanted, due_s: float) -> None:
-        """A block that was published just now crossed the request: who did not get it will ask
-        again. A file's first one is worth a repetition: small files have no other."""
-        if wanted.number == 0 or not self._repeats.is_fresh(wanted.key, wanted.number):
+        """A block that was published just now for somebody else crossed the request: who did not
+        get it will ask again. A file's first one is worth a repetition: small files have no
+        other."""
+        key, number = wanted.key, wanted.number
+        if number == 0 or not self._repeats.is_on_its_way(key, number, wanted.who):
             self._queue.later(wanted, due_s)
 
     def _rest_s(self) -> float:

@@ -69,14 +69,20 @@ def packed(block: Block) -> bytes:
 
 def unpacked(payload: bytes, number: int) -> Block:
     """The block in a payload. Raises Refused, whatever the bytes are."""
+    size, content = opened(payload, number)
+    return Block(size, bytes(content))
+
+
+def opened(payload: bytes, number: int) -> tuple[int | None, memoryview]:
+    """As `unpacked`, without a copy: the size of the whole file, and the content."""
     if len(payload) < _HEAD.size:
         raise Refused(f"{len(payload)} bytes are no block")
     there, size = _HEAD.unpack_from(payload)
-    content = payload[_HEAD.size :]
+    content = memoryview(payload)[_HEAD.size :]
     if there == _ABSENT and not content:
-        return Block(None, b"")
+        return None, content
     if there != _THERE or number >= min(block_count(size), MOST_BLOCKS):
         raise Refused("not a block")
     if len(content) != block_bytes(size, number):
         raise Refused(f"{len(content)} bytes are not block {number} of a file of {size} bytes")
-    return Block(size, content)
+    return int(size), content

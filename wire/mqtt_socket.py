@@ -204,6 +204,9 @@ class Wiring:
             raise BlockingIOError from None
         if came:
             self.heard_s = time.monotonic()
+            # a broker that lets Nagle gather waits for our word before it sends what is left, and
+            # the kernel would keep that back for 40 ms; it forgets this setting by itself
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return came
 
     def _write(self, pieces: Sequence[Bytes]) -> int:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from wire.blocks import BLOCK, MOST_BLOCKS, block_bytes, block_count
 from wire.durable import remove_durably, rename_durably, sync_folder, write_durably
-from wire.part_disk import disk, packed_bits, set_bits, write_all, written
+from wire.part_disk import Content, Pushing, disk, packed_bits, set_bits, write_all, written
 from wire.troubles import Refused, Unavailable
 
-CLAIM_BYTES = 16 * 1024 * 1024  # written between two claims: an fsync each
+CLAIM_BYTES = 16 * 1024 * 1024  # written between two claims at least: an fsync each
+CLAIM_S = 0.5  # between two claims at least: what comes this fast is soon fetched again
 READ_BYTES = 1024 * 1024
 SUM_BLOCKS = 32  # at once: each sum lets other threads go first
 DIGEST = 32  # bytes
@@ -31,7 +33,14 @@ class Part:
     The file is open only between a `write` and the next `settle`, `finish` or `drop`.
     """
 
-    def __init__(self, path: Path, size: int, digest: str, block_digests: bytes) -> None:
+    def __init__(
+        self,
+        path: Path,
+        size: int,
+        digest: str,
+        block_digests: bytes,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """path: where the whole file will be; its folder is there. size: in bytes. digest: sha256
         of the whole, hex. block_digests: 32 bytes for each block. Raises Refused, Unavailable."""
         if not 0 <= size <= MOST_BLOCKS * BLOCK:
@@ -48,6 +57,9 @@ class Part:
         self._there = bytearray(self._count)  # 1: there, and right when it was written
         self._held = 0  # bytes of these
         self._unsafe_bytes = 0  # of what was written since the last claim
+        self._clock = clock
+        self._claimed_s = clock()
+        self._pushing = Pushing()
         self._file: int | None = None
         self._is_verified = False
         self._is_named = False  # the .part in its folder, safely
@@ -81,7 +93,7 @@ class Part:
             yield first, behind
             first = self.next_missing(behind)
 
-    def write(self, number: int, content: bytes) -> bool:
+    def write(self, number: int, content: Content) -> bool:
         """Take a block. False: we have it, there is no such block, or it is not the right one.
 
         Raises Unavailable if the disk does not take it; what was written before stays.
@@ -92,13 +104,14 @@ class Part:
             return False
         with disk(self._part):
             write_all(self._open(), content, number * BLOCK)
+            self._pushing.wrote(self._open(), number * BLOCK, len(content))
         self._note(number)
         if number == self._summed + len(self._unsummed):
             self._unsummed.append(content)
             if len(self._unsummed) == SUM_BLOCKS:
                 self._sum_up()
         self._unsafe_bytes += len(content)
-        if self._unsafe_bytes >= CLAIM_BYTES:
+        if self._unsafe_bytes >= CLAIM_BYTES and self._clock() - self._claimed_s >= CLAIM_S:
             self._claim()
         return True
 
@@ -153,7 +166,7 @@ class Part:
             remove_durably(self._have)
             remove_durably(self._part)
 
-    def _is_right(self, number: int, content: bytes) -> bool:
+    def _is_right(self, number: int, content: Content) -> bool:
         if len(content) != block_bytes(self.size, number):
             return False
         at = number * DIGEST
@@ -192,6 +205,7 @@ class Part:
                 self._take_claims()
                 raise
             self._unsafe_bytes = 0
+            self._claimed_s = self._clock()
             if not self.is_whole:  # then it has its name in a moment; else its digests tell it
                 self._write_claims()
 
@@ -274,11 +288,12 @@ class Part:
         return whole
 
     def _sum_up(self) -> None:
-        self._sum.update(b"".join(self._unsummed))
+        for content in self._unsummed:
+            self._sum.update(content)
         self._summed += len(self._unsummed)
         self._unsummed.clear()
 
     def _forget_sum(self) -> None:
         self._sum = hashlib.sha256()  # of the blocks before _summed, while they come in order
         self._summed = 0
-        self._unsummed: list[bytes] = []  # those that come next
+        self._unsummed: list[Content] = []  # those that come next

@@ -80,7 +80,7 @@ def test_many_askers_are_one_publish() -> None:
         world.ask(f"d{who}", (0, 41))
     world.serve()
     assert sorted(world.numbers) == list(range(41))
-    for who in range(100):  # what crossed the blocks on its way
+    for who in range(1, 100):  # what crossed the blocks on its way
         world.ask(f"d{who}", (1, 41))
     world.now += 0.1
     world.serve()
@@ -89,6 +89,21 @@ def test_many_askers_are_one_publish() -> None:
     world.ask("late", (7, 8))
     world.serve()
     assert world.numbers[41:] == [7]
+
+
+def test_who_asks_for_the_same_twice_has_lost_it() -> None:
+    """A device that reconnected asks at once, and need not wait for a timer of its own."""
+    world = World()
+    world.ask("a", (5, 8))
+    world.serve()
+    for _ in range(10):
+        world.ask("a", (5, 7))
+    world.ask("b", (7, 8))  # comes late: it has that in a moment
+    assert 0.0 < world.serve() <= 0.25
+    assert world.numbers == [5, 6, 7]
+    world.now += 0.25
+    world.serve()
+    assert sorted(world.numbers[3:]) == [5, 6]
 
 
 def test_a_first_block_is_repeated_a_little_later() -> None:
