@@ -242,17 +242,23 @@ def _impatient_pool() -> type[HTTPSConnectionPool]:
     """urllib3's limits of time are for each byte: who sends one now and then holds us for ever."""
     from urllib3 import HTTPSConnectionPool
     from urllib3.connection import HTTPSConnection
+    from urllib3.exceptions import ProtocolError
     from urllib3.response import HTTPResponse
 
     class Connection(HTTPSConnection):
         def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3's own
-            timer = threading.Timer(HEAD_S, _cut, (self.sock,))
+            is_late = threading.Event()
+            timer = threading.Timer(HEAD_S, _cut, (self.sock, is_late))
             timer.daemon = True
             timer.start()
             try:
-                return super().getresponse()
+                answer = super().getresponse()
             finally:
                 timer.cancel()
+            if is_late.is_set():  # half a head looks like a whole one
+                answer.close()
+                raise ProtocolError("too slow: its answer does not begin")
+            return answer
 
     class Pool(HTTPSConnectionPool):
         ConnectionCls = Connection
@@ -260,8 +266,9 @@ def _impatient_pool() -> type[HTTPSConnectionPool]:
     return Pool
 
 
-def _cut(connection: socket.socket) -> None:
+def _cut(connection: socket.socket, is_late: threading.Event) -> None:
     """Whoever reads from it reads no more. On any thread."""
+    is_late.set()
     with contextlib.suppress(OSError):
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
 

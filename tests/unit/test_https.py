@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
+import socket
+import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -261,3 +265,56 @@ def test_nobody_there(authority: Authority) -> None:
 def test_an_address_that_is_none(url: str) -> None:
     with pytest.raises(Refused, match="write https://HOST"):
         HttpsSource(url)
+
+
+def test_a_bundle_that_drips_is_given_up(
+    mirror: Mirror, source: HttpsSource, part: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A byte now and then keeps a connection alive for ever, and brings nothing."""
+
+    def drip() -> Iterator[bytes]:
+        for _ in range(400):
+            yield b"x"
+            time.sleep(0.02)
+
+    mirror.instead = drip
+    monkeypatch.setattr(https, "AGAIN_S", 0.05)
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="too slow: no block in"):
+        source.fetch(PATH, part, lambda _: None, lambda: False)
+    assert time.monotonic() - began < 6
+    part.drop()
+
+
+def test_a_head_that_drips_is_given_up(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before there is an answer nobody could end it."""
+    monkeypatch.setattr(https, "HEAD_S", 0.3)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certified = authority.issue("127.0.0.1")
+    context.load_cert_chain(certified.certificate, certified.key)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            plain, _ = listener.accept()
+            with context.wrap_socket(plain, server_side=True) as safe:
+                safe.recv(4096)
+                safe.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+                for _ in range(400):
+                    safe.sendall(b"x")
+                    time.sleep(0.02)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    source = HttpsSource(f"https://127.0.0.1:{listener.getsockname()[1]}", authority.file)
+    began = time.monotonic()
+    try:
+        with pytest.raises(Unavailable, match="too slow: its answer does not begin"):
+            source.read("metadata/timestamp.json", 5000)
+        assert time.monotonic() - began < 6
+    finally:
+        source.close()
+        listener.close()
+        thread.join()

@@ -131,12 +131,12 @@ def test_what_devices_would_not_take_does_not_come_into_force(yard: Yard, signer
     """A root that is too long for them would end the fleet; a release, the depot's own folder."""
     keys = tuple(f"{number:064x}" for number in range(2, 500))
     root = rotated(yard, {"targets": Role((yard.release_key.public, *keys))})
-    with pytest.raises(Refused, match="root: .* bytes are too many"):
+    with pytest.raises(Refused, match=r"root: .* bytes are too many"):
         signer.take_release([root], None, {})
     targets = yard.targets
     padded = roles.signed(roles.renewed(targets, "targets", time.time()), [yard.release_key])
     padded += b" " * signer_place.LARGEST_METADATA
-    with pytest.raises(Refused, match="release: .* bytes are too many"):
+    with pytest.raises(Refused, match=r"release: .* bytes are too many"):
         signer.take_release([], padded, {})
     limits = trust_updating.LIMITS
     assert limits.root_max_length >= signer_checks.LARGEST_ROOT

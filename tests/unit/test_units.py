@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 import vedette
+from fleet.commands import depot as fleet_depot
 from models.pipelines import Layout
 from tests.laws.sources import ROOT
 from wire.folders import RUN, STATE
 
 UNITS = ROOT / "systemd"
 AGENT, RUNTIME = "vedette-agent.service", "vedette-runtime@.service"
+DEPOT = "vedette-depot.service"
 DROP_INS = sorted(path.name for path in (UNITS / "drop-ins").glob("*.conf"))
 MOST_EXPOSED = 2.0
 ANALYZE = shutil.which("systemd-analyze")
@@ -62,7 +64,7 @@ class Settings:
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", [AGENT, RUNTIME])
+@pytest.mark.parametrize("name", [AGENT, RUNTIME, DEPOT])
 def test_systemd_has_nothing_to_say(name: str, tmp_path: Path) -> None:
     done = analyze("verify", "--man=no", str(unit(tmp_path, name)))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -92,7 +94,7 @@ def exposure(path: Path) -> float:
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", [AGENT, RUNTIME])
+@pytest.mark.parametrize("name", [AGENT, RUNTIME, DEPOT])
 def test_hardened(name: str, tmp_path: Path) -> None:
     assert exposure(unit(tmp_path, name)) <= MOST_EXPOSED
 
@@ -154,6 +156,18 @@ def test_the_runtime_writes_starts_and_nothing_else_of_the_state() -> None:
 def test_starts_a_command_that_there_is(name: str, command: list[str]) -> None:
     assert Settings(name)["ExecStart"].split(" ") == ["/opt/vedette/bin/vedette", *command]
     assert command[0] in vedette.COMMANDS
+
+
+def test_the_depot_never_gives_up_and_keeps_its_keys_to_itself() -> None:
+    depot = Settings(DEPOT)
+    assert depot["Type"] == "notify" and depot["Restart"] == "always"
+    assert depot["StartLimitIntervalSec"] == "0" and depot["WatchdogSec"] == "120s"
+    assert (depot["UMask"], depot["StateDirectoryMode"]) == ("0077", "0700")
+    assert depot["User"] not in (Settings(AGENT)["User"], "root")
+    program, *words = depot["ExecStart"].split(" ")
+    assert program == "/opt/vedette/bin/vedette" and words[:2] == ["fleet", "depot"]
+    folder = f"/var/lib/{depot['StateDirectory']}"
+    assert fleet_depot.parser().parse_args(words[2:]).dir == Path(folder)
 
 
 def test_the_engine_says_nothing_to_its_maker() -> None:
