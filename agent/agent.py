@@ -265,9 +265,12 @@ class Agent:
             self._apply(name)
         self._say_state()
 
-    def _apply(self, name: str) -> None:
+    def _apply(self, name: str) -> bool:
+        """Have the process of a pipeline use its settings, and say what it has counted. Whether it
+        is there."""
         settings = self._parts.settings
-        self._runtimes.tell(name, Apply(settings.pipeline(name), settings.log_level))
+        wish = Apply(settings.pipeline(name), settings.log_level)
+        return self._runtimes.is_there(name, wish)
 
     def _send_picture(self, identity: str, jpeg: bytes) -> bool:
         topic = topics.snapshot(self._fleet, self._device, identity)

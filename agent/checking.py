@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
-from agent.update_deeds import Deeds, is_for_later
+from agent.update_deeds import Deeds
 from wire.local import Answer, CheckModel, Totals
 
 CHECK_S = 660.0  # the runtime gives up after 600 s, and says so
-AGAIN_S = 2.0  # after a runtime that had no time for us
-SILENT_S = 60.0  # of its process: who has said nothing for so long does not work on our check
-MOST_LOST = 3  # checks that end with the process that makes them
+AGAIN_S, MOST_AGAIN_S = 2.0, 60.0  # after a runtime that could not do it then
+PUT_OFF_S = 720.0  # for so long a check may be put off
+MOST_LOST = 3  # checks without an answer, most often because the process dies of them
 
 
 @dataclass
@@ -22,16 +22,18 @@ class _Check:
 
 
 class Checking:
-    """At most one check at a time. passed: the digest that was found good last."""
+    """At most one check at a time. passed: the digest that was found good last. put_off: why the
+    process could not make the check when it was asked last."""
 
     def __init__(self, deeds: Deeds) -> None:
         self.passed: str | None = None
+        self.put_off: str | None = None
         self._deeds = deeds
         self._check: _Check | None = None
         self._failure: tuple[str, str] | None = None  # a digest, and what its check found
         self._run: str | None = None  # of the process heard last
         self._lost = 0
-        self._again_s = self._silent_s = 0.0
+        self._again_s = self._put_off_s = 0.0
 
     @property
     def is_busy(self) -> bool:
@@ -43,8 +45,15 @@ class Checking:
         if self._failure is not None and self._failure[0] == digest:
             return self._failure[1]
         if self._lost >= MOST_LOST:
-            return f"its process ended {self._lost} times while it was checked"
+            return f"{self._lost} checks of it had no answer: its process dies of them, or hangs"
         return None
+
+    @property
+    def why_given_up(self) -> str | None:
+        """Why the check cannot be made here now: that is no verdict on the model."""
+        if self.put_off is None or self._put_off_s < PUT_OFF_S:
+            return None
+        return f"it could not be checked within {PUT_OFF_S / 60:.0f} minutes: {self.put_off}"
 
     def fail(self, digest: str, why: str) -> None:
         """It is known without a check."""
@@ -52,11 +61,13 @@ class Checking:
 
     def forget(self) -> None:
         """Another model is wanted, or the same once more."""
-        self.passed = self._failure = None
-        self._lost = 0
+        self.passed = self._failure = self.put_off = None
+        self._lost, self._put_off_s = 0, 0.0
 
     def ask(self, digest: str) -> bool:
-        """Whether the process took it."""
+        """Whether the process took it. One that was never heard may be about to go."""
+        if self._run is None:
+            return False
         check = _Check(secrets.token_hex(8), digest)
         if not self._deeds.tell(CheckModel(check.id, digest)):
             return False
@@ -65,7 +76,6 @@ class Checking:
 
     def hear(self, totals: Totals) -> None:
         """A word of the process."""
-        self._silent_s = 0.0
         if self._run != totals.run:
             self._run = totals.run
             self._lose()
@@ -76,8 +86,9 @@ class Checking:
         if check is None or check.id != answer.id:
             return False
         self._check = None
-        if is_for_later(answer):
-            self._again_s = AGAIN_S
+        if answer.later:
+            self.put_off = answer.text
+            self._again_s = min(max(AGAIN_S, self._put_off_s / 4), MOST_AGAIN_S)
         elif answer.ok:
             self.passed = check.digest
         else:
@@ -87,18 +98,11 @@ class Checking:
     def tick(self, turn_s: float) -> None:
         """turn_s: since the tick before."""
         self._again_s -= turn_s
-        self._silent_s += turn_s
-        check = self._check
-        if check is None:
-            return
-        check.left_s -= turn_s
-        if check.left_s > 0:
-            return
-        if self._silent_s > SILENT_S:  # it is not the model that keeps its process from answering
-            self._lose()
-        else:
-            self._check = None
-            self._failure = (check.digest, f"its check gave no answer within {CHECK_S:.0f} s")
+        self._put_off_s += 0.0 if self.put_off is None else turn_s
+        if self._check is not None:
+            self._check.left_s -= turn_s
+            if self._check.left_s <= 0:
+                self._lose()
 
     def _lose(self) -> None:
         """Who was asked is gone."""

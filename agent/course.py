@@ -136,7 +136,7 @@ class Course:
         if self._desired is None:
             return
         rule = self._desired.rule
-        if self._checking.is_busy:
+        if self._checking.is_busy or self._trying.is_leaving:
             self.wanted = before
             return
         self._end_what_is_wanted_no_more(rule)
@@ -195,6 +195,9 @@ class Course:
         """Whether it was rejected or rolled back before, and nobody said that it may try again."""
         if (why_not := self._checking.failure(digest)) is not None:
             self._reject(rule, digest, why_not)
+        elif (why_not := self._checking.why_given_up) is not None:  # until somebody says "again"
+            self._words.report("rejected", self._what(rule, digest), rule.attempt, why_not)
+            return True
         rejection = self._trying.state.rejection(digest)
         refusal = self._words.refusal(digest)
         if rejection is None and (refusal is None or refusal.attempt < rule.attempt):
@@ -223,7 +226,10 @@ class Course:
             percent = 0 if is_new or self.update is None else self.update.percent
             self._report_fetching(bundle, percent)
         elif self._checking.passed == digest:
-            self._begin(rule, digest)
+            try:
+                self._begin(rule, digest)
+            except Refused as trouble:
+                self._reject(rule, digest, str(trouble))
             self._checking.forget()
         else:
             self._ask(rule, what)
@@ -237,7 +243,7 @@ class Course:
         if not self._words.says("checking", what.digest):
             self._words.report("staged", what, rule.attempt)
         if self._checking.ask(what.digest):
-            self._words.report("checking", what, rule.attempt)
+            self._words.report("checking", what, rule.attempt, self._checking.put_off)
         else:
             why = "its process is not there to check it"
             self._words.report("staged", what, rule.attempt, why)
@@ -258,7 +264,7 @@ class Course:
         phase: UpdatePhase = "good" if is_good else "trial"
         if self._words.says(phase, digest):
             self._words.renew(what, rule.attempt)
-        else:
+        elif not is_good or self._trying.is_settled:
             self._words.report(phase, what, rule.attempt, "it runs already" if is_good else None)
 
     def _report_fetching(self, bundle: Bundle, percent: int | None) -> None:

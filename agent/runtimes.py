@@ -70,6 +70,12 @@ class Runtimes:
         """Whether the process took it."""
         return self._mailbox.send(pipeline_socket(self._run_folder, pipeline), message)
 
+    def is_there(self, pipeline: str, message: FromAgent) -> bool:
+        """Tell the process something, and find out whether there is one: a process that takes
+        nothing more, because it hangs, is there too."""
+        place = pipeline_socket(self._run_folder, pipeline)
+        return self._mailbox.offer(place, message) != "nobody"
+
     def ask(self, errand: Errand, message: FromAgent) -> bool:
         """Ask for something that will be answered. False: the process is not there."""
         if not self.tell(errand.pipeline, message):

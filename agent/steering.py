@@ -6,7 +6,7 @@ import logging
 import secrets
 from dataclasses import dataclass
 
-from agent.update_deeds import Deeds, is_for_later
+from agent.update_deeds import Deeds
 from models.pipelines import PipelineState
 from wire.local import Answer, LoadModel, Totals
 
@@ -38,6 +38,7 @@ class Steering:
         self._deeds = deeds
         self._load: _Load | None = None
         self._told: tuple[str, str | None] | None = None  # to which run, and what it is to load
+        self._is_owed = False  # it is to be told again
         self._again_s = 0.0
 
     @property
@@ -49,8 +50,12 @@ class Steering:
         return self._told == (run, digest)
 
     def began_anew(self) -> None:
-        """Another process is there; who was asked is gone."""
+        """Who was asked is gone."""
         self._load = None
+
+    def try_again(self, wait_s: float) -> None:
+        """What the process could not load is what it should run nevertheless."""
+        self._is_owed, self._again_s = True, wait_s
 
     def steer(self, latest: Totals | None, state: PipelineState) -> None:
         """Ask the process to load what is active, if it runs anything else."""
@@ -60,11 +65,11 @@ class Steering:
         if wanted is None and state.rejection(latest.digest) is None:
             return  # nothing was ever deployed
         key = (latest.run, wanted)
-        if latest.digest == wanted or key == self._told:
+        if latest.digest == wanted or (key == self._told and not self._is_owed):
             return
         load = _Load(secrets.token_hex(8), wanted)
         if self._deeds.tell(LoadModel(load.id, wanted)):
-            self._load, self._told = load, key
+            self._load, self._told, self._is_owed = load, key, False
 
     def answered(self, answer: Answer) -> NotLoaded | None:
         """What an answer says of a model, if that is bad."""
@@ -72,8 +77,8 @@ class Steering:
         if load is None or load.id != answer.id:
             return None
         self._load = None
-        if is_for_later(answer):
-            self._told, self._again_s = None, AGAIN_S
+        if answer.later:
+            self.try_again(AGAIN_S)
             return None
         log.log(logging.INFO if answer.ok else logging.WARNING, "%s", answer.text)
         return None if answer.ok else NotLoaded(load.digest, answer.text)

@@ -7,14 +7,15 @@ from wire.local import Totals
 
 SILENT_S = 90.0  # of a process that serves, until its model is held to have wedged it
 GRACE_S = 90.0  # after our own start: runtimes may still be coming up
-LONGEST_TURN_S = 5.0  # a device that slept has not waited
 HURRY_S = (1.0, 10.0)  # between two questions what was counted, at least and at most
 
 
 class TrialTime:
-    """Of one trial, since it began or since we did."""
+    """Of one trial, since it began or since we did. is_there: the pipeline's process, so far as we
+    know: one that was stopped or starts anew is not to blame, starts are counted elsewhere."""
 
     def __init__(self) -> None:
+        self.is_there = True
         self._waited_s = self._silent_s = self._hurried_s = 0.0
         self._grace_s = GRACE_S
         self._before_s: float | None = None
@@ -28,11 +29,11 @@ class TrialTime:
     def heard(self) -> None:
         """Its process said something."""
         self._silent_s = 0.0
+        self.is_there = True
 
     def pass_by(self, turn_s: float, bar: Bar, latest: Totals | None, is_awaited: bool) -> bool:
         """Let time pass. is_awaited: the first result should come now. Returns whether it is time
         to ask the process what it has counted."""
-        turn_s = min(turn_s, LONGEST_TURN_S)
         self._grace_s -= turn_s
         self._hurried_s += turn_s
         if self._is_excused(latest):
@@ -54,6 +55,8 @@ class TrialTime:
 
     def _is_excused(self, latest: Totals | None) -> bool:
         """The camera is gone, somebody stopped the process, or we have just come up."""
+        if not self.is_there:
+            return True
         if latest is None:
             return self._grace_s > 0
         return latest.absent is not None or latest.phase in ("no_camera", "ended")

@@ -7,6 +7,7 @@ moment goes on with it.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 from agent.gates import before_of, failure_of
 from agent.observing import Observation
@@ -14,7 +15,7 @@ from agent.steering import NotLoaded, Steering
 from agent.trial_records import TrialRecords
 from agent.trial_time import TrialTime
 from agent.update_deeds import Deeds
-from agent.update_log import TERMINAL, Refusal, Tried, UpdateLog, What
+from agent.update_log import Refusal, Tried, UpdateLog, What
 from models.pipelines import Trial
 from wire.deployments import Rule
 from wire.local import Answer, Totals
@@ -22,10 +23,21 @@ from wire.messages import UpdatePhase
 
 MOST_STARTS = 3  # the runtime goes back by itself at the third
 KEEP_S = 30.0  # between two writings of how far a trial is
+APART_S = 60.0  # until we say how an update ended though its process runs something else still
+RELOAD_S = 60.0  # before a process that could not load what is good is asked to again
 LOOK_S = 5.0  # between two looks at how often it was started
 LEAST_JUDGED_S = 20.0  # of what we saw ourselves, before a trial ends well
 
 log = logging.getLogger("vedette.agent")
+
+
+@dataclass(frozen=True)
+class _End:
+    """How an update ended: said when the process runs what it should."""
+
+    phase: UpdatePhase
+    tried: Tried
+    reason: str
 
 
 class Trying:
@@ -41,7 +53,9 @@ class Trying:
         self._sentence: tuple[str, str] | None = None  # a digest, and why it must go
         self._failure: str | None = None
         self._time = TrialTime()
+        self._apart_s = 0.0  # for so long the process runs something else than it should
         self.look_again()
+        self._end = self._end_before_us()
 
     def look_again(self) -> None:
         """Read what the store says."""
@@ -52,6 +66,25 @@ class Trying:
     def on_trial(self) -> str | None:
         """The digest that is on trial."""
         return self.state.active if self.state.active != self.state.good else None
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it is decided how the update ends, and its process runs something else still."""
+        return self._end is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the process runs what is active, or will not soon: then that must be said too."""
+        return self._runs_active or self._apart_s > APART_S
+
+    @property
+    def _runs_active(self) -> bool:
+        latest, wanted = self.observation.latest, self.state.active
+        if latest is None:
+            return False
+        return latest.digest == wanted or (
+            wanted is None and self.state.rejection(latest.digest) is None
+        )
 
     def is_version(self, digest: str, rule: Rule) -> bool:
         """Whether an installed model is the version that a rule names."""
@@ -72,12 +105,14 @@ class Trying:
             self._mention_left(left, tried.what)
         self._words.begin_trial(Tried(tried.what, tried.attempt, bar, before))
         self._time, self._failure, self._sentence = TrialTime(), None, None
+        self._apart_s = 0.0
         self.look_again()
         if self.on_trial is None:
-            self._words.report("good", tried.what, tried.attempt, "it was good before")
+            self._end = _End("good", tried, "it was good before")
         else:
             self._words.report("trial", tried.what, tried.attempt)
         self._steering.steer(self.observation.latest, self.state)
+        self._tell_end()
 
     def hear(self, totals: Totals) -> None:
         """A word of the process, which was found to be possible."""
@@ -103,11 +138,14 @@ class Trying:
     def tick(self, turn_s: float) -> None:
         """turn_s: since the tick before."""
         self._condemn(self._steering.tick(turn_s))
+        self._apart_s = 0.0 if self._runs_active else self._apart_s + turn_s
         on_trial = self.on_trial
         if on_trial is not None:
             tried = self._records.tried(on_trial, self.state)
             if self._time.pass_by(turn_s, tried.bar, self.observation.latest, self._is_awaited):
-                self._deeds.hurry()
+                self._time.is_there = self._deeds.hurry()
+                if not self._time.is_there:
+                    self._steering.began_anew()
             self._look_s -= turn_s
             if self._look_s <= 0:
                 self.look_again()
@@ -116,6 +154,8 @@ class Trying:
     def _condemn(self, failed: NotLoaded | None) -> None:
         if failed is not None and failed.digest is not None and failed.digest == self.on_trial:
             self._sentence = (failed.digest, f"it was not loaded: {failed.why}")
+        elif failed is not None:
+            self._steering.try_again(RELOAD_S)
 
     def _go(self) -> None:
         """Take the step that is due. Raises Trouble if the disk fails; it is due again then."""
@@ -127,9 +167,17 @@ class Trying:
                 self._go_on(tried)
             else:
                 self._sentence = (on_trial, why)
-        if self._sentence is not None:
-            self._go_back(*self._sentence)
-        self._steering.steer(self.observation.latest, self.state)
+        try:
+            if self._sentence is not None:
+                self._go_back(*self._sentence)
+        finally:  # also if the disk is too full to remember why
+            self._steering.steer(self.observation.latest, self.state)
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        if self._end is not None and self.is_settled:
+            end, self._end = self._end, None
+            self._words.report(end.phase, end.tried.what, end.tried.attempt, end.reason)
 
     def _why_back(self, tried: Tried) -> str | None:
         """Why the model on trial must go, or None."""
@@ -155,19 +203,20 @@ class Trying:
         return digest[:12] in latest.unloaded and not self._steering.has_told(latest.run, digest)
 
     def _go_back(self, digest: str, why: str) -> None:
-        tried = self._records.tried(digest, self.state)
+        tried = self._tried(digest)
         self._words.refuse(digest, Refusal("rolled_back", tried.attempt))
+        self._apart_s = 0.0
         try:
             self._deeds.store.rollback(self._deeds.pipeline, digest, why)
         finally:
             self.look_again()
-        self._sentence, runs = None, self.state.active
-        name = "the configured model"
-        if runs is not None:
-            name = self._records.tried(runs, self.state).what.name
-        reason = f"{why}; back to {name}"
+        self._sentence = None
+        reason = f"{why}; back to {self._name_of_active}"
         log.warning("%s: %s: %s", self._deeds.pipeline, tried.what.name, reason)
-        self._say("rolled_back", tried, reason)
+        if self._is_overtaken(tried):
+            self._words.mention("rolled_back", tried.what, reason)
+        else:
+            self._end = _End("rolled_back", tried, reason)
         self._deeds.sweep()
 
     def _go_on(self, tried: Tried) -> None:
@@ -180,7 +229,12 @@ class Trying:
             self._deeds.store.mark_good(self._deeds.pipeline, digest)
             self.look_again()
             log.info("%s: %s is good", self._deeds.pipeline, tried.what.name)
-            self._say("good", tried, f"it passed its trial of {bar.trial_s:g} s")
+            self._words.accept(digest)
+            reason = f"it passed its trial of {bar.trial_s:g} s"
+            if self._is_overtaken(tried):
+                self._words.mention("good", tried.what, reason)
+            else:
+                self._words.report("good", tried.what, tried.attempt, reason)
             self._deeds.sweep()
         elif trial is not None and elapsed_s - trial.elapsed_s >= KEEP_S:
             self._deeds.store.progress(self._deeds.pipeline, digest, elapsed_s)
@@ -209,10 +263,36 @@ class Trying:
         reason = f"{what.name} was deployed before its trial ended"
         self._words.mention("rolled_back", self._records.tried(digest, self.state).what, reason)
 
-    def _say(self, phase: UpdatePhase, tried: Tried, reason: str) -> None:
-        """Show it, unless something newer is on its way."""
+    def _is_overtaken(self, tried: Tried) -> bool:
+        """Whether the state shows something newer."""
         shown = self._words.update
-        if shown is None or shown.phase in TERMINAL or shown.digest == tried.what.digest:
-            self._words.report(phase, tried.what, tried.attempt, reason)
-        else:
-            self._words.mention(phase, tried.what, reason)
+        return shown is not None and shown.digest != tried.what.digest
+
+    def _tried(self, digest: str) -> Tried:
+        """With the attempt that it belongs to, also if we died before the trial was noted."""
+        tried = self._records.tried(digest, self.state)
+        if self._words.is_about(digest) and self._words.attempt > tried.attempt:
+            return Tried(tried.what, self._words.attempt, tried.bar, tried.before)
+        return tried
+
+    @property
+    def _name_of_active(self) -> str:
+        runs = self.state.active
+        if runs is None:
+            return "the configured model"
+        return self._records.tried(runs, self.state).what.name
+
+    def _end_before_us(self) -> _End | None:
+        """A trial that ended in the store, which we did not come to tell."""
+        update = self._words.update
+        if update is None or update.phase != "trial" or update.digest is None:
+            return None
+        digest, rejection = update.digest, self.state.rejection(update.digest)
+        tried = self._tried(digest)
+        if digest == self.state.good:
+            return _End("good", tried, f"it passed its trial of {tried.bar.trial_s:g} s")
+        if rejection is None or digest == self.state.active:
+            return None
+        if self._words.refusal(digest) is None:
+            self._words.refuse(digest, Refusal("rolled_back", tried.attempt))
+        return _End("rolled_back", tried, f"{rejection.reason}; back to {self._name_of_active}")

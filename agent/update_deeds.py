@@ -1,4 +1,4 @@
-"""What the update of one pipeline may do to the device, and how a runtime says "later"."""
+"""What the update of one pipeline may do to the device."""
 
 from __future__ import annotations
 
@@ -6,21 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from models.store import Store
-from wire.local import Answer, FromAgent
+from wire.local import FromAgent
 
 
 @dataclass(frozen=True)
 class Deeds:
-    """tell: whether the pipeline's process took it. hurry: ask it what it has counted. sweep:
-    models may be needed no longer."""
+    """tell: whether the pipeline's process took it. hurry: ask it what it has counted, and say
+    whether it is there. sweep: models may be needed no longer."""
 
     pipeline: str
     store: Store
     tell: Callable[[FromAgent], bool]
-    hurry: Callable[[], None]
+    hurry: Callable[[], bool]
     sweep: Callable[[], None]
-
-
-def is_for_later(answer: Answer) -> bool:
-    """Whether a runtime had no time for us, or no life left: that says nothing of the model."""
-    return not answer.ok and answer.text.startswith(("busy:", "the pipeline ends"))

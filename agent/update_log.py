@@ -153,6 +153,11 @@ class UpdateLog:
             del refusals[oldest]
         self._keep(replace(self._kept, refusals=refusals))
 
+    def accept(self, digest: str) -> None:
+        """It proved itself: that it failed once does not count any more."""
+        others = {one: why for one, why in self._kept.refusals.items() if one != digest}
+        self._keep(replace(self._kept, refusals=others))
+
     def refusal(self, digest: str) -> Refusal | None:
         return self._kept.refusals.get(digest)
 

@@ -34,6 +34,7 @@ from wire.version import RELEASED_S
 if TYPE_CHECKING:
     from wire.trust import Bundle
 
+LONGEST_TURN_S = 5.0  # a device that slept has not waited
 NO_ANSWER_S = 600.0  # something is wanted, and nobody answers: then a person should know
 # Before it expires metadata should have been renewed: the depot does that after half of its life
 # (7 days for the timestamp, 30 for the others), an operator in good time (wire.release.WARN_S).
@@ -70,7 +71,7 @@ class Surroundings:
     faults: Faults
     fetcher: Fetcher | None
     tell: Callable[[str, FromAgent], bool]
-    hurry: Callable[[str], None]
+    hurry: Callable[[str], bool]
     obey: Callable[[tuple[str, ...]], None]  # these keys may command
 
 
@@ -142,7 +143,7 @@ class Updater:
     def tick(self) -> None:
         """To be called about once a second."""
         now_s = self._around.clock.uptime_s()
-        turn_s, self._turned_s = now_s - self._turned_s, now_s
+        turn_s, self._turned_s = min(now_s - self._turned_s, LONGEST_TURN_S), now_s
         for course in self._courses.values():
             course.tick(turn_s)
         self._order()

@@ -37,9 +37,10 @@ def open_updater(
     recorder: Recorder,
     runtimes: Runtimes,
     fetching: Fetching | None,
-    hurry: Callable[[str], None],
+    hurry: Callable[[str], bool],
 ) -> Updater:
-    """hurry: asks the process of a pipeline what it has counted. Raises Unavailable."""
+    """hurry: asks the process of a pipeline what it has counted; whether it is there. Raises
+    Unavailable."""
     around = Surroundings(
         store=store,
         board=parts.board.name,

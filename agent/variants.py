@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
+from wire.deployments import nearness
 from wire.troubles import Refused
 
 if TYPE_CHECKING:
@@ -23,30 +23,15 @@ def chosen(
     Raises Refused with what there is.
     """
     fitting = [
-        (nearness, formats.index(bundle.variant.format), bundle.path, bundle)
+        (near, formats.index(bundle.variant.format), bundle.path, bundle)
         for bundle in bundles
-        if (nearness := _nearness(bundle.variant.boards, board)) is not None
+        if (near := nearness(bundle.variant.boards, board)) is not None
         and bundle.variant.format in formats
     ]
     if not fitting:
         raise Refused(_what_there_is(bundles, board, formats))
     kept = [one for one in fitting if one[-1].digest in running]
     return min(kept or fitting, key=lambda one: one[:3])[-1]
-
-
-def _nearness(boards: Sequence[str], board: str) -> int | None:
-    """0: made for this very board, 1: for its kind, 2: for all, None: for others."""
-    if not boards:
-        return 2
-    if board in boards:
-        return 0
-    # names in a manifest have no spaces: `raspberry-pi-5` is every Raspberry Pi 5
-    own = f"{_plain(board)}-"
-    return 1 if any(own.startswith(f"{_plain(one)}-") for one in boards) else None
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def _what_there_is(bundles: Sequence[Bundle], board: str, formats: Sequence[str]) -> str:

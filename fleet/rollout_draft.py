@@ -6,12 +6,22 @@ the last few versions stay nevertheless, because a roll back brings them into fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec.structs import asdict, replace
 
-from wire.deployments import LARGEST, MOST_RULES, Deployment, Gates, Rule, Who, rule_for
+from wire.deployments import (
+    LARGEST,
+    MOST_RULES,
+    Deployment,
+    Gates,
+    Rule,
+    Who,
+    nearness,
+    plain,
+    rule_for,
+)
 from wire.troubles import Refused
 
 KEPT = 3  # versions that were in force before: so often can be rolled back
@@ -74,14 +84,19 @@ def in_force(deployment: Deployment) -> tuple[Rule, ...]:
 
 def covers(upper: Rule, lower: Rule) -> bool:
     """Whether every device that the lower rule takes is taken by the upper one before."""
-    return upper.wave >= 1 and all(
+    are_in = all(
         not wide or (narrow and set(narrow) <= set(wide))
-        for wide, narrow in (
-            (upper.groups, lower.groups),
-            (upper.boards, lower.boards),
-            (upper.devices, lower.devices),
-        )
+        for wide, narrow in ((upper.groups, lower.groups), (upper.devices, lower.devices))
     )
+    return upper.wave >= 1 and are_in and _boards_cover(upper.boards, lower.boards)
+
+
+def _boards_cover(wide: Sequence[str], narrow: Sequence[str]) -> bool:
+    """Whether every board of the narrow names is one of the wide ones: of `raspberry-pi` is
+    `raspberry-pi-5`."""
+    if not wide or not narrow:
+        return not wide
+    return all(nearness(wide, each) is not None for each in narrow)
 
 
 def left_alone(before: Deployment, after: Deployment, everybody: Iterable[Who]) -> list[str]:
@@ -101,7 +116,8 @@ def _is_continued(before: Rule, rule: Rule) -> bool:
 
 
 def _selector(rule: Rule) -> tuple[frozenset[str], ...]:
-    return frozenset(rule.groups), frozenset(rule.boards), frozenset(rule.devices)
+    boards = frozenset(plain(each) for each in rule.boards)
+    return frozenset(rule.groups), boards, frozenset(rule.devices)
 
 
 def _continued(before: Rule, rule: Rule) -> Rule:

@@ -70,6 +70,11 @@ class AgentLine:
         """A wish was not granted; text: why."""
         self._queue(Answer(self._pipeline, id, False, printable(text, LONGEST_TEXT)), until_s)
 
+    def postpone(self, id: str, text: str, until_s: float) -> None:
+        """A wish cannot be granted now, whatever it is about; text: why. It may be wished again."""
+        words = printable(text, LONGEST_TEXT)
+        self._queue(Answer(self._pipeline, id, False, words, later=True), until_s)
+
     def _queue(self, answer: Answer, until_s: float) -> None:
         if len(self._answers) < MOST_ANSWERS:
             self._answers.append((until_s, answer))

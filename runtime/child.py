@@ -61,8 +61,9 @@ def needed_bytes(located: Located, options: EngineOptions) -> int:
 
 
 def run_check(path: Path, engine_kind: str, options: EngineOptions | None = None) -> Report:
-    """`python -m runtime check` on a folder or file. Raises Refused or Unavailable as it said, and
-    Refused if it crashed, hung or ran out of its memory."""
+    """`python -m runtime check` on a folder or file. Raises Refused or Unavailable as it said,
+    Refused if it crashed, hung or ran out of its memory, and Unavailable if the machine had no
+    memory left for it: that is not the model's fault alone."""
     allowed = Allowance(SECONDS + _megabytes(path), _memory_mb())
     command = [sys.executable, "-m", "runtime", "check", os.path.abspath(path), "--json"]
     command += ["--engine", engine_kind]
@@ -119,8 +120,10 @@ def _judge(path: Path, code: int, said: str, allowed: Allowance) -> None:
             "which is all that a model may take here"
         )
     if code == -signal.SIGKILL:  # by the kernel: a check is the first to go when memory runs out
-        raise Refused(f"{path}: needs more memory than is free here: stop others, or use a board "
-                      "with more")  # fmt: skip
+        raise Unavailable(
+            f"{path}: needs more memory than is free here now: stop others, or use a board with "
+            "more"
+        )
     if code < 0:
         name = signal.Signals(-code).name
         raise Refused(f"{path}: crashes its engine ({name}): the file is broken or hostile")

@@ -15,8 +15,10 @@ from runtime.formats import working_formats
 from runtime.loader import Loader
 from runtime.takeover import Takeover
 from wire.local import CheckModel, LoadModel
+from wire.troubles import Refused
 
 RECONSIDER_S = 5.0
+ENDS = "the pipeline ends"
 PATIENCE_S = 600.0  # after that whoever asked is told; a check has its own limits
 
 
@@ -36,10 +38,12 @@ class Wish:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one ended. content: the JSON of a report, None: it was not granted, and text says why."""
+    """How one ended. content: the JSON of a report, None: it was not granted, and text says why.
+    later: for now; it may be wished again."""
 
     text: str
     content: bytes | None
+    later: bool = False
 
 
 class ModelWishes:
@@ -74,7 +78,7 @@ class ModelWishes:
     def take(self, message: CheckModel | LoadModel, now_s: float) -> None:
         if self._wish is not None:
             text = f"busy: {self._wish}: ask again when that is done"
-            self._line.decline(message.id, text, now_s + ANSWER_S)
+            self._line.postpone(message.id, text, now_s + ANSWER_S)
             return
         wish = self._wish = Wish(message, now_s + PATIENCE_S)
         self._loader.do(lambda: self._outcomes.put(self._done(wish)))
@@ -103,6 +107,8 @@ class ModelWishes:
             return
         if outcome.content is not None:
             self._line.answer(wish.message.id, outcome.content, outcome.text, now_s + ANSWER_S)
+        elif outcome.later:
+            self._line.postpone(wish.message.id, outcome.text, now_s + ANSWER_S)
         else:
             self._line.decline(wish.message.id, outcome.text, now_s + ANSWER_S)
 
@@ -111,19 +117,22 @@ class ModelWishes:
         wish, self._wish = self._wish, None
         if wish is not None and not wish.is_over:
             wish.is_over = True
-            self._line.decline(wish.message.id, "the pipeline ends", now_s)
+            self._line.postpone(wish.message.id, ENDS, now_s)
 
     def _done(self, wish: Wish) -> Outcome:
         message = wish.message
         if wish.is_over:
-            return Outcome("the pipeline ends", None)
+            return Outcome(ENDS, None, later=True)
         try:
             if isinstance(message, CheckModel):
                 checked = self._takeover.check(message.digest)
                 text = f"{checked.name} {checked.version} keeps its manifest"
                 return Outcome(text, msgspec.json.encode(checked))
             loaded = self._takeover.load(message.digest, lambda: wish.is_over)
-            text = f"{loaded.digest[:12]} runs" if loaded.digest else "there is no model to run"
+            name = f"{loaded.model} {loaded.version} ({loaded.digest[:12]})"
+            text = f"{name} runs" if loaded.digest else "there is no model to run"
             return Outcome(text, msgspec.json.encode(loaded))
         except WHAT_FAILS as trouble:
-            return Outcome(str(trouble) or type(trouble).__name__, None)
+            # a check that could not be made says nothing of the model
+            is_unmade = isinstance(message, CheckModel) and not isinstance(trouble, Refused)
+            return Outcome(str(trouble) or type(trouble).__name__, None, is_unmade)

@@ -184,8 +184,9 @@ class Reporter:
         if self.wishes is not None:
             self.wishes.tick(now_s)
         self._line.push(now_s)
-        if self._model() is NO_MODEL and self._counted is not NO_MODEL:
-            self._count_for(NO_MODEL)
+        model = self._model()  # a camera that is away must not keep us from naming it
+        if model.digest != self._counted.digest and model is not HELD:
+            self._count_for(model)
         seen = self._sight()
         if now_ns >= self._totals_ns:
             self._line.keep_open()
@@ -208,7 +209,7 @@ class Reporter:
             if self.wishes is not None:
                 self.wishes.take(message, now_s)
             else:
-                self._line.decline(message.id, "busy: it is still starting", now_s + ANSWER_S)
+                self._line.postpone(message.id, "busy: it is still starting", now_s + ANSWER_S)
         elif isinstance(message, Leave):
             self._line.answer(message.id, None, "it ends now", now_s + ANSWER_S)
             self.is_leaving = True

@@ -71,7 +71,9 @@ class Takeover:
         gap_s = None
         if digest is None or digest != self._loop.model.digest:
             gap_s = self._bring(source, is_over)
-        return LoadReport(self._loop.model.digest, self._clock() - began_s, gap_s)
+        model, seconds = self._loop.model, self._clock() - began_s
+        described = model.manifest
+        return LoadReport(model.digest, seconds, gap_s, described.name, described.version)
 
     def reconfigure(self, path: Path | None) -> None:
         """The configuration was read again, and names this model."""

@@ -139,7 +139,7 @@ class Bench:
             faults=self.faults,
             fetcher=self,
             tell=lambda _, message: self.runtime.take(message),
-            hurry=lambda _: None,
+            hurry=lambda _: self.runtime.listens,
             obey=lambda _: None,
         )
         self.updater = Updater(around, {"lane": None})
@@ -190,13 +190,13 @@ class Bench:
         for digest in list(self.wanted):
             self.updater.take(NotFetched(digest, why, kind))  # type: ignore[arg-type]
 
-    def answer(self, ok: bool = True, text: str = "it went well") -> None:
+    def answer(self, ok: bool = True, text: str = "it went well", later: bool = False) -> None:
         """The runtime does the oldest thing it was asked for."""
         if not self.runtime.asked:
             return
         message = self.runtime.asked.pop(0)
         runtime = self.runtime
-        if isinstance(message, LoadModel) and not text.startswith("busy"):
+        if isinstance(message, LoadModel) and not later:
             state = self.store.pipeline("lane")
             if message.digest is not None and message.digest == state.active != state.good:
                 self.store.count_start("lane")
@@ -204,7 +204,7 @@ class Bench:
                 self.say()
                 runtime.digest = message.digest or CONFIGURED
                 runtime.count(1.0)
-        self.updater.answered(Answer("lane", message.id, ok, text))
+        self.updater.answered(Answer("lane", message.id, ok, text, later=later))
         self.say()
 
     def say(self) -> None:

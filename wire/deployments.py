@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -37,7 +39,8 @@ class Gates(Struct, frozen=True, omit_defaults=True):
 class Rule(Struct, frozen=True, omit_defaults=True):
     """A model version, and who is to run it.
 
-    groups, boards, devices: of those that are given, each must hold the device. wave: the share of
+    groups, boards, devices: of those that are given, each must hold the device; boards by their
+    names or the beginnings of these (see `nearness`). wave: the share of
     these devices, chosen by chance but always the same ones. canaries: of these devices, those
     which take it whatever the wave. attempt: a higher one than before lets devices that rejected
     this version or rolled it back try it again.
@@ -79,11 +82,30 @@ def takes(rule: Rule, who: Who) -> bool:
     """Whether a rule is about this device, and its turn has come."""
     if rule.groups and not set(rule.groups) & set(who.groups):
         return False
-    if rule.boards and who.board not in rule.boards:
+    if nearness(rule.boards, who.board) is None:
         return False
     if rule.devices and who.device not in rule.devices:
         return False
     return who.device in rule.canaries or place_in_line(who.device, rule) < rule.wave
+
+
+def nearness(boards: Sequence[str], board: str) -> int | None:
+    """0: made for this very board, 1: for its kind, 2: for all, None: for others.
+
+    board: as a device calls it, "Raspberry Pi 5 Model B Rev 1.0". Names in a manifest have no
+    spaces: `raspberry-pi-5` is every Raspberry Pi 5, `raspberry-pi` every Raspberry Pi.
+    """
+    if not boards:
+        return 2
+    if board in boards:
+        return 0
+    own = f"{plain(board)}-"
+    return 1 if any(own.startswith(f"{plain(one)}-") for one in boards) else None
+
+
+def plain(board: str) -> str:
+    """The name of a board as names in a manifest are written."""
+    return re.sub(r"[^a-z0-9]+", "-", board.lower()).strip("-")
 
 
 def place_in_line(device: str, rule: Rule) -> float:

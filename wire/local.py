@@ -82,13 +82,17 @@ class Found(Struct, frozen=True, tag="found"):
 
 
 class Answer(Struct, frozen=True, tag="answer"):
-    """What became of a wish. content: the JPEG of a snapshot, or JSON: of a bench, a report."""
+    """What became of a wish. content: the JPEG of a snapshot, or JSON: of a bench, a report.
+
+    later: it was not granted for now, which says nothing of what was asked for: ask again.
+    """
 
     pipeline: Name
     id: str
     ok: bool
     text: Text
     content: bytes | None = None
+    later: bool = False
 
 
 class Apply(Struct, frozen=True, tag="apply"):
@@ -141,12 +145,14 @@ class CheckReport(Struct, frozen=True):
 
 
 class LoadReport(Struct, frozen=True):
-    """How a model took over. gap_s: how long there were no results because memory could not hold
-    both models; None: they were swapped between two frames."""
+    """Which model runs now, and how it took over. gap_s: how long there were no results because
+    memory could not hold both models; None: they were swapped between two frames."""
 
     digest: Text
     seconds: float
     gap_s: float | None = None
+    model: Text = ""
+    version: Text = ""
 
 
 class Leave(Struct, frozen=True, tag="leave"):

@@ -155,7 +155,6 @@ def test_the_report_of_a_good_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "said", "why"),
     [
-        (-9, "", "needs more memory than is free here"),
         (-11, "", r"crashes its engine \(SIGSEGV\): the file is broken or hostile"),
         (-14, "", "within 7 s"),
         (-6, "terminate called after throwing an instance of 'std::bad_alloc'", "more than 9 MB"),
@@ -169,6 +168,11 @@ def test_every_end_of_a_trial_has_a_line(code: int, said: str, why: str) -> None
     with pytest.raises(Refused, match=why) as told:
         child._judge(Path("m"), code, said, child.Allowance(7, 9))
     assert "\n" not in str(told.value)
+
+
+def test_a_machine_without_memory_is_not_the_model_s_fault() -> None:
+    with pytest.raises(Unavailable, match="needs more memory than is free here now"):
+        child._judge(Path("m"), -9, "", child.Allowance(7, 9))
 
 
 def test_a_large_model_has_more_time(tmp_path: Path) -> None:

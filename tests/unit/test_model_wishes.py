@@ -19,7 +19,7 @@ from runtime.sources import Sources
 from runtime.takeover import Takeover
 from tests.unit.test_reporting import OLD, Desk
 from wire.local import Answer, CheckModel, CheckReport, LoadModel, LoadReport
-from wire.troubles import Refused
+from wire.troubles import Refused, Unavailable
 
 DIGEST = "cd" * 32
 REPORT = CheckReport("tiny", "4", "null", 1, 2.0, 3.0, 4.0)
@@ -105,6 +105,7 @@ def test_the_loop_goes_on_meanwhile_and_others_are_declined(wished: Wished) -> N
     wished.desk.wish(LoadModel("2", None))
     answer = wished.answer("2")
     assert not answer.ok and answer.text.startswith(f"busy: {DIGEST[:12]} is being loaded")
+    assert answer.later, "it says nothing of the model"
     assert wished.desk.reporter.frames > 10
     wished.takeover.go.set()
     assert wished.answer("1").ok
@@ -112,13 +113,22 @@ def test_the_loop_goes_on_meanwhile_and_others_are_declined(wished: Wished) -> N
     assert wished.answer("3").ok
 
 
-@pytest.mark.parametrize("error", [Refused("it is bad"), OSError(28, "disk full"), MemoryError()])
-def test_a_failure_is_told_in_words(wished: Wished, error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "later"),
+    [
+        (Refused("it is bad"), False),
+        (Unavailable("no memory is free"), True),
+        (OSError(28, "disk full"), True),
+        (MemoryError(), True),
+    ],
+)
+def test_a_failure_is_told_in_words(wished: Wished, error: Exception, later: bool) -> None:
     wished.takeover.error = error
     wished.takeover.go.set()
     wished.desk.wish(CheckModel("1", DIGEST))
     answer = wished.answer("1")
     assert not answer.ok and answer.text and answer.content is None
+    assert answer.later == later, "only what is bad itself is rejected"
 
 
 def test_one_that_takes_too_long_is_given_up_and_does_not_come_later(wished: Wished) -> None:
@@ -144,7 +154,7 @@ def test_the_end_of_the_pipeline_is_its_answer(wished: Wished) -> None:
     wished.desk.wish(CheckModel("1", DIGEST))
     wished.turn(ANSWER_S)
     wished.desk.reporter.close()
-    assert wished.turn(0)[-1] == Answer("door", "1", False, "the pipeline ends")
+    assert wished.turn(0)[-1] == Answer("door", "1", False, "the pipeline ends", later=True)
 
 
 def test_trouble_is_looked_at_again_now_and_then(wished: Wished) -> None:

@@ -20,8 +20,10 @@ from fleet.rollout_draft import (
 from wire.deployments import MOST_RULES, Deployment, Gates, Rule, Who, rule_for
 from wire.troubles import Refused
 
-GROUPS, BOARDS, DEVICES = ("doors", "roofs"), ("generic", "jetson"), ("a", "b", "c", "d")
-EVERYBODY = [Who(d, g, b) for d in DEVICES for g in ((), ("doors",), GROUPS) for b in BOARDS]
+GROUPS, DEVICES = ("doors", "roofs"), ("a", "b", "c", "d")
+BOARDS = ("generic", "raspberry-pi", "raspberry-pi-5", "Raspberry Pi 5 Model B Rev 1.0")
+OWN = ("generic", "Raspberry Pi 4 Model B Rev 1.5", "Raspberry Pi 5 Model B Rev 1.0")
+EVERYBODY = [Who(d, g, b) for d in DEVICES for g in ((), ("doors",), GROUPS) for b in OWN]
 
 
 def subsets(names: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:

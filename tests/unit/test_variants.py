@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agent.variants import chosen
+from wire.deployments import Rule, Who, takes
 from wire.release import Variant
 from wire.troubles import Refused
 from wire.trust import Bundle
@@ -59,3 +60,20 @@ def test_says_what_there_is() -> None:
         chosen((), PI, ("tflite",), ())
     with pytest.raises(Refused, match=r"x86_64.*tflite.*there is onnx; onnx for nvidia-jetson"):
         chosen((ONNX, FOR_ORIN), "x86_64", ("tflite",), ())
+
+
+@pytest.mark.parametrize(
+    ("boards", "board", "is_taken"),
+    [
+        ((), "x86_64", True),
+        (("raspberry-pi-5",), PI, True),
+        (("raspberry-pi",), PI, True),
+        ((PI,), PI, True),
+        (("raspberry-pi-5",), "Raspberry Pi 500 Rev 1.0", False),
+        (("raspberry-pi-4", "nvidia-jetson"), PI, False),
+    ],
+)
+def test_a_rule_names_boards_as_a_manifest_does(
+    boards: tuple[str, ...], board: str, is_taken: bool
+) -> None:
+    assert takes(Rule("digits", "7", boards=boards), Who("door", (), board)) == is_taken
