@@ -113,9 +113,9 @@ class Depot:
     def step(self, timeout_s: float = TURN_S) -> None:
         """Wait for one event, take it, and do what is due."""
         wait_s = min(timeout_s, TURN_S, self._server.tick(), self._answers.tick())
-        event = self.inbox.take(max(0.0, wait_s))
-        if event is not None:
+        if (event := self.inbox.take(max(0.0, wait_s))) is not None:
             self._take(event)
+        self._bell.tick()
         if time.monotonic() - self._renew_s > RENEW_S:
             self._renew()
 

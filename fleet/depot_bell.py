@@ -25,26 +25,34 @@ class Bell:
         self._clock = clock
         self._rung: deque[bytes] = deque(maxlen=OWN_RINGS)
         self._overruled_s: float | None = None
+        self._is_owed = False  # the last word was a stranger's
 
     def ring(self) -> None:
         """Say what is in force."""
+        self._is_owed = False
         timestamp = self._signer.timestamp
         if timestamp not in self._rung:
             self._rung.append(timestamp)
         self._publish(timestamp)
+
+    def tick(self) -> None:
+        """Overrule who rang again right after he was overruled."""
+        if self._is_owed and not self._is_early():
+            self._overruled_s = self._clock()
+            self.ring()
 
     def hear(self, message: Received) -> str | None:
         """Overrule who rings another bell, now and then. What to tell a person about it."""
         is_echo = message.payload in self._rung and not message.retained
         if is_echo or message.payload == self._signer.timestamp:
             return None
-        now_s = self._clock()
-        if self._overruled_s is not None and now_s - self._overruled_s < AGAIN_S:
+        if self._is_early():
+            self._is_owed = True
             return None
         newer = self._newer(message.payload)
         if newer is None and message.retained:  # what it was before we came
             return None
-        self._overruled_s = now_s
+        self._overruled_s = self._clock()
         self.ring()
         if newer is not None:
             return (
@@ -55,6 +63,10 @@ class Bell:
         return (
             "somebody else rings this fleet's bell: end the other depot, or mend the broker's ACL"
         )
+
+    def _is_early(self) -> bool:
+        since_s = self._overruled_s
+        return since_s is not None and self._clock() - since_s < AGAIN_S
 
     def _newer(self, payload: bytes) -> int | None:
         """The version of a timestamp that our key has signed and this folder does not know."""

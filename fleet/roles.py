@@ -129,11 +129,6 @@ def verify_targets(new: bytes, root: bytes, before: bytes | None, now_s: float) 
         raise Refused(f"release {targets.version} must delegate deployments, and nothing else")
 
 
-def verify_online(new: bytes, delegator: bytes, role: RoleName, now_s: float) -> None:
-    """Refuses snapshot, timestamp or deployments that are not signed or have expired."""
-    _verify(new, lacking(new, delegator, role), role, now_s)
-
-
 def parsed(metadata: bytes) -> AnyMetadata:
     try:
         whole: AnyMetadata = Metadata.from_bytes(metadata)

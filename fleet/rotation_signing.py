@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from fleet import roles
@@ -13,7 +14,7 @@ from fleet.passphrase import Passphrases
 from fleet.roles import Lacking
 from fleet.rotation import Change, State, lacks
 from wire.durable import make_folder_durably, rename_durably, write_durably
-from wire.signing import SigningKey
+from wire.signing import SigningKey, WrongPassphrase
 from wire.troubles import Refused, Unavailable
 
 PENDING = "pending/keys"  # in the fleet's folder
@@ -28,29 +29,41 @@ class Signers:
         self._files = list(files)
         self._keys = list(made)
 
-    def give(self, metadata: bytes, lack: Callable[[bytes], Lacking]) -> bytes:
-        """The metadata with as many of the missing signatures as there are keys here. Key files
-        are opened only as long as signatures are missing."""
-        opened = 0
+    def give(self, metadata: bytes, name: str, lack: Callable[[bytes], Lacking]) -> bytes:
+        """The metadata with as many of the missing signatures as there are keys here.
+
+        Key files are opened only as long as signatures are missing, those called by this name
+        first. Raises WrongPassphrase if one that stayed shut may be among the missing.
+        """
+        shut: list[tuple[Path, WrongPassphrase]] = []
+        self._files.sort(key=lambda path: not path.name.startswith(name))
         while (missing := lack(metadata)).count:
             usable = [key for key in self._keys if key.public in missing.keys]
             if usable:
                 metadata = roles.signed(metadata, usable[:1])
-            elif opened < len(self._files):
-                self._keys.append(self._phrases.load(self._files.pop(opened)))
-            else:
+                continue
+            if not self._files:
                 break
+            path = self._files.pop(0)
+            try:
+                self._keys.append(self._phrases.load(path))
+            except WrongPassphrase as wrong:
+                shut.append((path, wrong))
+        self._files += [path for path, _ in shut]
+        if shut and missing.count:
+            raise shut[0][1]
         return metadata
 
 
 def sign(state: State, change: Change, signers: Signers) -> Change:
     """The change, with the signatures that can be given here."""
     if change.root is not None:
-        root = signers.give(change.root, lambda new: roles.lacking_root(new, state.root))
+        root = signers.give(change.root, "root", lambda new: roles.lacking_root(new, state.root))
         change = replace(change, root=root)
     if change.targets is not None:
         by = change.root or state.root
-        targets = signers.give(change.targets, lambda new: roles.lacking(new, by, "targets"))
+        lack = partial(roles.lacking, delegator=by, role="targets")
+        targets = signers.give(change.targets, "release", lack)
         change = replace(change, targets=targets)
     return change
 

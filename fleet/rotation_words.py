@@ -51,7 +51,8 @@ def as_table(signs: tuple[Signs, ...]) -> str:
 
 
 def told_change(state: State, change: Change) -> Iterator[str]:
-    """What is about to be signed, a line each."""
+    """What is about to be signed, a line each: all who will sign from then on, as who gave us the
+    change also gave us what it follows."""
     after = State(change.root or state.root, change.targets or state.targets)
     if change.root is not None:
         until = roles.moment(roles.expires_of(change.root))
@@ -59,8 +60,8 @@ def told_change(state: State, change: Change) -> Iterator[str]:
     for name in ROLES:
         old = roles.role_of(delegator_of(state, name), name)
         new = roles.role_of(delegator_of(after, name), name)
-        if old != new:
-            yield f"{called(name)}: {_in_words(old)} -> {_in_words(new)}"
+        was = "" if old == new else f", was {_in_words(old)}"
+        yield f"{called(name)}: {_in_words(new)}{was}"
     if change.targets is not None:
         until = roles.moment(roles.expires_of(change.targets))
         yield f"release {roles.version_of(change.targets)}, until {until:%Y-%m-%d}"

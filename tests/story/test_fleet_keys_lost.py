@@ -11,11 +11,14 @@ import pytest
 from fleet import founding, roles
 from fleet.folder import open_fleet
 from fleet.passphrase import VARIABLE
+from fleet.roles import Role
+from fleet.rotation import State, with_roles
+from fleet.rotation_words import told_change
 from fleet.signer import Signer
 from tests.story.test_fleet_init import Mirror
 from tests.story.test_fleet_keys import PHRASE, Fleet
 from tests.yard import Yard
-from wire.signing import load_key
+from wire.signing import load_key, make_key
 from wire.trust import Trust
 
 DAY_S = 24 * 3600.0
@@ -69,6 +72,30 @@ def test_the_release_key_lost(fleet: Fleet) -> None:
     fleet.folder.key_files("release")[0].unlink()
     fleet.keys("rotate", "release")
     assert fleet.trust().refresh().targets == 2
+
+
+def test_a_key_of_somebody_else_is_not_needed_for_what_the_release_key_signs(fleet: Fleet) -> None:
+    """Root and release under different passphrases, and only one of them is known here."""
+    root_key = fleet.folder.key_files("root")[0]
+    root_key.unlink()
+    make_key(root_key, b"another passphrase")
+    fleet.keys("rotate", "command")
+    fleet.keys("rotate", "deployments")
+    assert fleet.trust().refresh().targets == 3
+    assert "this is not its passphrase" in fleet.keys("rotate", "timestamp", code=2)
+
+
+def test_who_asks_for_a_signature_cannot_hide_a_key(fleet: Fleet, tmp_path: Path) -> None:
+    """The change comes with what it follows, and the thief wrote both: all keys are named."""
+    signer = Signer(fleet.folder.depot)
+    real = State(signer.held.root, signer.held.targets)
+    signer.close()
+    thief = make_key(tmp_path / "thief.pem").public
+    role = roles.role_of(real.root, "root")
+    forged = with_roles(real, {"root": Role((*role.keys, thief))}, time.time()).root or b""
+    change = with_roles(State(forged, real.targets), {}, time.time())
+    told = list(told_change(State(forged, real.targets), change))
+    assert any(line.startswith("root: ") and thief[:16] in line for line in told)
 
 
 def test_a_backup_of_the_depot_that_is_all_that_is_left(fleet: Fleet, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -12,6 +13,7 @@ import msgspec
 import pytest
 
 from fleet.depot_answers import BURST, SIGN_S, Answers
+from fleet.depot_bell import Bell
 from fleet.depot_candidates import Candidates
 from fleet.depot_inbox import LONGEST, MOST_BYTES, ROOM, DepotInbox
 from fleet.depot_incoming import Incoming
@@ -196,3 +198,19 @@ def test_it_warns_before_what_it_cannot_sign_expires(yard: Yard) -> None:
     both = watch.news(now_s + 731 * DAY_S)
     assert [line.partition(" metadata expired")[0] for line in both] == ["the release", "the root"]
     signer.close()
+
+
+def test_who_rings_again_and_again_does_not_have_the_last_word(yard: Yard) -> None:
+    now_s, rung = [0.0], list[bytes]()
+    with contextlib.closing(Signer(yard.depot)) as signer:
+        bell = Bell(rung.append, signer, lambda: now_s[0])
+        garbage = Received("vedette/yard/bell", b"garbage", False)
+        assert "somebody else rings" in str(bell.hear(garbage))
+        assert len(rung) == 1
+        assert bell.hear(garbage) is None
+        bell.tick()
+        assert len(rung) == 1, "not more often than he does"
+        now_s[0] += 31
+        bell.tick()
+        bell.tick()
+        assert rung == [signer.timestamp] * 2
