@@ -19,8 +19,8 @@ from wire.durable import remove_durably, rename_durably, sync_folder, write_dura
 from wire.part_disk import Content, Pushing, disk, packed_bits, set_bits, write_all, written
 from wire.troubles import Refused, Unavailable
 
-CLAIM_BYTES = 16 * 1024 * 1024  # written between two claims at least: an fsync each
-CLAIM_S = 0.5  # between two claims at least: what comes this fast is soon fetched again
+CLAIM_BYTES = 16 * 1024 * 1024  # written between two claims, an fsync each
+CLAIM_S = (0.5, 10.0)  # between two: at least, however many came; at most, however few
 READ_BYTES = 1024 * 1024
 SUM_BLOCKS = 32  # at once: each sum lets other threads go first
 DIGEST = 32  # bytes
@@ -111,7 +111,8 @@ class Part:
             if len(self._unsummed) == SUM_BLOCKS:
                 self._sum_up()
         self._unsafe_bytes += len(content)
-        if self._unsafe_bytes >= CLAIM_BYTES and self._clock() - self._claimed_s >= CLAIM_S:
+        gap_s = CLAIM_S[0] if self._unsafe_bytes >= CLAIM_BYTES else CLAIM_S[1]
+        if self._clock() - self._claimed_s >= gap_s:
             self._claim()
         return True
 

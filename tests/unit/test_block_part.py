@@ -112,6 +112,28 @@ def test_the_bitmap_claims_only_what_was_synced(
     assert synced.count("m.zip.part") == 1
 
 
+def test_what_comes_slowly_is_safe_after_some_seconds(tmp_path: Path) -> None:
+    now_s = [1000.0]
+    whole = hashlib.sha256(CONTENT).hexdigest()
+    path = tmp_path / "m.zip"
+    part = Part(path, len(CONTENT), whole, digests(CONTENT), lambda: now_s[0])
+    have = tmp_path / "m.zip.have"
+    for number, passes_s in enumerate((0.0, 5.0, 4.9)):
+        now_s[0] += passes_s
+        part.write(number, blocks_of(CONTENT)[number])
+        assert not have.exists()
+    now_s[0] += 0.2
+    part.write(3, blocks_of(CONTENT)[3])
+    claimed = have.read_bytes()
+    now_s[0] += 9.0
+    part.write(4, blocks_of(CONTENT)[4])
+    assert have.read_bytes() == claimed
+    now_s[0] += 1.1
+    part.write(5, blocks_of(CONTENT)[5])
+    assert have.read_bytes() != claimed
+    part.settle()
+
+
 def test_a_power_cut_that_lost_blocks_the_bitmap_does_not_claim(tmp_path: Path) -> None:
     part = part_of(CONTENT, tmp_path)
     for number in range(5):
