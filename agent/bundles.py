@@ -69,9 +69,9 @@ class Bundles:
 
     def sweep(self, sweep: Sweep) -> None:
         """Remove models and parts of bundles that nobody wants."""
-        with contextlib.suppress(Unavailable, FileNotFoundError):
+        with contextlib.suppress(Unavailable, OSError):  # the next one may do better
             self._store.collect(self._table.keep, sweep.pinned | sweep.wanted)
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             for path in self._folder.iterdir():
                 ours = _OURS.match(path.name)
                 if ours is not None and ours[1] not in sweep.wanted:
@@ -83,11 +83,14 @@ class Bundles:
         bundle = get.bundle
         make_folder_durably(self._folder)
         path = self._folder / f"{bundle.digest}.zip"
+        part, have_bytes = None, bundle.size
         if not path.exists():
-            part = Part(path, bundle.size, bundle.digest, self._trust.block_digests(bundle))
-            why_not = self._why_no_room(get, part)
-            if why_not is not None:
-                return NotFetched(bundle.digest, why_not, "no_room")
+            part = self._part(path, bundle)
+            have_bytes = part.have_bytes
+        why_not = self._why_no_room(get, have_bytes)
+        if why_not is not None:
+            return NotFetched(bundle.digest, why_not, "no_room")
+        if part is not None:
             if (why_not := self._budget.why_not()) is not None:
                 return NotFetched(bundle.digest, why_not, "no_budget")
             self._fill(bundle, part, progress, is_over)
@@ -96,6 +99,13 @@ class Bundles:
             raise Refused(f"{bundle.path}: other bytes than were signed")
         remove_durably(path)
         return None
+
+    def _part(self, path: Path, bundle: Bundle) -> Part:
+        try:
+            digests = self._trust.block_digests(bundle)
+        except Refused as trouble:  # by those who hand them out, or for now
+            raise Unavailable(str(trouble)) from None
+        return Part(path, bundle.size, bundle.digest, digests)
 
     def _fill(
         self,
@@ -113,25 +123,31 @@ class Bundles:
                 progress(Progress(bundle.digest, now_bytes))
             have_bytes = now_bytes
 
-        self._sources.fetch(
-            bundle, part, came, lambda: is_over() or self._budget.why_not() is not None
-        )
+        try:
+            self._sources.fetch(
+                bundle, part, came, lambda: is_over() or self._budget.why_not() is not None
+            )
+        except Refused as trouble:
+            if part.is_whole:
+                raise
+            # nobody trusts who sent that: it says nothing of what was signed
+            raise Unavailable(str(trouble)) from None
 
-    def _why_no_room(self, get: Get, part: Part) -> str | None:
+    def _why_no_room(self, get: Get, have_bytes: int) -> str | None:
         """After everything went that need not stay."""
-        pinned = get.pinned | {get.bundle.digest}
-        why = self._why_full(part)
+        pinned, size = get.pinned | {get.bundle.digest}, get.bundle.size
+        why = self._why_full(size, have_bytes)
         for keep in (self._table.keep, 0):
             if why is None:
                 return None
             self._store.collect(keep, pinned)
-            why = self._why_full(part)
+            why = self._why_full(size, have_bytes)
         return why
 
-    def _why_full(self, part: Part) -> str | None:
+    def _why_full(self, size: int, have_bytes: int) -> str | None:
         used_bytes = bytes_below(self._store.root) + bytes_below(self._folder)
         most_mib = self._table.disk_mib
-        return why_no_room(part.size, part.have_bytes, used_bytes, most_mib, self._folder)
+        return why_no_room(size, have_bytes, used_bytes, most_mib, self._folder)
 
     def _drop(self, digest: str) -> None:
         """What is refused is of no use."""

@@ -61,13 +61,14 @@ class Store:
     def folder(self, digest: str) -> Path:
         """Where an installed model lies. Raises Unavailable if it is not installed."""
         folder = self._layout.model(digest)
-        if not folder.is_dir():
+        if not self.has(digest):
             raise Unavailable(f"model {digest[:12]} is not installed in {self._layout.root}")
         return folder
 
     def has(self, digest: str) -> bool:
         """Whether a model is installed."""
-        return self._layout.model(digest).is_dir()
+        with _disk(self._layout.root):
+            return self._layout.model(digest).is_dir()
 
     def installed(self) -> tuple[str, ...]:
         """The digests of all installed models, the newest last."""
@@ -79,7 +80,8 @@ class Store:
 
     def pipeline(self, name: str) -> PipelineState:
         """What a pipeline is to run. A pipeline that nobody heard of runs nothing."""
-        return pipelines.read(self._layout, name).meant
+        with _disk(self._layout.root):
+            return pipelines.read(self._layout, name).meant
 
     def install(self, bundle: Path) -> str:
         """Verify a bundle and unpack it to where it is known by its digest, which is returned.

@@ -21,6 +21,7 @@ from wire.config import Updates
 from wire.link import LinkEvent
 from wire.memory_link import MemoryBroker
 from wire.release import Variant
+from wire.troubles import Refused, Unavailable
 from wire.trust import Bundle, Trust
 
 DAY_S = 86400.0
@@ -208,10 +209,51 @@ def test_sweeps_what_nobody_wants(device: Device, fleet: SmallFleet) -> None:
     assert device.left() == ["not ours"]
 
 
-def test_a_bundle_that_was_retired_is_refused(device: Device, fleet: SmallFleet) -> None:
+def test_a_bundle_that_was_retired_is_for_the_next_look(device: Device, fleet: SmallFleet) -> None:
+    """The fleet may release it again: no verdict that is remembered."""
     fleet.release("2")
     device.refresh()
     stranger = Bundle("models/digits/9/tflite.zip", "9" * 64, 10, Variant("digits", "9", "tflite"))
     said = device.bundles().get(Get(stranger, frozenset()), device.progress.append, lambda: False)
     assert isinstance(said, NotFetched)
-    assert said.kind == "refused"
+    assert said.kind == "unavailable"
+
+
+@pytest.mark.parametrize("what", ["read", "fetch"])
+def test_who_hands_out_garbage_does_not_make_a_model_bad(
+    device: Device, fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """A mirror, or a broker: neither is trusted."""
+    digest = fleet.release("2", os.urandom(200_000))
+    device.refresh()
+
+    def garbage(*_: object) -> bytes:
+        if what == "fetch":
+            raise Refused("other bytes than were signed: mistrust the mirror")
+        return b"garbage"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(device.sources, what, garbage)
+        said = device.get("2")
+        assert isinstance(said, NotFetched)
+        assert said.kind == "unavailable"
+    assert device.get("2") == Fetched(digest)
+
+
+def test_what_is_whole_but_not_unpacked_makes_room_too(device: Device, fleet: SmallFleet) -> None:
+    old = fleet.release("2", os.urandom(4 * MIB))
+    fleet.release("3", os.urandom(4 * MIB))
+    device.refresh()
+    assert device.get("2") == Fetched(old)
+    bundle = device.bundle("3")
+    came = device.place / "coming" / f"{bundle.digest}.zip"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device.store, "install", unpacks_nothing)
+        said = device.get("3")
+    assert isinstance(said, NotFetched) and came.exists()
+    assert device.get("3", Updates(disk_mib=9)) == Fetched(bundle.digest)
+    assert device.store.installed() == (bundle.digest,)
+
+
+def unpacks_nothing(path: Path) -> str:
+    raise Unavailable("no space left on device")
