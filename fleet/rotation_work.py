@@ -65,6 +65,8 @@ class Work:
         if name == "command":
             return self._rotate_command(old)
         if name == ALL_ONLINE:
+            if old is not None:
+                raise Refused("--replace: `online` replaces every key of the depot")
             return self._rotate_online()
         role: RoleName = OFFLINE.get(name, name)  # type: ignore[arg-type]  # the parser's choices
         by = rotation.delegator_of(self._place.state, role)

@@ -182,7 +182,7 @@ def test_a_server_that_answers_another_range(
     part.drop()
 
 
-def test_tampered_bytes_are_refused_at_their_block(
+def test_tampered_block_is_refused_as_it_lands(
     mirror: Mirror, source: HttpsSource, part: Part
 ) -> None:
     mirror.files[PATH] = CONTENT[: 3 * BLOCK] + b"!" + CONTENT[3 * BLOCK + 1 :]

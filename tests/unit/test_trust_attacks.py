@@ -17,7 +17,9 @@ from fleet import roles, roles_online, roles_root, roles_targets
 from fleet.roles import Role, RoleName
 from tests.repository import DAY_S, NOW_S, Repository, digest_of
 from tests.unit.test_trust import LANE, Device
+from wire.blocks import BLOCK, block_count
 from wire.deployments import Deployment, Rule
+from wire.part import Part
 from wire.troubles import Refused, Trouble, Unavailable
 
 YEAR_S = 365 * DAY_S
@@ -233,6 +235,19 @@ def test_other_bytes_than_were_signed(tmp_path: Path, part: str) -> None:
         ask[part]()
     repository.tamper = None
     assert ask[part]()
+
+
+def test_tampered_block(device: Device, tmp_path: Path) -> None:
+    """Each block is judged by itself, as it lands, and the right one is taken after a wrong one."""
+    (bundle,) = device.trust.models()
+    part = Part(tmp_path / "part", bundle.size, bundle.digest, device.trust.block_digests(bundle))
+    content = b"model" * 20_000
+    for number in range(block_count(bundle.size)):
+        block = content[number * BLOCK : (number + 1) * BLOCK]
+        for wrong in (block[:-1] + b"!", block[:-1], block + b"!", b"\0" * len(block)):
+            assert not part.write(number, wrong)
+        assert part.write(number, block)
+    assert part.finish().read_bytes() == content
 
 
 def test_fast_forward_is_recovered_from_by_new_keys(device: Device, repository: Repository) -> None:
