@@ -67,7 +67,9 @@ class BlockClient:
         self._terms = terms
         self._clock = clock
         rate = math.inf if terms.kib_per_s is None else float(terms.kib_per_s * KIB)
-        self._bucket = Bucket(rate, max(BLOCK, rate / 8), clock)
+        # what comes at once and is not written yet is lost by kill -9: with a cap, little does
+        self._bucket = Bucket(rate, max(BLOCK, rate / 32), clock)
+        self._gather_s = GATHER_S if terms.kib_per_s is None else 0.0
         self._changed = threading.Condition()  # over all below
         self._prefix: str | None = None  # of the topics of the file that is fetched now
         self._came: deque[tuple[int, bytes]] = deque()
@@ -222,8 +224,8 @@ class BlockClient:
         with self._changed:
             if not self._came and not self._is_closed:
                 self._changed.wait(timeout_s)
-            if outstanding >= MANY > len(self._came) > 0:  # more is coming: take it together
-                self._changed.wait(GATHER_S)
+            if self._gather_s and outstanding >= MANY > len(self._came) > 0:
+                self._changed.wait(self._gather_s)  # more is coming: take it together
             if self._is_closed:
                 raise Unavailable("fetching was ended: this program stops")
             count = min(len(self._came), MOST_AT_ONCE)
