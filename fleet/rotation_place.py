@@ -11,7 +11,7 @@ from typing import Protocol
 from fleet import roles
 from fleet.folder import FleetFolder, check_is_operators
 from fleet.offering import Session
-from fleet.offering_desk import Desk, hand_over, open_session
+from fleet.offering_desk import Desk, hand_over, note, open_session
 from fleet.offering_files import in_memory
 from fleet.rotation import Change, State
 from fleet.signer import Signer
@@ -95,7 +95,11 @@ class LocalDepot:
             with self._signer.place.writing():
                 write_durably(files[digest], change.commands)
         roots = [] if change.root is None else [change.root]
-        self._signer.take_release(roots, change.targets, files)
+        if self._signer.take_release(roots, change.targets, files):
+            folder = self._signer.place.folder
+            note(
+                f"{folder} holds the change: if the depot runs on a copy of it, move it there"
+            )
 
 
 class RemoteDepot:

@@ -224,10 +224,14 @@ def finish_command_key(fleet: FleetFolder, place: Place) -> None:
     new = fleet.keys / NEW_COMMAND
     if not new.exists():
         return
-    if load_key(new).public in place.command_keys():
+    try:
+        is_obeyed = load_key(new).public in place.command_keys()
+    except Refused:  # spoiled: nothing can be signed with it
+        is_obeyed = False
+    if is_obeyed:
         take_over(new, fleet.command_key)
     else:
-        new.unlink()
+        new.unlink(missing_ok=True)
 
 
 def _number(path: Path) -> int:

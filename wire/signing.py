@@ -116,21 +116,42 @@ def _der_number(number: int) -> bytes:
 
 
 def _write_new(path: Path, content: bytes) -> None:
+    """A power cut leaves no half key: it would be in the way of those that are whole."""
+    beside = path.with_name(f".{path.name}.new")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        beside.unlink(missing_ok=True)
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(content)
+                sync_file(file)
+            _name(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+        _keep(path)
     except FileExistsError:
         raise Refused(f"{path} is there already, and a key is never overwritten") from None
     except OSError as error:
         raise Unavailable(f"{path}: cannot be written: {error.strerror}") from None
+
+
+def _name(file: Path, path: Path) -> None:
+    """Call a file by another name, if nothing is called so."""
     try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            sync_file(file)
+        os.link(file, path)
+    except PermissionError:  # no hard links on the FAT of a stick
+        if os.path.lexists(path):
+            raise FileExistsError from None
+        os.rename(file, path)
+
+
+def _keep(path: Path) -> None:
+    """A name that was given just now outlives a power cut, or is not given."""
+    try:
         sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            path.unlink()  # made just now, by us
-        raise Unavailable(f"{path}: cannot be written: {error.strerror}") from None
+    except OSError:
+        path.unlink()
+        raise
 
 
 def load_key(path: Path, passphrase: bytes | None = None) -> SigningKey:

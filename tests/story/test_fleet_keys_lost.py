@@ -67,6 +67,13 @@ def test_the_command_key_lost(fleet: Fleet) -> None:
     assert fleet.signs("command")[0] == [load_key(fleet.folder.command_key).public]
 
 
+def test_a_new_command_key_that_was_spoiled(fleet: Fleet) -> None:
+    """By a power cut, before any signature named it: it must not stop all that comes after."""
+    (fleet.folder.keys / "command-new.pem").write_bytes(b"")
+    fleet.keys("rotate", "command")
+    assert fleet.signs("command")[0] == [load_key(fleet.folder.command_key).public]
+
+
 def test_the_release_key_lost(fleet: Fleet) -> None:
     """The root key names another, which signs what is released once more."""
     fleet.folder.key_files("release")[0].unlink()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 import subprocess
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -170,6 +172,33 @@ def test_a_disk_that_is_full_leaves_no_half_key(
     with pytest.raises(Unavailable, match="No space left"):
         make_key(tmp_path / "ops.pem")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_power_cut_leaves_no_half_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file has its name when it is whole; what was left of an earlier one is no obstacle."""
+    path, seen = tmp_path / "ops.pem", list[bool]()
+
+    def cut(file: BinaryIO) -> None:
+        seen.append(path.exists())
+
+    monkeypatch.setattr(signing, "sync_file", cut)
+    (tmp_path / ".ops.pem.new").write_bytes(b"half")
+    made = make_key(path)
+    assert seen == [False]
+    assert load_key(path).public == made.public
+    assert list(tmp_path.iterdir()) == [path] and path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_stick_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    made = make_key(tmp_path / "ops.pem")
+    with pytest.raises(Refused, match="is there already"):
+        make_key(tmp_path / "ops.pem")
+    assert load_key(tmp_path / "ops.pem").public == made.public
+    assert [path.name for path in tmp_path.iterdir()] == ["ops.pem"]
 
 
 @given(st.binary(max_size=300))
