@@ -47,6 +47,7 @@ class Course:
         self._deployment = 0
         self._formats: tuple[str, ...] = ()
         self._checking = Checking(deeds)
+        self._ended: What | None = None  # by a newer deployment, as was told last
         self._why_not_here: str | None = None  # why what is wanted has not come
 
     @property
@@ -164,7 +165,9 @@ class Course:
             self._words.report("rejected", what, self._words.attempt, why)
         elif (rule.model, rule.version) != (update.model, update.version):
             why = f"not tried: {rule.model} {rule.version} was deployed in its place"
-            self._words.mention("rejected", what, why)
+            if what != self._ended:
+                self._words.mention("rejected", what, why)
+            self._ended = what
 
     def _choose(self, rule: Rule) -> Bundle | None:
         """The variant for this board. None: it cannot be said, and the state says why."""

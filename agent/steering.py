@@ -38,6 +38,7 @@ class Steering:
         self._deeds = deeds
         self._load: _Load | None = None
         self._told: tuple[str, str | None] | None = None  # to which run, and what it is to load
+        self._asked: set[str | None] = set()  # what processes were ever asked to load
         self._is_owed = False  # it is to be told again
         self._again_s = 0.0
 
@@ -49,12 +50,19 @@ class Steering:
         """Whether this process was asked to load the model, and did not find it in the store."""
         return self._told == (run, digest)
 
+    def is_right(self, latest: Totals, state: PipelineState) -> bool:
+        """Whether the process runs what it should. Where nothing is active, that is anything but
+        what was deployed."""
+        if state.active is not None:
+            return latest.digest == state.active
+        return latest.digest not in self._asked and state.rejection(latest.digest) is None
+
     def began_anew(self) -> None:
         """Who was asked is gone."""
         self._load = None
 
     def try_again(self, wait_s: float) -> None:
-        """What the process could not load is what it should run nevertheless."""
+        """Tell the process once more what to run, also if it could not load that before."""
         self._is_owed, self._again_s = True, wait_s
 
     def steer(self, latest: Totals | None, state: PipelineState) -> None:
@@ -62,14 +70,13 @@ class Steering:
         wanted = state.active
         if self._load is not None or self._again_s > 0 or latest is None or latest.phase == "ended":
             return
-        if wanted is None and state.rejection(latest.digest) is None:
-            return  # nothing was ever deployed
         key = (latest.run, wanted)
-        if latest.digest == wanted or (key == self._told and not self._is_owed):
+        if self.is_right(latest, state) or (key == self._told and not self._is_owed):
             return
         load = _Load(secrets.token_hex(8), wanted)
         if self._deeds.tell(LoadModel(load.id, wanted)):
             self._load, self._told, self._is_owed = load, key, False
+            self._asked.add(wanted)
 
     def answered(self, answer: Answer) -> NotLoaded | None:
         """What an answer says of a model, if that is bad."""

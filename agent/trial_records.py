@@ -1,15 +1,29 @@
-"""What is known of the models of a pipeline: what was noted of a trial, and what they say."""
+"""What is known of the trials of a pipeline: what was noted, and what the models themselves say."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
 from agent.gates import bar_of
-from agent.update_log import Tried, UpdateLog, What
+from agent.update_log import Refusal, Tried, UpdateLog, What
 from models import manifest
 from models.manifest import Manifest
 from models.pipelines import PipelineState
 from models.store import Store
 from wire.deployments import Gates, Rule
+from wire.messages import UpdatePhase
 from wire.troubles import Trouble
+
+
+@dataclass(frozen=True)
+class End:
+    """How a trial ended: said when the pipeline's process runs what it should."""
+
+    phase: UpdatePhase
+    tried: Tried
+    reason: str
 
 
 class TrialRecords:
@@ -22,12 +36,37 @@ class TrialRecords:
 
     def tried(self, digest: str, state: PipelineState) -> Tried:
         """What was noted of its trial; without that what the model itself says, and the store."""
-        kept = self._words.tried
-        if kept is not None and kept.what.digest == digest:
-            return kept
-        if self._found is None or self._found.what.digest != digest:
-            self._found = self._read(digest, state)
-        return self._found
+        found = self._words.tried
+        if found is None or found.what.digest != digest:
+            if self._found is None or self._found.what.digest != digest:
+                self._found = self._read(digest, state)
+            found = self._found
+        if self._words.is_about(digest) and self._words.attempt > found.attempt:
+            return replace(found, attempt=self._words.attempt)  # we died before it was noted
+        return found
+
+    def name_of_active(self, state: PipelineState) -> str:
+        """Of what is to run, for a person."""
+        if state.active is None:
+            return "the configured model"
+        return self.tried(state.active, state).what.name
+
+    def untold(self, state: PipelineState) -> End | None:
+        """A trial that ended in the store, and that the state shows still."""
+        update = self._words.update
+        if update is None or update.phase != "trial" or update.digest is None:
+            return None
+        digest, tried = update.digest, self.tried(update.digest, state)
+        if digest == state.good:
+            return End("good", tried, f"it passed its trial of {tried.bar.trial_s:g} s")
+        rejection = state.rejection(digest)
+        if rejection is None or digest == state.active:
+            return None
+        if self._words.refusal(digest) is None:
+            self._words.refuse(digest, Refusal("rolled_back", tried.attempt))
+        return End(
+            "rolled_back", tried, f"{rejection.reason}; back to {self.name_of_active(state)}"
+        )
 
     def is_version(self, digest: str, rule: Rule) -> bool:
         """Whether an installed model is the version that a rule names."""

@@ -7,19 +7,17 @@ moment goes on with it.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 from agent.gates import before_of, failure_of
 from agent.observing import Observation
 from agent.steering import NotLoaded, Steering
-from agent.trial_records import TrialRecords
+from agent.trial_records import End, TrialRecords
 from agent.trial_time import TrialTime
 from agent.update_deeds import Deeds
 from agent.update_log import Refusal, Tried, UpdateLog, What
 from models.pipelines import Trial
 from wire.deployments import Rule
 from wire.local import Answer, Totals
-from wire.messages import UpdatePhase
 
 MOST_STARTS = 3  # the runtime goes back by itself at the third
 KEEP_S = 30.0  # between two writings of how far a trial is
@@ -29,15 +27,6 @@ LOOK_S = 5.0  # between two looks at how often it was started
 LEAST_JUDGED_S = 20.0  # of what we saw ourselves, before a trial ends well
 
 log = logging.getLogger("vedette.agent")
-
-
-@dataclass(frozen=True)
-class _End:
-    """How an update ended: said when the process runs what it should."""
-
-    phase: UpdatePhase
-    tried: Tried
-    reason: str
 
 
 class Trying:
@@ -53,9 +42,10 @@ class Trying:
         self._sentence: tuple[str, str] | None = None  # a digest, and why it must go
         self._failure: str | None = None
         self._time = TrialTime()
+        self._begun_run: str | None = None  # of the process that was there when the trial began
         self._apart_s = 0.0  # for so long the process runs something else than it should
         self.look_again()
-        self._end = self._end_before_us()
+        self._end = self._records.untold(self.state)
 
     def look_again(self) -> None:
         """Read what the store says."""
@@ -79,12 +69,8 @@ class Trying:
 
     @property
     def _runs_active(self) -> bool:
-        latest, wanted = self.observation.latest, self.state.active
-        if latest is None:
-            return False
-        return latest.digest == wanted or (
-            wanted is None and self.state.rejection(latest.digest) is None
-        )
+        latest = self.observation.latest
+        return latest is not None and self._steering.is_right(latest, self.state)
 
     def is_version(self, digest: str, rule: Rule) -> bool:
         """Whether an installed model is the version that a rule names."""
@@ -106,11 +92,13 @@ class Trying:
         self._words.begin_trial(Tried(tried.what, tried.attempt, bar, before))
         self._time, self._failure, self._sentence = TrialTime(), None, None
         self._apart_s = 0.0
+        self._begun_run = None if self.observation.latest is None else self.observation.latest.run
         self.look_again()
         if self.on_trial is None:
-            self._end = _End("good", tried, "it was good before")
+            self._end = End("good", tried, "it was good before")
         else:
             self._words.report("trial", tried.what, tried.attempt)
+        self._steering.try_again(0.0)  # also what this process could not load before
         self._steering.steer(self.observation.latest, self.state)
         self._tell_end()
 
@@ -200,10 +188,12 @@ class Trying:
         digest = self.on_trial
         if digest is None or latest.digest == digest or latest.unloaded is None:
             return False
+        if latest.run == self._begun_run:  # it did not look into the store: its answer counts
+            return False
         return digest[:12] in latest.unloaded and not self._steering.has_told(latest.run, digest)
 
     def _go_back(self, digest: str, why: str) -> None:
-        tried = self._tried(digest)
+        tried = self._records.tried(digest, self.state)
         self._words.refuse(digest, Refusal("rolled_back", tried.attempt))
         self._apart_s = 0.0
         try:
@@ -211,19 +201,20 @@ class Trying:
         finally:
             self.look_again()
         self._sentence = None
-        reason = f"{why}; back to {self._name_of_active}"
+        reason = f"{why}; back to {self._records.name_of_active(self.state)}"
         log.warning("%s: %s: %s", self._deeds.pipeline, tried.what.name, reason)
         if self._is_overtaken(tried):
             self._words.mention("rolled_back", tried.what, reason)
         else:
-            self._end = _End("rolled_back", tried, reason)
+            self._end = End("rolled_back", tried, reason)
         self._deeds.sweep()
 
     def _go_on(self, tried: Tried) -> None:
         if not self._has_result or self._steering.is_loading:
             return
         bar, digest, elapsed_s = tried.bar, self.on_trial or "", self._elapsed_s
-        is_seen = self.observation.shown.seconds >= min(LEAST_JUDGED_S, bar.trial_s / 4)
+        shown = self.observation.shown
+        is_seen = shown.frames and shown.seconds >= min(LEAST_JUDGED_S, bar.trial_s / 4)
         trial = self.state.trial
         if elapsed_s >= bar.trial_s and is_seen:
             self._deeds.store.mark_good(self._deeds.pipeline, digest)
@@ -267,32 +258,3 @@ class Trying:
         """Whether the state shows something newer."""
         shown = self._words.update
         return shown is not None and shown.digest != tried.what.digest
-
-    def _tried(self, digest: str) -> Tried:
-        """With the attempt that it belongs to, also if we died before the trial was noted."""
-        tried = self._records.tried(digest, self.state)
-        if self._words.is_about(digest) and self._words.attempt > tried.attempt:
-            return Tried(tried.what, self._words.attempt, tried.bar, tried.before)
-        return tried
-
-    @property
-    def _name_of_active(self) -> str:
-        runs = self.state.active
-        if runs is None:
-            return "the configured model"
-        return self._records.tried(runs, self.state).what.name
-
-    def _end_before_us(self) -> _End | None:
-        """A trial that ended in the store, which we did not come to tell."""
-        update = self._words.update
-        if update is None or update.phase != "trial" or update.digest is None:
-            return None
-        digest, rejection = update.digest, self.state.rejection(update.digest)
-        tried = self._tried(digest)
-        if digest == self.state.good:
-            return _End("good", tried, f"it passed its trial of {tried.bar.trial_s:g} s")
-        if rejection is None or digest == self.state.active:
-            return None
-        if self._words.refusal(digest) is None:
-            self._words.refuse(digest, Refusal("rolled_back", tried.attempt))
-        return _End("rolled_back", tried, f"{rejection.reason}; back to {self._name_of_active}")

@@ -9,7 +9,7 @@ import pytest
 from agent.checking import PUT_OFF_S
 from agent.trying import APART_S
 from models.store import Store
-from tests.update_bench import Bench, Bundles
+from tests.update_bench import CONFIGURED, Bench, Bundles
 from wire.deployments import Gates
 from wire.local import CheckModel, LoadModel
 from wire.troubles import Unavailable
@@ -252,4 +252,70 @@ def test_a_device_that_slept_has_not_waited(bench: Bench) -> None:
     bench.updater.tick()
     bench.answer()
     bench.live(80)
+    assert bench.phase == "good"
+
+
+def test_what_another_one_takes_the_place_of_is_told_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.run_in("1")
+    bench.on_trial("2", QUICK)
+    bench.desire("3", QUICK)
+    assert bench.phase == "fetching"
+
+    def full(store: Store, name: str, trial: object) -> None:
+        raise Unavailable("no space left on device")
+
+    monkeypatch.setattr(Store, "activate", full)
+    bench.desire("1")
+    bench.live(30)
+    assert bench.phases.count("3 rejected") == 1
+    monkeypatch.undo()
+    bench.live(2)
+    bench.answer()
+    assert (bench.phase, bench.runtime.digest) == ("good", bench.bundles.digest("1"))
+
+
+def test_a_model_that_was_left_does_not_run_on_where_none_is_good(bench: Bench) -> None:
+    bench.say()
+    bench.on_trial("1", QUICK)
+    bench.desire("2", QUICK)
+    bench.fetch()
+    bench.answer()
+    bench.answer(ok=False, text="its engine crashed")  # 1 runs on, which nobody tries any more
+    assert bench.store.pipeline("lane").active is None
+    bench.answer()
+    assert bench.runtime.digest == CONFIGURED
+    assert bench.phase == "rolled_back"
+
+
+def test_an_old_trouble_does_not_speak_against_a_new_attempt(bench: Bench) -> None:
+    bench.run_in("1")
+    two = bench.bundles.digest("2")
+    bench.desire("2", QUICK)
+    bench.fetch()
+    bench.answer()
+    bench.answer(ok=False, text="no memory")
+    bench.runtime.unloaded = f"model {two[:12]} was not loaded, the model before it runs on"
+    bench.say()
+    bench.desire("2", QUICK, attempt=1)
+    bench.answer()
+    bench.answer(ok=False, text="it is busy", later=True)
+    assert bench.phase == "trial"
+    bench.live(5)
+    bench.runtime.unloaded = None
+    bench.answer()
+    bench.live(80)
+    assert bench.phase == "good"
+
+
+def test_a_model_without_a_single_result_is_not_good(bench: Bench) -> None:
+    bench.run_in("1")
+    bench.on_trial("2", QUICK)
+    bench.begin()
+    bench.runtime.fps = 0.0
+    bench.live(120)
+    assert bench.phase == "trial"
+    bench.runtime.fps = 30.0
+    bench.live(40)
     assert bench.phase == "good"
