@@ -15,6 +15,7 @@ from typing import IO, TypeVar
 import msgspec
 from msgspec import Struct
 
+from fleet.passphrase import environment
 from models.manifest import Manifest
 from wire.complaints import shortened
 from wire.troubles import Refused, Unavailable
@@ -98,10 +99,11 @@ def ask(
     command += [f"--seconds={seconds}", f"--memory-mb={memory_mb}"]
     # not in the user's folder: Python would take a runtime/ or a numpy.py that lies there for ours
     paths = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
+    more = {"PYTHONPATH": paths, "OPENCV_IO_MAX_IMAGE_PIXELS": str(MOST_PIXELS)}
     with tempfile.TemporaryFile() as out:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE, cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": paths, "OPENCV_IO_MAX_IMAGE_PIXELS": str(MOST_PIXELS)},
+            env=environment() | more,
         )  # fmt: skip
         with child:
             try:

@@ -69,6 +69,11 @@ class Passphrases:
         raise wrong
 
 
+def environment() -> dict[str, str]:
+    """What a child of ours may know: all but the passphrase."""
+    return {name: value for name, value in os.environ.items() if name != VARIABLE}
+
+
 def _given(file: Path | None) -> list[bytes]:
     if file is None:
         phrase = os.environ.get(VARIABLE)

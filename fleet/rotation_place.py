@@ -97,9 +97,7 @@ class LocalDepot:
         roots = [] if change.root is None else [change.root]
         if self._signer.take_release(roots, change.targets, files):
             folder = self._signer.place.folder
-            note(
-                f"{folder} holds the change: if the depot runs on a copy of it, move it there"
-            )
+            note(f"{folder} holds the change: if the depot runs on a copy of it, move it there")
 
 
 class RemoteDepot:

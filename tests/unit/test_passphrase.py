@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet import pack_runtime
 from fleet.passphrase import VARIABLE, Passphrases
 from tests.laws.sources import ROOT
 from wire.signing import WrongPassphrase, load_key, make_key
@@ -164,3 +165,20 @@ def test_typed_again_when_it_was_wrong(tmp_path: Path) -> None:
     assert code == 0 and made.public in said and "this is not its passphrase" in said
     code, said = typed(str(tmp_path / "a.pem"), "wrong 1", "wrong 2", "wrong 3")
     assert code == 2 and said.count("passphrase of a.pem: ") == 3
+
+
+def test_who_opens_a_model_that_nobody_signed_is_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`fleet pack` gives the model to an engine, in a child that inherits our environment."""
+    told: list[dict[str, str]] = []
+
+    def child(*_: object, env: dict[str, str], **__: object) -> None:
+        told.append(env)
+        raise Unavailable("far enough")
+
+    monkeypatch.setenv(VARIABLE, GOOD.decode())
+    monkeypatch.setattr(pack_runtime.subprocess, "Popen", child)
+    with pytest.raises(Unavailable, match="far enough"):
+        pack_runtime.ask(["check"], tmp_path, 1, pack_runtime.Report)
+    assert GOOD.decode() not in told[0].values() and "PATH" in told[0]
