@@ -79,6 +79,7 @@ class Checking:
         if self._run != totals.run:
             self._run = totals.run
             self._lose()
+            self.put_off, self._put_off_s = None, 0.0  # it may be able to
 
     def answered(self, answer: Answer) -> bool:
         """Whether it was ours."""
@@ -98,7 +99,8 @@ class Checking:
     def tick(self, turn_s: float) -> None:
         """turn_s: since the tick before."""
         self._again_s -= turn_s
-        self._put_off_s += 0.0 if self.put_off is None else turn_s
+        if self.put_off is not None and self.is_busy:  # else nobody is there who could do it
+            self._put_off_s += turn_s
         if self._check is not None:
             self._check.left_s -= turn_s
             if self._check.left_s <= 0:

@@ -62,7 +62,8 @@ BAR = Bar(trial_s=100.0, p95_ms=20.0)
     [
         (shown(10, 300), GOOD, 10, None),
         (shown(100, 3000), GOOD, 100, None),
-        (shown(4, 120, us=30_000), GOOD, 4, "20 ms is the limit"),  # at once
+        (shown(4, 120, us=30_000), GOOD, 4, None),  # caches are cold yet
+        (shown(10, 300, us=30_000), GOOD, 10, "20 ms is the limit"),
         (shown(3, 90, us=30_000), GOOD, 3, None),  # too few say nothing yet
         (shown(100, 90, us=30_000), None, 100, "20 ms is the limit"),  # but at the end they do
         (shown(10, 300, broken=4), GOOD, 10, "no number"),

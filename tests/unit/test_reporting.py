@@ -344,3 +344,13 @@ def test_memory_is_what_the_kernel_says() -> None:
 
 def test_addresses_do_not_meet(tmp_path: Path) -> None:
     assert agent_socket(tmp_path) != pipeline_socket(tmp_path, "agent")
+
+
+def test_a_model_that_took_over_is_named_before_its_first_frame(desk: Desk) -> None:
+    desk.run(1)
+    desk.totals()
+    desk.loop.swap(NEW)
+    desk.idle(1)  # the camera gives nothing
+    first, *_, last = desk.totals()
+    assert (first.digest, last.digest) == (OLD.digest, NEW.digest)
+    assert first.frames == last.frames == 10

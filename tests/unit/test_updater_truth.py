@@ -319,3 +319,17 @@ def test_a_model_without_a_single_result_is_not_good(bench: Bench) -> None:
     bench.runtime.fps = 30.0
     bench.live(40)
     assert bench.phase == "good"
+
+
+def test_a_process_that_ends_during_a_check_is_waited_for(bench: Bench) -> None:
+    bench.run_in("1")
+    bench.desire("2", QUICK)
+    bench.fetch()
+    bench.answer(ok=False, text="the pipeline ends", later=True)
+    bench.runtime.listens = False
+    bench.live(5000, says=False)
+    assert bench.phase == "staged", "nothing was found out about it"
+    bench.runtime.listens = True
+    bench.runtime.restart()
+    bench.settle(120)
+    assert bench.phase == "good"
