@@ -38,10 +38,11 @@ class Place(Protocol):
 def open_place(fleet: FleetFolder) -> Iterator[Place]:
     """A `with`. Raises Unavailable where neither the depot's folder is here nor a depot answers."""
     check_is_operators(fleet)
-    signer = _signer(fleet.depot)
-    if signer is None:
-        with open_session(fleet) as session:
-            yield RemoteDepot(Desk(fleet, session), session)
+    try:
+        signer = _signer(fleet.depot)
+    except Unavailable as here:
+        with contextlib.ExitStack() as stack:
+            yield _reached(fleet, stack, str(here))
         return
     try:
         _check_is_newest(fleet, signer)
@@ -50,14 +51,20 @@ def open_place(fleet: FleetFolder) -> Iterator[Place]:
         signer.close()
 
 
-def _signer(depot: Path) -> Signer | None:
-    """None: the depot's folder is elsewhere, or `vedette fleet depot` works on it now."""
+def _signer(depot: Path) -> Signer:
+    """Unavailable: the depot's folder is elsewhere, or `vedette fleet depot` works on it now."""
     if not depot.is_dir():
-        return None
+        raise Unavailable(f"{depot}: is not on this machine")
+    return Signer(depot)
+
+
+def _reached(fleet: FleetFolder, stack: contextlib.ExitStack, here: str) -> RemoteDepot:
+    """stack: of what is to be closed. here: why the folder cannot be worked on."""
     try:
-        return Signer(depot)
-    except Unavailable:
-        return None
+        session = stack.enter_context(open_session(fleet))
+        return RemoteDepot(Desk(fleet, session), session)
+    except Unavailable as there:
+        raise Unavailable(f"{there}; and {here}") from None
 
 
 def _check_is_newest(fleet: FleetFolder, signer: Signer) -> None:

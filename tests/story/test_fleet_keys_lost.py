@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet import founding, roles
+import vedette
+from fleet import founding, roles, rotation_place
 from fleet.folder import open_fleet
 from fleet.passphrase import VARIABLE
 from fleet.roles import Role
@@ -19,6 +20,7 @@ from tests.story.test_fleet_init import Mirror
 from tests.story.test_fleet_keys import PHRASE, Fleet
 from tests.yard import Yard
 from wire.signing import load_key, make_key
+from wire.troubles import Unavailable
 from wire.trust import Trust
 
 DAY_S = 24 * 3600.0
@@ -65,6 +67,22 @@ def test_the_command_key_lost(fleet: Fleet) -> None:
     fleet.keys("rotate", "command")
     assert fleet.trust().refresh().targets == 2
     assert fleet.signs("command")[0] == [load_key(fleet.folder.command_key).public]
+
+
+def test_neither_the_folder_nor_a_depot(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both reasons are said: either of them may be the one to mend."""
+
+    def nobody(*_: object) -> None:
+        raise Unavailable("nobody answered")
+
+    monkeypatch.setattr(rotation_place, "open_session", nobody)
+    signer = Signer(fleet.folder.depot)
+    assert vedette.main(["fleet", "keys", "list", "--dir", str(fleet.path)]) == 1
+    signer.close()
+    said = capsys.readouterr().err
+    assert "nobody answered; and " in said and "another process works on it" in said
 
 
 def test_a_new_command_key_that_was_spoiled(fleet: Fleet) -> None:
