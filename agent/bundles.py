@@ -63,7 +63,7 @@ class Bundles:
                 return NotFetched(digest, why, "no_budget")
             return None if is_over() else NotFetched(digest, str(trouble), "unavailable")
         except OSError as error:
-            return NotFetched(digest, f"{self._folder}: {error.strerror}", "unavailable")
+            return NotFetched(digest, f"{self._folder}: {error.strerror}", "no_room")
         finally:
             self._budget.keep()
 
@@ -95,7 +95,11 @@ class Bundles:
                 return NotFetched(bundle.digest, why_not, "no_budget")
             self._fill(bundle, part, progress, is_over)
             part.finish()
-        if self._store.install(path) != bundle.digest:
+        try:
+            digest = self._store.install(path)
+        except Unavailable as trouble:  # of the disk: no depot is to blame
+            return NotFetched(bundle.digest, str(trouble), "no_room")
+        if digest != bundle.digest:
             raise Refused(f"{bundle.path}: other bytes than were signed")
         remove_durably(path)
         return None

@@ -62,7 +62,7 @@ class Checking:
     def forget(self) -> None:
         """Another model is wanted, or the same once more."""
         self.passed = self._failure = self.put_off = None
-        self._lost, self._put_off_s = 0, 0.0
+        self._lost, self._put_off_s, self._again_s = 0, 0.0, 0.0
 
     def ask(self, digest: str) -> bool:
         """Whether the process took it. One that was never heard may be about to go."""

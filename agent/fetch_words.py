@@ -68,7 +68,8 @@ class Fetched:
 
 @dataclass(frozen=True)
 class NotFetched:
-    """Why a bundle is not in the store. refused: it never will be."""
+    """Why a bundle is not in the store. refused: it never will be; no_room: the disk does not take
+    it."""
 
     digest: str
     why: str

@@ -251,6 +251,7 @@ def test_what_is_whole_but_not_unpacked_makes_room_too(device: Device, fleet: Sm
         patch.setattr(device.store, "install", unpacks_nothing)
         said = device.get("3")
     assert isinstance(said, NotFetched) and came.exists()
+    assert said.kind == "no_room", "no depot is to blame"
     assert device.get("3", Updates(disk_mib=9)) == Fetched(bundle.digest)
     assert device.store.installed() == (bundle.digest,)
 

@@ -333,3 +333,17 @@ def test_a_process_that_ends_during_a_check_is_waited_for(bench: Bench) -> None:
     bench.runtime.restart()
     bench.settle(120)
     assert bench.phase == "good"
+
+
+def test_a_newer_deployment_does_not_wait_for_a_check_that_is_put_off(
+    bench: Bench, bundles: Bundles
+) -> None:
+    bench.run_in("1")
+    bench.desire("2", QUICK)
+    bench.fetch()
+    for _ in range(120):
+        bench.answer(ok=False, text=NO_MEMORY, later=True)
+        bench.live(1)
+    bench.answer(ok=False, text=NO_MEMORY, later=True)
+    bench.desire("3", QUICK)
+    assert bench.wanted == [bundles.digest("3")]
