@@ -41,7 +41,8 @@ class Publish(Protocol):
 class ServeTerms:
     """kib_per_s: of all together. asker_kib_per_s, asker_burst_kib: what one may cause. gap_s:
     between two times that one block is published, at least; burst, every_s: so many times within
-    a short time, then once in so many seconds. askers: how many are remembered. pending: blocks
+    a short time, then once in so many seconds. way_s: how long one may be on its way to those who
+    did not ask first. askers: how many are remembered. pending: blocks
     that one may ask for at a time, total_pending: all. stale_s: after that nobody
     waits for a block any more."""
 
@@ -51,6 +52,7 @@ class ServeTerms:
     gap_s: float = 0.25
     burst: int = 8
     every_s: float = 2.0
+    way_s: float = 2.0
     askers: int = 4096
     pending: int = 256
     total_pending: int = 16384
@@ -76,7 +78,7 @@ class BlockServer:
         self._clock = clock
         rate = math.inf if terms.kib_per_s is None else float(terms.kib_per_s * KIB)
         self._bucket = Bucket(rate, max(BLOCK, rate / 4), clock)
-        self._repeats = Repeats(terms.gap_s, terms.burst, terms.every_s, clock)
+        self._repeats = Repeats(terms.gap_s, terms.burst, terms.every_s, terms.way_s, clock)
         self._queue = BlockQueue(
             Allowance(terms.asker_kib_per_s * KIB / BLOCK, terms.asker_burst_kib * KIB / BLOCK),
             Bounds(terms.askers, terms.pending, terms.total_pending, terms.stale_s),
@@ -103,9 +105,11 @@ class BlockServer:
             wanted = self._queue.next()
             if wanted is None:
                 return self._rest_s()
+            if self._has_crossed(wanted):
+                continue
             due_s = self._repeats.due_s(wanted.key, wanted.number)
             if due_s > self._clock():
-                self._put_off(wanted, due_s)
+                self._queue.later(wanted, due_s)
             elif not self._serve(wanted):
                 self._queue.put_back(wanted)
                 return RETRY_S
@@ -130,13 +134,12 @@ class BlockServer:
         self.published_bytes += len(payload)
         return True
 
-    def _put_off(self, wanted: Wanted, due_s: float) -> None:
+    def _has_crossed(self, wanted: Wanted) -> bool:
         """A block that was published just now for somebody else crossed the request: who did not
         get it will ask again. A file's first one is worth a repetition: small files have no
         other."""
         key, number = wanted.key, wanted.number
-        if number == 0 or not self._repeats.is_on_its_way(key, number, wanted.who):
-            self._queue.later(wanted, due_s)
+        return number > 0 and self._repeats.is_on_its_way(key, number, wanted.who)
 
     def _rest_s(self) -> float:
         self._shelf.tidy()

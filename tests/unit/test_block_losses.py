@@ -225,6 +225,18 @@ def test_latecomers_pay_for_what_they_missed_only(tmp_path: Path) -> None:
     assert carrier.server.published_bytes < 1.6 * len(CONTENT)
 
 
+@pytest.mark.parametrize("per_s", [2000.0, 100.0, 30.0])
+def test_devices_that_begin_one_after_the_other_share(per_s: float, tmp_path: Path) -> None:
+    """20 of them within two seconds, on lines that need 0.15, 3 and 10 s for the file alone."""
+    carrier = Carrier(Faults(per_s=per_s), 1)
+    devices = [Device(carrier, tmp_path, f"d{n}") for n in range(20)]
+    for place, device in enumerate(devices):
+        carrier.at(carrier.now + 0.1 * place, device.tick)
+    took_s = carrier.run(lambda: all(device.part.is_whole for device in devices))
+    assert carrier.server.published_bytes < 2.5 * len(CONTENT)
+    assert took_s < 4 + 2 * 301 / per_s
+
+
 def test_a_speed_cap_holds(tmp_path: Path) -> None:
     carrier = Carrier(Faults(), 1)
     rate = 1024 * 1024.0

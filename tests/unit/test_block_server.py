@@ -85,7 +85,7 @@ def test_many_askers_are_one_publish() -> None:
     world.now += 0.1
     world.serve()
     assert len(world.published) == 41
-    world.now += 1.0  # whoever asks now did not get it
+    world.now += 2.0  # whoever asks now did not get it
     world.ask("late", (7, 8))
     world.serve()
     assert world.numbers[41:] == [7]
@@ -104,6 +104,9 @@ def test_who_asks_for_the_same_twice_has_lost_it() -> None:
     world.now += 0.25
     world.serve()
     assert sorted(world.numbers[3:]) == [5, 6]
+    world.ask("b", (7, 8))  # had it not
+    world.serve()
+    assert world.numbers[5:] == [7]
 
 
 def test_a_first_block_is_repeated_a_little_later() -> None:
