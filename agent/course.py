@@ -231,8 +231,9 @@ class Course:
         elif self._checking.passed == digest:
             try:
                 self._begin(rule, digest)
-            except Refused as trouble:
-                self._reject(rule, digest, str(trouble))
+            except Refused:  # damaged since then: the next check says so
+                self._checking.forget()
+                raise
             self._checking.forget()
         else:
             self._ask(rule, what)

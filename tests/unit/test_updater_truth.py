@@ -347,3 +347,17 @@ def test_a_newer_deployment_does_not_wait_for_a_check_that_is_put_off(
     bench.answer(ok=False, text=NO_MEMORY, later=True)
     bench.desire("3", QUICK)
     assert bench.wanted == [bundles.digest("3")]
+
+
+def test_a_model_that_is_damaged_after_its_check_is_checked_again(bench: Bench) -> None:
+    bench.run_in("1")
+    bench.desire("2", QUICK)
+    bench.fetch()
+    (bench.store.folder(bench.bundles.digest("2")) / "manifest.toml").write_text("?")
+    bench.answer()
+    bench.live(2)
+    assert [type(each) for each in bench.runtime.asked] == [CheckModel]
+    bench.answer(ok=False, text="damaged on disk")
+    bench.live(2)
+    assert (bench.phase, bench.reason) == ("rejected", "damaged on disk")
+    assert bench.faults.standing() == ()
