@@ -1,10 +1,11 @@
-"""How fast one device alone gets 20 MB, against a bare publisher and subscriber.
+"""How fast one device alone gets 20 MB, against bare pairs of a publisher and a subscriber.
 
-The yardstick is a pair of paho clients, each its own process, that pass as many messages of one
-block (32 KiB, QoS 0) through the same mosquitto and do nothing else with them: from the first
-publish to the last message taken. A fetch takes each block over the same two hops, and checks its
-digest, writes it, fsyncs, verifies the whole, and names the file durably: all of it is in its time.
-mosquitto_pub and mosquitto_sub, in C, are printed beside it.
+Two yardsticks pass as many messages of one block (32 KiB, QoS 0) through the same mosquitto, and do
+nothing else with them: mosquitto_pub and mosquitto_sub, in C, from before the start of the one to
+the end of the other; and a pair of paho clients, each its own process, from the first publish to
+the last message taken. A fetch takes each block over the same two hops, and checks its digest,
+writes it, verifies the whole, fsyncs it, and names it durably: all of it is in its time. The three
+take turns; what counts are the medians of each turn's ratios.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import random
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -27,10 +29,31 @@ pytestmark = pytest.mark.budget
 
 SIZE = 20_000_000
 ROUNDS = 9
-SHARE = 0.5
+SHARE_OF_C = 0.4  # about 0.5 where nothing else runs, but not in every turn
+SHARE_OF_PAHO = 0.5
 
 
-def bare_s(ends: Ends, port: int) -> float:
+@dataclass(frozen=True)
+class Turn:
+    """Seconds, one after the other."""
+
+    in_c_s: float
+    paho_s: float
+    ours_s: float
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """MB/s, and shares: all medians."""
+
+    in_c: float
+    paho: float
+    ours: float
+    share_of_c: float
+    share_of_paho: float
+
+
+def paho_s(ends: Ends, port: int) -> float:
     """Of the pair of paho clients."""
     count = block_count(SIZE)
     subscriber = ends.start("bare-subscriber", port, "--count", count)
@@ -56,25 +79,42 @@ def in_c_s(port: int, folder: Path) -> float:
     return time.monotonic() - begun
 
 
-def test_one_device_alone_against_a_bare_pair(tmp_path: Path) -> None:
-    content = random.Random(9).randbytes(SIZE)
-    ends = Ends(tmp_path, content)
-    ratios, ours, bare = [], [], []
+def turns(folder: Path, rounds: int) -> list[Turn]:
+    """Each measured `rounds` times, in turns. folder: is there, and empty."""
+    ends = Ends(folder, random.Random(9).randbytes(SIZE))
+    found = []
     try:
         with Mosquitto() as broker:
             ends.serve(broker.port)
-            for _ in range(ROUNDS):
-                bare.append(bare_s(ends, broker.port))
-                told = done(ends.fetch(broker.port))
-                ours.append(float(str(told["seconds"])))
-                ratios.append(bare[-1] / ours[-1])
+            for _ in range(rounds):
+                in_c = in_c_s(broker.port, folder)
+                paho = paho_s(ends, broker.port)
+                ours = float(str(done(ends.fetch(broker.port))["seconds"]))
+                found.append(Turn(in_c, paho, ours))
                 assert hashlib.sha256(ends.got).hexdigest() == ends.key
                 (ends.here / "got").unlink()
-            in_c = in_c_s(broker.port, tmp_path)
     finally:
         ends.end()
-    print(
-        f"{median(ratios):.2f} of the bare pair: {SIZE / median(ours) / 1e6:.0f} MB/s, bare"
-        f" {SIZE / median(bare) / 1e6:.0f} MB/s, in C {SIZE / in_c / 1e6:.0f} MB/s"
+    return found
+
+
+def speeds(found: list[Turn]) -> Speeds:
+    mb = SIZE / 1e6
+    return Speeds(
+        mb / median(turn.in_c_s for turn in found),
+        mb / median(turn.paho_s for turn in found),
+        mb / median(turn.ours_s for turn in found),
+        median(turn.in_c_s / turn.ours_s for turn in found),
+        median(turn.paho_s / turn.ours_s for turn in found),
     )
-    assert median(ratios) >= SHARE
+
+
+def test_one_device_alone_against_bare_pairs(tmp_path: Path) -> None:
+    told = speeds(turns(tmp_path, ROUNDS))
+    print(
+        f"ours {told.ours:.0f} MB/s: {told.share_of_c:.2f} of mosquitto_pub and mosquitto_sub"
+        f" ({told.in_c:.0f} MB/s), {told.share_of_paho:.2f} of a pair of paho's"
+        f" ({told.paho:.0f} MB/s)"
+    )
+    assert told.share_of_c >= SHARE_OF_C
+    assert told.share_of_paho >= SHARE_OF_PAHO
