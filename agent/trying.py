@@ -42,7 +42,6 @@ class Trying:
         self._sentence: tuple[str, str] | None = None  # a digest, and why it must go
         self._failure: str | None = None
         self._time = TrialTime()
-        self._begun_run: str | None = None  # of the process that was there when the trial began
         self._apart_s = 0.0  # for so long the process runs something else than it should
         self.look_again()
         self._end = self._records.untold(self.state)
@@ -92,7 +91,6 @@ class Trying:
         self._words.begin_trial(Tried(tried.what, tried.attempt, bar, before))
         self._time, self._failure, self._sentence = TrialTime(), None, None
         self._apart_s = 0.0
-        self._begun_run = None if self.observation.latest is None else self.observation.latest.run
         self.look_again()
         if self.on_trial is None:
             self._end = End("good", tried, "it was good before")
@@ -187,8 +185,6 @@ class Trying:
         """Whether a process that found the model on trial in the store runs another one."""
         digest = self.on_trial
         if digest is None or latest.digest == digest or latest.unloaded is None:
-            return False
-        if latest.run == self._begun_run:  # it did not look into the store: its answer counts
             return False
         return digest[:12] in latest.unloaded and not self._steering.has_told(latest.run, digest)
 

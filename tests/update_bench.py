@@ -128,8 +128,8 @@ class Bench:
         self.last: tuple[str | None, Gates, int] | None = None
         self.begin()
 
-    def begin(self) -> None:
-        """An agent starts, with what was kept."""
+    def begin(self, latest: Totals | None = None) -> None:
+        """An agent starts, with what was kept. latest: what the process said last, if that was."""
         self.faults = Faults(None)
         around = Surroundings(
             store=self.store,
@@ -142,7 +142,7 @@ class Bench:
             hurry=lambda _: self.runtime.listens,
             obey=lambda _: None,
         )
-        self.updater = Updater(around, {"lane": None})
+        self.updater = Updater(around, {"lane": latest})
 
     @property
     def update(self) -> Update | None:

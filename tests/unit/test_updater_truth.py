@@ -149,10 +149,11 @@ def test_a_check_is_not_asked_of_a_process_that_was_not_heard(bench: Bench) -> N
     bench.desire("1", QUICK)
     bench.fetch()
     bench.answer(ok=False, text="it ends", later=True)
-    bench.begin()
+    bench.begin(bench.runtime.totals())
     bench.runtime.asked.clear()
     bench.desire("1", QUICK)
     bench.live(5, says=False)
+    assert bench.runtime.asked == [], "it may have ended since then"
     bench.say()
     assert [type(each) for each in bench.runtime.asked] == [CheckModel], "once"
     bench.answer()
@@ -183,9 +184,11 @@ def test_a_retry_that_is_cut_short_is_not_tried_a_third_time(bench: Bench) -> No
         bench.runtime.restart()
     bench.say()
     assert bench.store.pipeline("lane").active == bench.bundles.digest("1")
+    checks = bench.phases.count("2 checking")
     bench.desire("2", STRICT, attempt=1)
     bench.settle(60)
     assert (bench.phase, bench.runtime.digest) == ("rolled_back", bench.bundles.digest("1"))
+    assert bench.phases.count("2 checking") == checks
 
 
 def test_what_proved_itself_in_the_end_may_come_again(bench: Bench, bundles: Bundles) -> None:
