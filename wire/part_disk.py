@@ -47,8 +47,10 @@ class Pushing:
             self._first = at
         self._behind = at + size
         if self._behind - self._first >= PUSH_BYTES:
-            # what is dirty is written before it can be dropped: that begins now
-            os.posix_fadvise(file, self._first, self._behind - self._first, os.POSIX_FADV_DONTNEED)
+            run = (self._first, self._behind - self._first)
+            with contextlib.suppress(OSError):  # not every file system has it
+                # what is dirty is written before it can be dropped: that begins now
+                os.posix_fadvise(file, *run, os.POSIX_FADV_DONTNEED)
             self._first = self._behind
 
 

@@ -112,6 +112,27 @@ def test_the_bitmap_claims_only_what_was_synced(
     assert synced.count("m.zip.part") == 1
 
 
+def test_what_comes_fast_waits_for_few_fsyncs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many bytes in a moment: the disk is told to begin, and an fsync comes after a while."""
+    now_s, pushed = [1000.0], list[tuple[int, int]]()
+    monkeypatch.setattr("wire.part.CLAIM_BYTES", 2 * BLOCK)
+    monkeypatch.setattr("wire.part_disk.PUSH_BYTES", 4 * BLOCK)
+    monkeypatch.setattr(os, "posix_fadvise", lambda _, at, size, __: pushed.append((at, size)))
+    whole = hashlib.sha256(CONTENT).hexdigest()
+    part = Part(tmp_path / "m.zip", len(CONTENT), whole, digests(CONTENT), lambda: now_s[0])
+    have = tmp_path / "m.zip.have"
+    for number in (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12):
+        part.write(number, blocks_of(CONTENT)[number])
+    assert pushed == [(0, 4 * BLOCK), (4 * BLOCK, 4 * BLOCK), (9 * BLOCK, 4 * BLOCK)]
+    assert not have.exists()
+    now_s[0] += 0.5
+    part.write(13, blocks_of(CONTENT)[13])
+    assert have.exists()
+    part.settle()
+
+
 def test_what_comes_slowly_is_safe_after_some_seconds(tmp_path: Path) -> None:
     now_s = [1000.0]
     whole = hashlib.sha256(CONTENT).hexdigest()

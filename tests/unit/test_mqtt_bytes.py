@@ -3,6 +3,7 @@ torn by others."""
 
 from __future__ import annotations
 
+import itertools
 import socket
 import struct
 from collections.abc import Sequence
@@ -114,6 +115,12 @@ def test_large_ones_find_room(size: int) -> None:
     assert [len(one) for one in found] == [FIRST_BYTES + 7, 2, 40_000] * 3
 
 
+def test_large_ones_for_paho_find_room() -> None:
+    large = packet(0x32, bytes(FIRST_BYTES + 1000))
+    whole = b"".join([large, message("a", b"x"), large])
+    assert taken_apart(whole, [100_000], [7, LARGEST]) == [large, b"x", large]
+
+
 def test_what_is_too_large_is_not_gathered() -> None:
     inward = Inward(lambda _: None)
     head = message("a", bytes(LARGEST + 1))[:1000]
@@ -137,63 +144,73 @@ def test_a_publish_is_what_paho_reads(topic: str, payload: bytes, retain: bool, 
 
 
 class Narrow:
-    """A socket that takes so many bytes in each turn, then none."""
+    """A socket that takes as many bytes in each write as it is told, by turns."""
 
-    def __init__(self) -> None:
-        self.room = 0
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self._sizes = itertools.cycle(sizes)
         self.got = bytearray()
 
     def write(self, pieces: Sequence[bytes | bytearray | memoryview]) -> int:
-        taken = b"".join(pieces)[: self.room]
-        self.room -= len(taken)
+        taken = b"".join(pieces)[: next(self._sizes)]
         self.got += taken
         if not taken:
             raise BlockingIOError
         return len(taken)
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from(["put", "ask", "turn"]), st.integers(0, 25)), max_size=60)
-)
-def test_packets_are_never_torn_and_none_overtakes_a_subscription(
-    steps: list[tuple[str, int]],
-) -> None:
-    outward, narrow = Outward(), Narrow()
-    theirs: list[bytes] = []  # of paho's, what is left of each
-    outward.open(lambda: bool(theirs))
-    wanted: list[bytes] = []
+class Shared:
+    """Such a socket, that we share with paho. waiting: packets of paho's, what is left of each."""
 
-    def theirs_write() -> None:
-        while theirs:
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.waiting: list[bytes] = []
+        self.narrow = Narrow(sizes)
+        self.outward = Outward()
+        self.outward.open(lambda: bool(self.waiting))
+
+    def put(self, packet: bytes) -> None:
+        self.outward.put(packet[:2], packet[2:], self.narrow.write)
+
+    def turn(self) -> None:
+        if self.outward.has_begun:
+            self.outward.go_on(self.narrow.write, 1)
+        self.outward.let(self.write_theirs)
+        self.outward.go_on(self.narrow.write, 8)
+
+    def write_theirs(self) -> None:
+        """As paho does it."""
+        while self.waiting:
+            packet = self.waiting[0]
             try:
-                done = outward.theirs(theirs[0], lambda: narrow.write([theirs[0]]))
+                done = self.outward.theirs(packet, lambda: self.narrow.write([packet]))  # noqa: B023
             except BlockingIOError:
                 return
-            theirs[0] = theirs[0][done:]
-            if not theirs[0]:
-                theirs.pop(0)
+            self.waiting[0] = packet[done:]
+            if not self.waiting[0]:
+                self.waiting.pop(0)
 
-    def turn() -> None:
-        if outward.has_begun:
-            outward.go_on(narrow.write, 1)
-        outward.let(theirs_write)
-        outward.go_on(narrow.write, 8)
 
-    for number, (step, size) in enumerate(steps):
-        narrow.room += size
+@given(
+    st.lists(st.sampled_from(["put", "ask", "turn"]), max_size=40),
+    st.lists(st.integers(0, 9), max_size=8),
+)
+def test_packets_are_never_torn_and_none_overtakes_a_subscription(
+    steps: list[str], sizes: list[int]
+) -> None:
+    shared = Shared([*sizes, 3])
+    wanted: list[bytes] = []
+    for number, step in enumerate(steps):
         if step == "put":
             wanted.append(b"<m%d>" % number)
-            outward.put(wanted[-1][:2], wanted[-1][2:], narrow.write)
+            shared.put(wanted[-1])
         elif step == "ask":
-            theirs.append(b"(s%d)" % number)
-            wanted.append(theirs[-1])
+            wanted.append(b"(s%d)" % number)
+            shared.waiting.append(wanted[-1])
         else:
-            turn()
-    for _ in range(200):
-        narrow.room += 9
-        turn()
-    assert outward.waiting_bytes == 0
-    got = bytes(narrow.got).replace(b">", b"> ").replace(b")", b") ").split()
+            shared.turn()
+    for _ in range(2000):
+        shared.turn()
+    assert shared.outward.waiting_bytes == 0
+    got = bytes(shared.narrow.got).replace(b">", b"> ").replace(b")", b") ").split()
     assert sorted(got) == sorted(wanted)  # each whole
     messages = [one for one in got if one.startswith(b"<")]
     assert messages == [one for one in wanted if one.startswith(b"<")]
@@ -203,9 +220,21 @@ def test_packets_are_never_torn_and_none_overtakes_a_subscription(
             assert all(got.index(one) < got.index(other) for other in later)
 
 
+def test_a_publish_on_another_thread_waits_while_paho_writes() -> None:
+    """paho takes a packet from its queue before it writes it: it waits no more, and is not gone."""
+    shared = Shared([99])
+
+    def write_theirs() -> None:
+        shared.put(b"<m>")
+        shared.outward.theirs(b"(s)", lambda: shared.narrow.write([b"(s)"]))
+
+    shared.outward.let(write_theirs)
+    shared.turn()
+    assert bytes(shared.narrow.got) == b"(s)<m>"
+
+
 def test_nothing_is_written_to_a_closed_socket() -> None:
-    outward, narrow = Outward(), Narrow()
-    narrow.room = 99
+    outward, narrow = Outward(), Narrow([99])
     assert not outward.put(b"a", b"b", narrow.write)  # before it is open
     outward.open(lambda: False)
     outward.close()
