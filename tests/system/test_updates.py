@@ -57,7 +57,7 @@ camera = "synthetic://160x120@2"
 """
 PLACE = "/etc/vedette/vedette.toml"
 PATIENCE_S = 240.0  # for one update: the processor is emulated
-SIZE = 8_000_000
+SIZE = 6_000_000
 # a power cut takes what came in the last 10 s, and what was on its way to the disk
 UNSAFE_S = 13.0
 
@@ -146,7 +146,7 @@ def test_without_a_model_it_is_up_and_waits(site: Site) -> None:
 
 
 def test_the_first_becomes_good(site: Site, box: Path) -> None:
-    site.push(digits(box, "1"), trial_s=10)
+    site.push(digits(box, "1"), trial_s=5)
     site.await_end("1", "good")
     phases = list(dict.fromkeys(site.yard.phases("1")))
     assert phases == ["fetching", "staged", "checking", "trial", "good"]
@@ -157,7 +157,7 @@ def test_the_next_takes_its_place_and_the_sandbox_lets_starts_be_counted_and_no_
     site: Site, box: Path
 ) -> None:
     pid = site.machine.shows(RUNTIME, "MainPID")
-    site.push(digits(box, "2"), trial_s=20)
+    site.push(digits(box, "2"), trial_s=10)
     site.await_phase("2", "trial")
     assert starts(site.machine)["count"] == 1
     could = writable(site.machine)
@@ -182,8 +182,8 @@ def writable(machine: Machine) -> list[str]:
 def test_a_power_cut_while_fetching(site: Site, box: Path) -> None:
     bundle = heavy(box, "3", SIZE)
     key = hashlib.sha256(bundle.read_bytes()).hexdigest()
-    site.push(bundle, trial_s=40)
-    enough = 2 * UNSAFE_S * KIB_PER_S * 1024 / BLOCK
+    site.push(bundle, trial_s=30)
+    enough = 1.5 * UNSAFE_S * KIB_PER_S * 1024 / BLOCK
     site.yard.until(lambda: len(site.come_numbers(key)) >= enough, PATIENCE_S)
     site.machine.host("cut")
     came, since = set(site.come_numbers(key)), len(site.yard.heard())
