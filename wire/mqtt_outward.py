@@ -69,8 +69,10 @@ class Outward:
     def go_on(self, write: Write, most: int) -> None:
         """Write of at most so many packets what is taken."""
         with self._lock:
+            if not self._may_begin():
+                most = 1 if self._is_open and self._is_ours else 0
             batch = list(islice(self._packets, most))
-            if not batch or not (self._is_ours or self._may_begin()):
+            if not batch:
                 return
             self._is_ours = True  # TLS, when it could not write, wants the same bytes again
             done = _written(write, batch)
