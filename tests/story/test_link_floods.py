@@ -15,6 +15,7 @@ from wire.config import Broker
 from wire.link import Connected, Disconnected, Received
 
 COUNT = 150
+PORTS = {"mqtt": "port", "mqtts": "tls_port"}
 PAYLOADS = [random.Random(number).randbytes(1 + number * 400) for number in range(COUNT)]
 
 
@@ -25,7 +26,7 @@ def test_two_threads_publish_what_they_also_receive(scheme: str, tmp_path: Path)
     ca_file = str(authority.file) if scheme == "mqtts" else None
     with (
         Mosquitto(certified=authority.issue("127.0.0.1")) as mosquitto,
-        TcpGate(mosquitto.tls_port if scheme == "mqtts" else mosquitto.port) as gate,
+        TcpGate(getattr(mosquitto, PORTS[scheme]), window_bytes=4096) as gate,
         linked(Broker(f"{scheme}://127.0.0.1:{gate.port}", ca_file=ca_file)) as (link, inbox),
     ):
         inbox.wait(Connected)

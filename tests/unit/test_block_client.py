@@ -177,6 +177,7 @@ def test_what_is_too_large_is_refused(depot: Depot, client: BlockClient) -> None
         client.read("metadata/timestamp.json", 100)
 
 
+@pytest.mark.slow
 def test_nobody_answers(client: BlockClient, tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="nobody answered for 2 s who has metadata/timestamp"):
         client.read("metadata/timestamp.json", 100)
