@@ -9,7 +9,7 @@ from typing import Literal
 from fleet.devices import Device
 from fleet.wording import model_words, printable
 from wire.deployments import Deployment, Rule, Who, rule_for
-from wire.messages import PipelineState, Update
+from wire.messages import PipelineState, State, Update
 
 # good: runs it and it proved itself; failed: rejected or rolled back; busy: on its way; waiting:
 # nothing was heard about it yet
@@ -20,12 +20,14 @@ BACK_S = 20.0  # who went offline just now may be starting anew: it is waited fo
 @dataclass(frozen=True)
 class Goal:
     """What devices are to run. digests: of the version's variants; empty: not known. since: the
-    version of the deployments metadata from which on verdicts count; 0: all that were ever told."""
+    version of the deployments metadata from which on verdicts count; 0: all that were ever told.
+    heard: the one that they must believe before what they run counts; 0: any."""
 
     pipeline: str
     rule: Rule
     digests: frozenset[str] = frozenset()
     since: int = 0
+    heard: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,8 @@ def progress_of(device: Device, goal: Goal, now_s: float) -> Progress:
         stand: Stand = "waiting"
     else:
         stand = _stand(pipeline, update, goal)
+    if stand == "good" and _believes(device.state) < goal.heard:
+        stand = "waiting"  # it may do something else yet: the fleet's word has not reached it
     return Progress(
         device=device.name,
         stand=stand,
@@ -136,7 +140,8 @@ def _told(pipeline: PipelineState, goal: Goal) -> Update | None:
 
 def _is_old(update: Update | None, goal: Goal) -> bool:
     """Whether it is about an attempt before."""
-    return update is not None and update.phase != "good" and update.deployment < goal.since
+    since = max(goal.since, goal.rule.attempt)
+    return update is not None and update.phase != "good" and update.deployment < since
 
 
 def _stand(pipeline: PipelineState, update: Update | None, goal: Goal) -> Stand:
@@ -145,6 +150,11 @@ def _stand(pipeline: PipelineState, update: Update | None, goal: Goal) -> Stand:
     if update is not None and update.phase != "good":
         return "busy"
     return "good" if _runs(pipeline, goal) else "waiting"
+
+
+def _believes(state: State) -> int:
+    """The version of the deployments metadata that a device has taken."""
+    return 0 if state.trusted is None else state.trusted.deployments
 
 
 def _runs(pipeline: PipelineState, goal: Goal) -> bool:

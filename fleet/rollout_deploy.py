@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import msgspec
@@ -47,12 +47,13 @@ class Wanted:
 @dataclass(frozen=True)
 class Plan:
     """A change of a deployment. concerns: which devices it is about. retry: what they said of
-    attempts before does not count."""
+    attempts before does not count. if_nobody: what is said where that is no device."""
 
     before: Deployment
     after: Deployment
     concerns: Concerns
     retry: bool = False
+    if_nobody: str = "no device takes it yet; those that come will"
 
     @property
     def changes(self) -> bool:
@@ -134,30 +135,41 @@ def carry_out(
     model, version = release_of(rule)
     pipeline = change.after.pipeline
     report = Report(True, model, version, pipeline=pipeline)
-    if not change.changes:
-        goal_of = goals(desk, change, 0)
-        devices = as_lines(look(session.devices, goal_of, session.now_s()))
-        return Done(
-            replace(report, devices=devices),
-            f"{pipeline}: {model} {version}: it is so already: nothing to do",
-        )
-    deployment = desk.deploy(change.before, change.after)
-    note(f"{pipeline}: {model} {version} to {audience(rule)}: deployed ({deployment})")
-    report = replace(report, deployed=True, deployment=deployment)
-    goal_of = goals(desk, change, deployment if change.retry else 0)
+    goal_of = goals(desk, change)
+    ending = "deployed"
+    if change.changes:
+        ran = {one.device for one in _now(session, goal_of) if one.stand == "good"}
+        deployment = desk.deploy(change.before, change.after)
+        note(f"{pipeline}: {model} {version} to {audience(rule)}: deployed ({deployment})")
+        report = replace(report, deployed=True, deployment=deployment)
+        goal_of = goals(desk, change, deployment, ran)
+    elif words.no_wait:
+        ending = "it is so already: nothing to do"
+    else:
+        note(f"{pipeline}: {model} {version} to {audience(rule)}: it is so already")
     if words.no_wait:
-        devices = as_lines(look(session.devices, goal_of, session.now_s()))
-        return Done(replace(report, devices=devices), f"{pipeline}: {model} {version}: deployed")
+        devices = as_lines(_now(session, goal_of))
+        return Done(replace(report, devices=devices), f"{pipeline}: {model} {version}: {ending}")
     awaited = _anybody if words.wait_offline else _online
     outcome = follow(session.devices, session.step, goal_of, awaited, patience_s(words, rule), note)
     report = replace(
         report, ok=outcome.is_well, timed_out=outcome.is_late, devices=as_lines(outcome.devices)
     )
-    return Done(report, f"{pipeline}: {model} {version}: {_ending(outcome, awaited)}")
+    return Done(report, f"{pipeline}: {model} {version}: {_ending(change, outcome, awaited)}")
 
 
-def goals(desk: Desk, change: Plan, since: int) -> GoalOf:
-    """What each device is to run, if the change concerns it."""
+def _now(session: Session, goal_of: GoalOf) -> tuple[Progress, ...]:
+    return look(session.devices, goal_of, session.now_s())
+
+
+def goals(desk: Desk, change: Plan, deployment: int = 0, ran: Collection[str] = ()) -> GoalOf:
+    """What each device is to run, if the change concerns it.
+
+    deployment: the version of the metadata that holds the change; 0: it is not in force yet, or
+    was before. ran: devices that ran it before: unless it was for them already, they must have
+    heard of the change before that counts, as what they are about to do is not known.
+    """
+    since = deployment if change.retry else 0
     digests: dict[tuple[str, str], frozenset[str]] = {}
 
     def goal_of(device: Device) -> Goal | None:
@@ -167,12 +179,15 @@ def goals(desk: Desk, change: Plan, since: int) -> GoalOf:
         if change.after.pipeline not in device.state.pipelines:
             return None
         now = rule_for(change.after, who)
-        if now is None or not change.concerns(rule_for(change.before, who), now):
+        before = rule_for(change.before, who)
+        if now is None or not change.concerns(before, now):
             return None
         release = release_of(now)
         if release not in digests:
             digests[release] = desk.digests(*release)
-        return Goal(change.after.pipeline, now, digests[release], since)
+        is_news = device.name in ran and (before is None or release_of(before) != release)
+        heard = deployment if is_news else 0
+        return Goal(change.after.pipeline, now, digests[release], since, heard)
 
     return goal_of
 
@@ -185,10 +200,10 @@ def _anybody(_: Progress) -> bool:
     return True
 
 
-def _ending(outcome: Outcome, awaited: Callable[[Progress], bool]) -> str:
+def _ending(change: Plan, outcome: Outcome, awaited: Callable[[Progress], bool]) -> str:
     """How it ended, in one line."""
     if not outcome.devices:
-        return "no device takes it yet; those that come will"
+        return change.if_nobody
     line = summary(outcome.devices)
     late = [one for one in outcome.devices if awaited(one) and not one.is_over]
     if outcome.is_late and late:

@@ -57,6 +57,14 @@ class Actor:
         now = self._state.pipelines[pipeline]
         self._tell(pipeline, replace(now, version=version, digest=digest))
 
+    def believes(self, deployments: int) -> None:
+        """It has taken this version of the deployments metadata."""
+        assert self._state.trusted is not None
+        self._state = replace(
+            self._state, trusted=replace(self._state.trusted, deployments=deployments)
+        )
+        self._say()
+
     def _tell(self, pipeline: str, now: PipelineState) -> None:
         self._state = replace(self._state, pipelines={**self._state.pipelines, pipeline: now})
         self._say()

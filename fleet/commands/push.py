@@ -31,7 +31,7 @@ pipeline, and show how the devices take it until each has said how it ended. Sev
 variants of the version: a device takes the best that it can run. The same bytes again are no news.
 """
 EPILOG = """\
-exit code: 0 every device that takes it and is online runs it, or nothing was to be done
+exit code: 0 every device that takes it and is online runs it
            1 a device rejected it or rolled it back, or something was not there
            2 refused, and nothing was done
 """

@@ -24,13 +24,14 @@ def main(argv: Sequence[str]) -> int:
         session.survey()
         devices = with_pipeline(session.devices.devices.values(), words.pipeline)
         alone = left_alone(before, after, filter(None, map(who_is, devices)))
+        model, version = release_of(before.rules[0])
         if alone:
-            model, version = release_of(before.rules[0])
             note(
                 f"nothing was deployed to {named(alone)} before: they go on with {model} "
                 f"{version}: deploy them another"
             )
-        change = Plan(before, after, _is_another)
+        nobody = f"no device that was seen was to run {model} {version}: nothing changes for them"
+        change = Plan(before, after, _is_another, if_nobody=nobody)
         return told(words, carry_out(desk, session, change, words, note))
 
 

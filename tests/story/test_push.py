@@ -84,6 +84,9 @@ def test_a_device_that_goes_back_is_named_with_its_reason(
     assert "door: rolled back: p95 is 80 ms, 40 are allowed" in push.err
     assert push.out == "lane: digits 1: 1 good, 1 failed, of 2 devices\n"
 
+    same = yard.run("fleet", "push", str(packed), "--pipeline", "lane", "--timeout", "1")
+    assert (same.code, same.out) == (1, push.out), same.err
+    assert "it is so already" in same.err
     again = yard.run("fleet", "deploy", "lane", "digits", "1", "--retry", "--timeout", "1")
     assert again.code == 1 and "gave up waiting for door" in again.out, again.err
     assert "rolled back" not in again.out + again.err, "what was said of the try before is old"
@@ -100,7 +103,7 @@ def test_nothing_is_done_twice(yard: Yard, speaker: Listener, tmp_path: Path) ->
     assert "released before, with the same bytes" in again.err
     plain = yard.run("fleet", "push", str(packed), "--no-deploy")
     assert (plain.code, plain.out) == (0, "digits 1: is there already: nothing to do\n")
-    deployed = yard.run("fleet", "deploy", "lane", "digits", "1", "--trial", "3")
+    deployed = yard.run("fleet", "deploy", "lane", "digits", "1", "--trial", "3", "--no-wait")
     assert deployed.out == "lane: digits 1: it is so already: nothing to do\n"
     assert in_force(yard) == before
 
@@ -198,6 +201,46 @@ def test_waves_a_roll_back_and_a_retirement(yard: Yard, speaker: Listener, tmp_p
     forced = yard.run("fleet", "retire", "digits", "1", "--force")
     assert forced.code == 0, forced.err
     assert "nothing is deployed" in yard.run("fleet", "status").out
+
+
+def test_a_deployment_that_is_so_already_is_watched_to_its_end(
+    yard: Yard, speaker: Listener, tmp_path: Path
+) -> None:
+    door = Actor(speaker, "door")
+    packed = digits(tmp_path, "1")
+    assert yard.push(packed, more=("--no-wait",)).code == 0
+    deploy = ("fleet", "deploy", "lane", "digits", "1")
+    late = yard.run(*deploy, "--timeout", "1")
+    assert late.code == 1 and "gave up waiting for door" in late.out, late.err
+    with Command(tmp_path, yard.fleet, *deploy, "--json") as again:
+        again.says("it is so already")
+        door.is_in("good", "1", sha256(packed))
+        assert again.ends() == 0
+    told = json.loads(again.out)
+    assert (told["ok"], told["deployed"]) == (True, False)
+    assert told["devices"]["door"]["stand"] == "good"
+
+
+def test_a_roll_back_counts_only_devices_that_heard_of_it(
+    yard: Yard, speaker: Listener, tmp_path: Path
+) -> None:
+    door = Actor(speaker, "door")
+    one, two = digits(tmp_path, "1"), digits(tmp_path, "2")
+    assert yard.push(one, more=("--no-wait",)).code == 0
+    door.is_in("good", "1", sha256(one))
+    assert yard.push(two, more=("--no-wait", "--group", "nobody")).code == 0
+    back = yard.run("fleet", "rollback", "lane")
+    assert back.code == 0 and "no device that was seen was to run digits 2" in back.out, back.err
+
+    assert yard.push(two, more=("--no-wait",)).code == 0
+    door.is_in("rejected", "2", sha256(two), reason="3 of 4 golden samples")
+    unheard = yard.run("fleet", "rollback", "lane", "--timeout", "1")
+    assert unheard.code == 1 and "gave up waiting for door" in unheard.out, unheard.err
+    assert yard.push(two, more=("--no-wait",)).code == 0
+    with Command(tmp_path, yard.fleet, "fleet", "rollback", "lane") as heard:
+        heard.says("door: waiting")
+        door.believes(99)
+        assert heard.ends() == 0, heard.err
 
 
 def test_a_candidate_waits_for_a_signature(yard: Yard, speaker: Listener, tmp_path: Path) -> None:
