@@ -16,7 +16,7 @@ from fleet import roles
 from fleet.folder import FleetFolder, check_is_operators
 from fleet.offering import Session
 from fleet.offering_files import Offered, OfferFile, in_memory
-from fleet.roles_targets import targets_of
+from fleet.roles_targets import check_not_retired, retired_of, targets_of
 from fleet.rollout_draft import empty, release_of, without
 from fleet.wording import size
 from wire import topics
@@ -188,6 +188,13 @@ class Desk:
     def digests(self, model: str, version: str) -> frozenset[str]:
         """Of the variants of a version."""
         return frozenset(one.digest for one in self.trust.bundles(model, version))
+
+    def check_not_retired(self, model: str, version: str) -> None:
+        """Raises Refused for a version that was taken back for good."""
+        check_not_retired(self.chain.targets, model, version)
+
+    def was_retired(self, model: str, version: str) -> bool:
+        return (model, version) in retired_of(self.chain.targets)
 
     def versions(self) -> Mapping[str, tuple[str, ...]]:
         """All versions of all models that are released, by their numbers."""

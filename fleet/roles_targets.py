@@ -15,6 +15,9 @@ from wire.blocks import block_count
 from wire.release import COMMAND_KEYS, DEPLOYMENTS, CommandKeys, Variant, blocks_path
 from wire.troubles import Refused
 
+RETIRED = "retired"  # in release metadata: `MODEL/VERSION` each, the newest last
+MOST_RETIRED = 500  # an older one could be given again, and only then
+
 
 @dataclass(frozen=True)
 class Target:
@@ -53,8 +56,10 @@ def with_command_keys(targets: bytes, file: bytes) -> bytes:
 
 
 def with_bundle(targets: bytes, bundle: Target, block_digests: bytes) -> bytes:
-    """A bundle and its list of block digests are named. Refused if another one has its place."""
+    """A bundle and its list of block digests are named. Refused if another one has its place,
+    or had it before."""
     assert bundle.variant is not None
+    check_not_retired(targets, bundle.variant.model, bundle.variant.version)
     before = {one.path: one for one in targets_of(targets)}.get(bundle.path)
     if before is not None and before.digest != bundle.digest:
         raise Refused(
@@ -67,7 +72,7 @@ def with_bundle(targets: bytes, bundle: Target, block_digests: bytes) -> bytes:
 
 
 def without_version(targets: bytes, model: str, version: str) -> bytes:
-    """A version of a model is named no more. Refused if it was not."""
+    """A version of a model is named no more, and cannot be again. Refused if it was not."""
     content = read(targets, Targets).signed
     prefix = f"models/{model}/{version}/"
     gone = [path for path in content.targets if path.startswith(prefix)]
@@ -75,7 +80,27 @@ def without_version(targets: bytes, model: str, version: str) -> bytes:
         raise Refused(f"there is no {model} {version} among the fleet's releases")
     for path in gone:
         del content.targets[path]
+    retired = (*retired_of(targets), (model, version))[-MOST_RETIRED:]
+    content.unrecognized_fields[RETIRED] = ["/".join(each) for each in retired]
     return unsigned(content)
+
+
+def retired_of(targets: bytes) -> tuple[tuple[str, str], ...]:
+    """Models and versions that were released, and are not to be again. Raises Refused."""
+    found: object = read(targets, Targets).signed.unrecognized_fields.get(RETIRED, [])
+    try:
+        listed = msgspec.convert(found, tuple[str, ...])
+    except msgspec.ValidationError as error:
+        raise Refused(f"the release does not say what was retired: {error}") from None
+    if len(listed) > MOST_RETIRED or any(each.count("/") != 1 for each in listed):
+        raise Refused("the release does not say what was retired in a way we know")
+    return tuple((each.partition("/")[0], each.partition("/")[2]) for each in listed)
+
+
+def check_not_retired(targets: bytes, model: str, version: str) -> None:
+    """Raises Refused for a version that is not to be given to devices again."""
+    if (model, version) in retired_of(targets):
+        raise Refused(f"{model} {version} was retired: give this one another version")
 
 
 def with_target(metadata: bytes, target: Target) -> bytes:

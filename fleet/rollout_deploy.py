@@ -120,6 +120,8 @@ def check_released(desk: Desk, model: str, version: str) -> None:
     versions = desk.versions()
     if version in versions.get(model, ()):
         return
+    if desk.was_retired(model, version):
+        raise Refused(f"{model} {version} was retired: no device can get it any more")
     if model in versions:
         raise Refused(f"there is no {model} {version}: released are {named(versions[model])}")
     there = named(versions) if versions else "nothing: vedette fleet push BUNDLE releases"

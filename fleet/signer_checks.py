@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from fleet import roles
-from fleet.roles_targets import Target, targets_of
+from fleet.roles_targets import MOST_RETIRED, Target, retired_of, targets_of
 from fleet.signer_place import LARGEST_METADATA
 from models import bundle
 from models.plain import open_plain
@@ -75,6 +75,7 @@ def judged(
     _check_size("release", targets, LARGEST_METADATA)
     roles.verify_targets(targets, root, held.targets, now_s)
     files = checked_files(targets)
+    _check_retired(held.targets, targets, files)
     for path, file in files.items():
         before = held.files.get(path)
         if path != COMMAND_KEYS and before is not None and before.digest != file.digest:
@@ -206,6 +207,20 @@ def _check_version(held: bytes, new: bytes) -> None:
         raise Refused(f"release {got} is older than release {have}, which is in force: push again")
     if got == have:
         raise Refused(f"another release {have} is in force: somebody else pushed: push again")
+
+
+def _check_retired(held: bytes, new: bytes, files: Mapping[str, Target]) -> None:
+    """What was retired stays so: a device could have other bytes of the same name."""
+    before, after = retired_of(held), retired_of(new)
+    if not set(before) <= set(after) and len(after) < MOST_RETIRED:
+        raise Refused("the release forgets what was retired: push again")
+    gone = {*before, *after}
+    for file in files.values():
+        if file.variant and (file.variant.model, file.variant.version) in gone:
+            raise Refused(
+                f"{file.variant.model} {file.variant.version} was retired: give this one another "
+                "version"
+            )
 
 
 def _check_name(path: str, file: Target) -> None:

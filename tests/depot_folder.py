@@ -126,6 +126,13 @@ def pack(place: Path, version: str, content: bytes, name: str = "digits") -> tup
     return folder.with_suffix(".zip").read_bytes(), Variant(name, version, "tflite")
 
 
+def without_a_trace(targets: bytes, version: str) -> bytes:
+    """Release metadata as if a version of digits had never been released, unsigned."""
+    whole = roles.parsed(roles_targets.without_version(targets, "digits", version))
+    del whole.signed.unrecognized_fields[roles_targets.RETIRED]
+    return whole.to_bytes()
+
+
 def block_digests(content: bytes) -> bytes:
     """The list of the digests of its blocks."""
     blocks = [content[at : at + BLOCK] for at in range(0, len(content), BLOCK)] or [b""]

@@ -57,6 +57,7 @@ def _push(
     session: Session,
 ) -> Done:
     """Whatever can be refused is refused before anything is sent."""
+    desk.check_not_retired(parcels.model, parcels.version)
     new = new_parcels(parcels, desk.trust.bundles(parcels.model, parcels.version))
     change = None if words.no_deploy else _plan(words, choice, parcels, desk, session)
     report = Report(True, parcels.model, parcels.version, released=bool(new))

@@ -105,7 +105,7 @@ def _forget(
         if after != deployment:
             desk.deploy(deployment, after)
             changed.append(deployment.pipeline)
-            note(f"{deployment.pipeline}: its deployment names it no more")
+            note(f"{deployment.pipeline}: its deployment does not name it any more")
     return tuple(changed)
 
 
@@ -113,8 +113,8 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vedette fleet retire",
         description="Take a version of a model out of what the release key signs: no device will "
-        "take it any more, whoever deploys it. A device that runs it goes on until it is given "
-        "another.",
+        "take it any more, whoever deploys it, and the version cannot be pushed again. A device "
+        "that runs it goes on until it is given another.",
         epilog="exit code: 0 retired, 1 something was not there, 2 refused",
     )
     parser.add_argument("model", type=name, metavar="MODEL")

@@ -197,7 +197,10 @@ def test_waves_a_roll_back_and_a_retirement(yard: Yard, speaker: Listener, tmp_p
 
     retired = yard.run("fleet", "retire", "digits", "2", "--json")
     assert retired.code == 0 and retired.said["retired"] == ["2"], retired.err
-    assert yard.run("fleet", "deploy", "lane", "digits", "2").code == 2
+    gone = yard.run("fleet", "deploy", "lane", "digits", "2")
+    assert gone.code == 2 and "digits 2 was retired: no device can get it" in gone.err
+    pushed = yard.run("fleet", "push", str(two), "--pipeline", "lane", "--no-wait")
+    assert pushed.code == 2 and "digits 2 was retired: give this one another" in pushed.err
     forced = yard.run("fleet", "retire", "digits", "1", "--force")
     assert forced.code == 0, forced.err
     assert "nothing is deployed" in yard.run("fleet", "status").out

@@ -12,7 +12,7 @@ import pytest
 from fleet import roles, roles_targets
 from fleet.roles_targets import Target
 from fleet.signer import Signer
-from tests.depot_folder import FLEET, Yard, block_digests, make_yard, pack
+from tests.depot_folder import FLEET, Yard, block_digests, make_yard, pack, without_a_trace
 from tests.unit.test_signer import listing, take
 from wire.release import COMMAND_KEYS, Variant
 from wire.signing import make_key
@@ -91,7 +91,7 @@ def test_a_release_that_expired(yard: Yard, signer: Signer) -> None:
 
 
 def test_a_version_that_exists_with_other_bytes(yard: Yard, signer: Signer) -> None:
-    yard.targets = roles_targets.without_version(yard.targets, "digits", "6")
+    yard.targets = without_a_trace(yard.targets, "6")
     targets = yard.with_model("6", b"TFL3 other")
     yard.targets = signer.held.targets
     refuses(
@@ -272,3 +272,25 @@ def test_a_bundle_that_went_away_says_what_to_do(yard: Yard, signer: Signer) -> 
 def test_a_folder_that_is_no_depot(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="is no depot: run vedette fleet init"):
         Signer(tmp_path)
+
+
+def test_what_was_retired_stays_so(yard: Yard, signer: Signer) -> None:
+    """Other bytes by that name, the same ones, and a release that knows nothing of it."""
+    with_six = signer.held.targets
+    take(yard, signer, yard.signed(roles_targets.without_version(with_six, "digits", "6")))
+    assert roles_targets.retired_of(signer.held.targets) == (("digits", "6"),)
+    held = roles.renewed(signer.held.targets, "targets", time.time())
+    assert roles_targets.retired_of(held) == (("digits", "6"),), "each next release says so, too"
+    again = held
+    for target in roles_targets.targets_of(with_six):
+        if target.variant is not None:
+            sixth = target
+        if target.variant is not None or target.path.endswith(".blocks"):
+            again = roles_targets.with_target(again, target)
+    refuses(yard, signer, roles.signed(again, [yard.release_key]), "digits 6 was retired")
+    forgetting = roles.parsed(held)
+    del forgetting.signed.unrecognized_fields[roles_targets.RETIRED]
+    bare = roles.signed(forgetting.to_bytes(), [yard.release_key])
+    refuses(yard, signer, bare, "forgets what was retired")
+    with pytest.raises(Refused, match="digits 6 was retired: give this one another version"):
+        roles_targets.with_bundle(held, sixth, b"")
