@@ -14,6 +14,7 @@ from wire.messages import PipelineState, State, Update
 # good: runs it and it proved itself; failed: rejected or rolled back; busy: on its way; waiting:
 # nothing was heard about it yet
 Stand = Literal["good", "failed", "busy", "waiting"]
+HINDERING = ("trust: ", "depot: ", "disk: ")  # faults as an agent names them
 BACK_S = 20.0  # who went offline just now may be starting anew: it is waited for
 
 
@@ -33,7 +34,8 @@ class Goal:
 @dataclass(frozen=True)
 class Progress:
     """How far one device is. runs: model and version. phase: of the update, or None. trusts:
-    whether it has believed signed metadata at all. reason: why it is so, in its own words."""
+    whether it has believed signed metadata at all. reason: why it is so, in its own words. fault:
+    of its own, that keeps it from updates."""
 
     device: str
     stand: Stand
@@ -43,6 +45,7 @@ class Progress:
     percent: int | None = None
     reason: str | None = None
     trusts: bool = True
+    fault: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -52,15 +55,16 @@ class Progress:
     def how(self) -> str:
         """`fetching 40 %`, `rolled back: the first result did not come`, `good`."""
         why = "" if self.reason is None else f": {self.reason}"
+        fault = "" if self.fault is None or self.fault == self.reason else f": {self.fault}"
         phase = (self.phase or "waiting").replace("_", " ")
         if self.stand == "good":
             return "good"
         if self.stand == "failed":
             return f"{phase}{why or ': it does not say why'}"
         if self.stand == "waiting":
-            return "waiting"
+            return f"waiting{fault}"
         share = "" if self.percent is None else f" {self.percent} %"
-        return f"{phase}{share}{why}"
+        return f"{phase}{share}{why or fault}"
 
     @property
     def words(self) -> str:
@@ -69,6 +73,8 @@ class Progress:
             return self.how
         if not self.is_over and not self.is_there:
             return f"offline, ran {self.runs}"
+        if self.stand == "waiting" and self.fault is not None:
+            return f"waiting, runs {self.runs}: {self.fault}"
         if self.stand == "waiting" and not self.trusts:
             return f"waiting, runs {self.runs}: it believes no signed metadata yet ([updates] root)"
         return f"{self.how}{'; ' if self.stand == 'failed' else ', '}runs {self.runs}"
@@ -127,7 +133,14 @@ def progress_of(device: Device, goal: Goal, now_s: float) -> Progress:
         percent=None if update is None or update.phase != "fetching" else update.percent,
         reason=None if update is None or not update.reason else printable(update.reason, 300),
         trusts=device.state.trusted is not None,
+        fault=next(iter(hindrances(device)), None),
     )
+
+
+def hindrances(device: Device) -> tuple[str, ...]:
+    """Its faults that keep it from taking what is deployed, as `trust: ...`."""
+    faults = () if device.state is None else device.state.faults
+    return tuple(printable(each, 300) for each in faults if each.startswith(HINDERING))
 
 
 def _told(pipeline: PipelineState, goal: Goal) -> Update | None:

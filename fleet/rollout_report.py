@@ -9,7 +9,7 @@ from msgspec import Struct
 from fleet import roles
 from fleet.devices import Device, Fleet
 from fleet.roles import LIFETIME_S, RoleName
-from fleet.rollout import Goal, Stand, is_there, progress_of, who_is
+from fleet.rollout import Goal, Stand, hindrances, is_there, progress_of, who_is
 from fleet.rollout_draft import in_force, release_of
 from fleet.rollout_words import rules_words
 from fleet.wording import model_words, printable, size, stretch
@@ -41,13 +41,15 @@ class PipelineLine(Struct, frozen=True):
 
 
 class StatusLine(Struct, frozen=True):
-    """One device. trusted: the metadata that it believes, None: none yet."""
+    """One device. trusted: the metadata that it believes, None: none yet. faults:
+    that keep it from updates."""
 
     online: bool
     board: str
     groups: tuple[str, ...]
     trusted: Trusted | None
     pipelines: Mapping[str, PipelineLine]
+    faults: tuple[str, ...] = ()
 
 
 class Status(Struct, frozen=True):
@@ -84,6 +86,7 @@ def device_lines(
             groups=state.groups,
             trusted=state.trusted,
             pipelines=pipelines,
+            faults=hindrances(device),
         )
     return found
 
@@ -134,14 +137,17 @@ def device_warnings(found: Mapping[str, StatusLine], trusted: Trusted | None) ->
     for name, device in found.items():
         if not device.online or all(line.wanted is None for line in device.pipelines.values()):
             continue
-        if device.trusted is None:
+        why = "".join(f": {fault}" for fault in device.faults[:1])
+        if device.trusted is None and why:
+            warnings.append(f"{name}: believes no signed metadata{why}")
+        elif device.trusted is None:
             warnings.append(
                 f"{name}: believes no signed metadata: is [updates] root in its vedette.toml?"
             )
         elif trusted is not None and device.trusted.deployments < trusted.deployments:
             warnings.append(
                 f"{name}: is behind: it has deployments {device.trusted.deployments} of "
-                f"{trusted.deployments}"
+                f"{trusted.deployments}{why}"
             )
     return warnings
 

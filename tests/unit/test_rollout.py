@@ -57,6 +57,12 @@ def progress(told: State, goal: Goal = GOAL, online: bool = True) -> Progress:
         (telling(update("rejected", reason="7 of 9")), "rejected: 7 of 9; runs digits 1"),
         (telling(update("rolled_back")), "rolled back: it does not say why; runs digits 1"),
         (telling(update("rejected", version="3")), "waiting, runs digits 1"),
+        (replace(telling(), faults=("camera: gone", "trust: the clock is behind: set it")),
+         "waiting, runs digits 1: trust: the clock is behind: set it"),
+        (replace(telling(update("fetching", percent=40)), faults=("disk: no room",)),
+         "fetching 40 %: disk: no room"),
+        (replace(telling(update("good"), version="2", digest=OTHER), faults=("disk: no room",)),
+         "good, runs digits 2"),
         (telling(trusts=False), "waiting, runs digits 1: it believes no signed metadata yet "
          "([updates] root)"),
     ],

@@ -137,3 +137,17 @@ def test_a_fleet_of_which_nothing_is_known() -> None:
         "fleet home: its signed metadata was never seen here", "no device was seen",
         "warning: no depot",
     ]  # fmt: skip
+
+
+def test_a_device_that_cannot_follow_is_shown_with_its_fault() -> None:
+    heard = Fleet(FLEET)
+    behind = replace(telling(), faults=("camera: gone", "trust: the clock is behind: set it"))
+    heard.hear(said("a", presence(True), retained=True), NOW_S)
+    heard.hear(said("a", behind, retained=True), NOW_S)
+    two = Deployment("door", (Rule("digits", "2"),))
+    found = device_lines(heard, [two], DIGESTS, NOW_S)
+    assert found["a"].pipelines["door"].words == "waiting: trust: the clock is behind: set it"
+    (warning,) = device_warnings(found, Trusted(1, 2, 3, 5, NOW_S))
+    assert warning == (
+        "a: is behind: it has deployments 4 of 5: trust: the clock is behind: set it"
+    )
