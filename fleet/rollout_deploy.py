@@ -153,7 +153,16 @@ def carry_out(
         devices = as_lines(_now(session, goal_of))
         return Done(replace(report, devices=devices), f"{pipeline}: {model} {version}: {ending}")
     awaited = _anybody if words.wait_offline else _online
-    outcome = follow(session.devices, session.step, goal_of, awaited, patience_s(words, rule), note)
+    most_s = patience_s(words, rule)
+    try:
+        outcome = follow(session.devices, session.step, goal_of, awaited, most_s, note)
+    except KeyboardInterrupt:
+        where = "" if report.deployment is None else f" ({report.deployment})"
+        note(
+            f"{pipeline}: {model} {version} stays deployed{where}: vedette fleet status shows how "
+            "far"
+        )
+        raise
     report = replace(
         report, ok=outcome.is_well, timed_out=outcome.is_late, devices=as_lines(outcome.devices)
     )

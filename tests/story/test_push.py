@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -222,6 +223,21 @@ def test_a_deployment_that_is_so_already_is_watched_to_its_end(
     told = json.loads(again.out)
     assert (told["ok"], told["deployed"]) == (True, False)
     assert told["devices"]["door"]["stand"] == "good"
+
+
+def test_who_stops_watching_is_told_that_it_stays_deployed(
+    yard: Yard, speaker: Listener, tmp_path: Path
+) -> None:
+    Actor(speaker, "door")
+    packed = str(digits(tmp_path, "1"))
+    with Command(tmp_path, yard.fleet, "fleet", "push", packed, "--pipeline", "lane") as push:
+        push.says("door: waiting")
+        push.process.send_signal(signal.SIGINT)
+        assert push.ends() == 130
+    last = push.err.splitlines()[-1]
+    assert last == (
+        "vedette: lane: digits 1 stays deployed (2): vedette fleet status shows how far"
+    ), push.err
 
 
 def test_a_roll_back_counts_only_devices_that_heard_of_it(
