@@ -15,6 +15,7 @@ from wire.messages import PipelineState, State, Update
 # nothing was heard about it yet
 Stand = Literal["good", "failed", "busy", "waiting"]
 HINDERING = ("trust: ", "depot: ", "disk: ")  # faults as an agent names them
+USUAL_TRIAL_S = 300.0  # where neither manifest nor deployment say: as devices have it
 BACK_S = 20.0  # who went offline just now may be starting anew: it is waited for
 
 
@@ -35,7 +36,7 @@ class Goal:
 class Progress:
     """How far one device is. runs: model and version. phase: of the update, or None. trusts:
     whether it has believed signed metadata at all. reason: why it is so, in its own words. fault:
-    of its own, that keeps it from updates."""
+    of its own, that keeps it from updates. trial_s: it is asked for; its manifest may ask more."""
 
     device: str
     stand: Stand
@@ -46,6 +47,7 @@ class Progress:
     reason: str | None = None
     trusts: bool = True
     fault: str | None = None
+    trial_s: float = USUAL_TRIAL_S
 
     @property
     def is_over(self) -> bool:
@@ -64,6 +66,8 @@ class Progress:
         if self.stand == "waiting":
             return f"waiting{fault}"
         share = "" if self.percent is None else f" {self.percent} %"
+        if self.phase == "trial":
+            share = f" of at least {self.trial_s:g} s"
         return f"{phase}{share}{why or fault}"
 
     @property
@@ -134,6 +138,7 @@ def progress_of(device: Device, goal: Goal, now_s: float) -> Progress:
         reason=None if update is None or not update.reason else printable(update.reason, 300),
         trusts=device.state.trusted is not None,
         fault=next(iter(hindrances(device)), None),
+        trial_s=goal.rule.gates.trial_s or USUAL_TRIAL_S,
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from fleet.rollout import USUAL_TRIAL_S
 from wire.deployments import Gates, Rule
 from wire.names import Name, Version
 from wire.troubles import Refused
@@ -57,7 +58,11 @@ def add_choice_options(parser: argparse.ArgumentParser) -> None:
         help="only devices of this group; may be given again",
     )  # fmt: skip
     trial = parser.add_argument_group("what it must show (without these: as its manifest says)")
-    trial.add_argument("--trial", type=seconds, metavar="S", help="on trial for so long")
+    trial.add_argument(
+        "--trial", type=seconds, metavar="S",
+        help=f"on trial for so long (default: {USUAL_TRIAL_S:g} s); where its manifest asks for "
+        "more, for longer",
+    )  # fmt: skip
     trial.add_argument(
         "--first-result", type=seconds, metavar="S", help="the first result comes within"
     )

@@ -17,6 +17,7 @@ from fleet.wording import plural
 STEP_S = 0.25
 MOST_LINES = 20  # devices; of more only how many are how far, and each that failed
 SUMMARY_S = 2.0
+AGAIN_S = 60.0  # a device that waits as long for the same says so again
 
 GoalOf = Callable[[Device], Goal | None]  # None: the device is not concerned
 
@@ -79,7 +80,7 @@ def follow(
 
     awaited: whether a device that has not ended yet is waited for.
     """
-    teller = _Teller(note)
+    teller = Teller(note)
     until_s = time.monotonic() + timeout_s
     while True:
         devices = look(fleet, goal_of, time.time())
@@ -92,21 +93,23 @@ def follow(
         step(min(STEP_S, left_s))
 
 
-class _Teller:
-    """Says what changed. Times are of time.monotonic()."""
+class Teller:
+    """Says what changed, and again what does not for long. Times are of time.monotonic()."""
 
     def __init__(self, note: Note) -> None:
         self._note = note
-        self._told: dict[str, str] = {}
+        self._told: dict[str, tuple[float, str]] = {}
         self._summary: tuple[float, str] = (0.0, "")
 
     def tell(self, devices: tuple[Progress, ...], now_s: float) -> None:
         is_few = len(devices) <= MOST_LINES
         for one in devices:
             words = one.words
-            if self._told.get(one.device) == words:
+            told_s, told = self._told.get(one.device, (now_s, ""))
+            is_long = one.is_there and not one.is_over and now_s - told_s >= AGAIN_S
+            if told == words and not is_long:
                 continue
-            self._told[one.device] = words
+            self._told[one.device] = (now_s, words)
             if is_few or one.stand == "failed":
                 self._note(f"{one.device}: {words}")
         if not is_few and now_s - self._summary[0] >= SUMMARY_S:

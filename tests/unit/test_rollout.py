@@ -7,8 +7,18 @@ import argparse
 import pytest
 from msgspec.structs import replace
 
+from agent import gates
 from fleet.devices import Device, Fleet
-from fleet.rollout import BACK_S, Goal, Progress, is_there, progress_of, taken, with_pipeline
+from fleet.rollout import (
+    BACK_S,
+    USUAL_TRIAL_S,
+    Goal,
+    Progress,
+    is_there,
+    progress_of,
+    taken,
+    with_pipeline,
+)
 from fleet.rollout_flags import add_choice_options, add_wait_options, choice_of, patience_s, share
 from tests.telling import DIGEST, FLEET, NOW_S, presence, said, state
 from wire.deployments import Deployment, Gates, Rule
@@ -51,7 +61,7 @@ def progress(told: State, goal: Goal = GOAL, online: bool = True) -> Progress:
         (telling(update("fetching", percent=40)), "fetching 40 %"),
         (telling(update("staged")), "staged"),
         (telling(update("checking")), "checking"),
-        (telling(update("trial"), version="2", digest=OTHER), "trial"),
+        (telling(update("trial"), version="2", digest=OTHER), "trial of at least 300 s"),
         (telling(update("good"), version="2", digest=OTHER), "good, runs digits 2"),
         (telling(update("good")), "waiting, runs digits 1"),
         (telling(update("rejected", reason="7 of 9")), "rejected: 7 of 9; runs digits 1"),
@@ -69,6 +79,13 @@ def progress(told: State, goal: Goal = GOAL, online: bool = True) -> Progress:
 )  # fmt: skip
 def test_what_a_device_says_in_words(told: State, words: str) -> None:
     assert progress(told).words == words
+
+
+def test_how_long_a_trial_is_at_least() -> None:
+    assert USUAL_TRIAL_S == gates.USUAL_TRIAL_S, "as devices have it"
+    told = telling(update("trial"), version="2", digest=OTHER)
+    goal = Goal("door", replace(RULE, gates=Gates(trial_s=20)), frozenset({OTHER}))
+    assert progress(told, goal).words == "trial of at least 20 s"
 
 
 def test_a_verdict_ends_the_wait_and_nothing_else_does() -> None:

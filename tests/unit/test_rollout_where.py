@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fleet.devices import Device, Fleet
 from fleet.rollout import Goal, Progress
 from fleet.rollout_flags import Choice
-from fleet.rollout_follow import as_lines, follow, look, summary
+from fleet.rollout_follow import Teller, as_lines, follow, look, summary
 from fleet.rollout_where import check_canaries, is_known, pipeline_for, remarks
 from fleet.rollout_words import audience, named, rules_words
 from tests.telling import FLEET, NOW_S, presence, said, state
@@ -138,7 +138,7 @@ def test_it_ends_when_each_has_said_how_it_ended() -> None:
         "b: waiting, runs digits 1",
         "a: fetching 50 %",
         "b: rejected: 7 of 9 golden answers are wrong; runs digits 1",
-        "a: trial",
+        "a: trial of at least 300 s",
         "a: good, runs digits 2",
     ]
     lines = as_lines(outcome.devices)
@@ -176,3 +176,15 @@ def test_a_device_that_comes_later_is_seen_and_one_that_is_taken_away_is_not() -
     one = replace(telling(), pipelines={})
     fleet.hear(said("a", one), NOW_S)
     assert [one.device for one in look(fleet, goal_of, NOW_S)] == ["b"]
+
+
+def test_a_device_that_waits_for_long_says_again_why() -> None:
+    staged = update("staged", reason="its process is not there to check it")
+    good = telling(update("good"), version="2", digest=OTHER)
+    devices = look(heard(a=telling(staged), b=good), goal_of, NOW_S)
+    notes: list[str] = []
+    teller = Teller(notes.append)
+    for now_s in (100.0, 101.0, 159.0, 160.5, 161.0, 221.0):
+        teller.tell(devices, now_s)
+    line = "a: staged: its process is not there to check it"
+    assert notes == [line, "b: good, runs digits 2", line, line]
