@@ -197,7 +197,7 @@ class Depot:
             return
         assert self._intake is not None
         if self._intake.take(offer):
-            log.info("an offer comes: %s of %s files", offer.kind, len(offer.files))
+            log.info("an offer comes: %s, files: %s", offer.kind, len(offer.files))
             self._answers.working(OfferAnswer(identity, "fetching", "it waits for its turn"))
         else:
             self._answers.failed(identity, "too many offers wait at this depot: try again later")

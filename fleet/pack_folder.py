@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -82,8 +83,15 @@ def copy(source: Path, target: Path, why: str) -> None:
 
 @contextlib.contextmanager
 def spoken_of(scratch: Path, original: Path) -> Iterator[None]:
-    """Inside, a trouble with the copy becomes one with what the user knows."""
+    """Inside, a trouble with the copy becomes one with what the user knows. original: the folder,
+    or the bare model file."""
+    place = original if original.is_dir() else original.parent
     try:
         yield
     except (Refused, Unavailable) as trouble:
-        raise type(trouble)(str(trouble).replace(str(scratch), str(original))) from None
+        told = str(trouble)
+        for copied in scratch.glob("*"):
+            if not original.is_dir() and copied.suffix in FORMATS:
+                told = told.replace(str(copied), str(original))
+        told = told.replace(f"{scratch}{os.sep}", f"{place}{os.sep}")
+        raise type(trouble)(told.replace(str(scratch), str(original))) from None

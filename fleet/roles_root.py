@@ -25,12 +25,17 @@ def next_root(root: bytes, changed: dict[RoleName, Role], now_s: float) -> bytes
     return unsigned(_with(after, roles))
 
 
+def called(role: RoleName) -> str:
+    """As people call it."""
+    return "release" if role == "targets" else role
+
+
 def _with(root: Root, roles: dict[RoleName, Role]) -> Root:
     for name in TOP_ROLES:
         role = roles[name]
         if not 1 <= role.threshold <= len(set(role.keys)):
             raise Refused(
-                f"{name}: {role.threshold} of {len(set(role.keys))} keys cannot sign: the "
+                f"{called(name)}: {role.threshold} of {len(set(role.keys))} keys cannot sign: the "
                 "threshold must be from 1 to the number of keys"
             )
         root.roles[name] = SignedRole([], role.threshold)

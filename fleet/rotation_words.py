@@ -11,6 +11,7 @@ from fleet import roles
 from fleet.folder import FleetFolder
 from fleet.offering_pending import changes
 from fleet.roles import Role, RoleName
+from fleet.roles_root import called
 from fleet.rotation import Change, State, delegator_of
 from wire.signing import load_key
 from wire.troubles import Trouble
@@ -66,11 +67,6 @@ def told_change(state: State, change: Change) -> Iterator[str]:
         until = roles.moment(roles.expires_of(change.targets))
         yield f"release {roles.version_of(change.targets)}, until {until:%Y-%m-%d}"
         yield from changes(state.targets, change.targets)
-
-
-def called(role: RoleName) -> str:
-    """As people call it."""
-    return "release" if role == "targets" else role
 
 
 def _in_words(role: Role) -> str:

@@ -59,6 +59,8 @@ class Report(Struct, frozen=True):
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_intermixed_args(argv)
     what, *rest = words.words
+    if what in WANTED and len(rest) < max(COUNTS[what]):
+        raise Refused(f"vedette fleet keys {what} {WANTED[what]}")
     if what not in COUNTS or len(rest) not in COUNTS[what]:
         raise Refused(
             f"vedette fleet keys {' '.join(words.words)}: see --help for what can be said"
@@ -78,6 +80,12 @@ def main(argv: Sequence[str]) -> int:
 COUNTS: dict[str, tuple[int, ...]] = {
     "list": (0,), "rotate": (1,), "add": (1,), "threshold": (2,), "renew": (0,), "sign": (0, 1),
 }  # fmt: skip
+
+WANTED = {
+    "rotate": f"ROLE: say which role gets a new key: {', '.join(ROTATED)}",
+    "add": f"ROLE: say which role gets one more key: {', '.join(OFFLINE)}",
+    "threshold": f"ROLE M: say of which role M keys must sign: {', '.join(OFFLINE)}",
+}
 
 
 def _change(work: Work, what: str, rest: list[str], replace: str | None) -> Outcome:

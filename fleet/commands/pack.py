@@ -45,7 +45,7 @@ class Noting:
         now_s = self._clock()
         if now_s - self._said_s >= QUIET_S:
             self._said_s = now_s
-            print(one_line(line), file=sys.stderr, flush=True)
+            print(f"vedette: {one_line(line)}", file=sys.stderr, flush=True)
 
 
 def in_words(packed: Packed) -> str:

@@ -12,6 +12,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 100
 
 
+# `fleet pack` says what goes on, where that lasts
+GOES_ON = tuple(f"vedette: {does} " for does in ("reads", "checks", "looks", "looked"))
+
+
 @dataclass(frozen=True)
 class Said:
     """How a process ended, and what it said."""
@@ -23,6 +27,12 @@ class Said:
     @property
     def lines(self) -> list[str]:
         return self.err.splitlines()
+
+    @property
+    def troubles(self) -> list[str]:
+        """Our own lines, without those that only tell what goes on."""
+        ours = (line for line in self.lines if line.startswith("vedette: "))
+        return [line for line in ours if not line.startswith(GOES_ON)]
 
 
 @dataclass(frozen=True)

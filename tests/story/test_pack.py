@@ -49,7 +49,7 @@ def pack(shell: Shell, *words: object) -> Said:
 
 def packed(shell: Shell, *words: object) -> Any:
     said = pack(shell, *words, "--json")
-    assert said.code == 0 and "vedette: " not in said.err, said.err
+    assert said.code == 0 and not said.troubles, said.err
     return json.loads(said.out)
 
 
@@ -185,9 +185,8 @@ def test_the_operator_is_warned_of_what_a_device_cannot_see(shell: Shell, tmp_pa
 def check_line(said: Said, code: int, *parts: str) -> None:
     """Exactly one line, ours; nothing on stdout; the code that is meant."""
     assert "Traceback" not in said.err
-    (line,) = [line for line in said.lines if line.startswith("vedette: ")]
+    (line,) = said.troubles
     assert line == said.lines[-1], said.err
-    assert line.startswith("vedette: ")
     assert [part for part in parts if part not in line] == [], line
     assert "vedette-pack-" not in line, "the folder that was worked in means nothing to anybody"
     assert (said.code, said.out) == (code, "")

@@ -34,7 +34,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 
 def refused(said: Said, code: int, *parts: str) -> None:
-    troubles = [line for line in said.lines if line.startswith("vedette: ")]
+    troubles = said.troubles
     assert (said.code, said.out, len(troubles)) == (code, "", 1), said.err
     assert said.lines[-1] == troubles[0], "what takes long says what it does before"
     assert [part for part in parts if part not in said.err] == [], said.err

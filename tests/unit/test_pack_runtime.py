@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from fleet import pack_runtime
 from fleet.commands.pack import Noting
+from fleet.pack_folder import spoken_of
 from fleet.pack_runtime import ask
 from tests.graphs import tflite
 from wire.troubles import Refused, Trouble, Unavailable
@@ -119,4 +121,23 @@ def test_what_lasts_is_said_now_and_then(capsys: pytest.CaptureFixture[str]) -> 
     for second in range(10):
         now[0] = second / 2
         noting.note(f"at {second}\x1b")
-    assert capsys.readouterr().err == "at 4\\x1b\nat 8\\x1b\n"
+    assert capsys.readouterr().err == "vedette: at 4\\x1b\nvedette: at 8\\x1b\n"
+
+
+def test_a_trouble_with_the_copy_names_the_users_own_file(tmp_path: Path) -> None:
+    mine, scratch = tmp_path / "mine", tmp_path / "scratch"
+    for folder, name in ((mine, "x.tflite"), (scratch, "door.tflite")):
+        folder.mkdir()
+        (folder / name).write_bytes(b"TFL3")
+    bare = mine / "x.tflite"
+    for original, told, meant in (
+        (bare, scratch / "door.tflite", bare),
+        (bare, scratch / "labels.txt", mine / "labels.txt"),
+        (bare, scratch, bare),
+        (mine, scratch / "x.tflite", bare),
+    ):
+        with (
+            pytest.raises(Refused, match=rf"^{re.escape(str(meant))}: no model$"),
+            spoken_of(scratch, original),
+        ):
+            raise Refused(f"{told}: no model")
