@@ -63,6 +63,18 @@ def missing_words(lack: Lacking) -> str:
     return f"{lack.count} more of the release keys must sign: {keys}"
 
 
+def ask_words(lack: Lacking, path: Path, folder: FleetFolder) -> str:
+    """Whose signatures are missing, what they need for that, and what they do. path: what they are
+    to sign."""
+    place = folder.path
+    needed = f"{place / 'fleet.toml'}, {folder.root} and all of {path.parent}"
+    return (
+        f"{missing_words(lack)}: send {needed} to who has one: with these in a folder D, as they "
+        "lie here, the key in D/keys, and the broker in reach: vedette fleet sign "
+        f"D/{PENDING}/{path.name} --dir D --key D/keys/FILE"
+    )
+
+
 def keep_pending(
     folder: FleetFolder, targets: bytes, files: Iterable[OfferFile], path: Path | None = None
 ) -> Path:

@@ -12,7 +12,7 @@ from fleet.folder import FleetFolder
 from fleet.offering import Session
 from fleet.offering_desk import TRIES, Desk, Overtaken, hand_over, note, open_desk, open_session
 from fleet.offering_flags import add_fleet_options, fleet_of
-from fleet.offering_keys import add_key_options, keep_pending, missing_words, release_keys
+from fleet.offering_keys import add_key_options, ask_words, keep_pending, release_keys
 from fleet.offering_push import Draft, draft
 from fleet.offering_release import Parcels, candidate_files, new_parcels, read_parcels
 from fleet.rollout_deploy import Done, Plan, Report, Wanted, carry_out, plan, survey, told
@@ -104,10 +104,7 @@ def _plan(
 
 def _wait_for_signers(folder: FleetFolder, report: Report, release: Draft) -> Done:
     path = keep_pending(folder, release.targets, release.files)
-    why = (
-        f"{missing_words(release.lack)}: they run vedette fleet sign {path} --key FILE; then "
-        "vedette fleet deploy"
-    )
+    why = f"{ask_words(release.lack, path, folder)}; then vedette fleet deploy"
     return Done(replace(report, ok=False, released=False, missing=str(path)), why)
 
 

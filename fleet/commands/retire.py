@@ -14,7 +14,7 @@ from fleet import roles
 from fleet.folder import FleetFolder
 from fleet.offering_desk import Desk, note, open_desk
 from fleet.offering_flags import add_fleet_options, fleet_of
-from fleet.offering_keys import add_key_options, keep_pending, missing_words, release_keys
+from fleet.offering_keys import add_key_options, ask_words, keep_pending, release_keys
 from fleet.offering_push import Draft, signed
 from fleet.roles_targets import without_version
 from fleet.rollout_deploy import check_released
@@ -68,7 +68,7 @@ def _retire(
     report = Report(not release.lack.count, gone[0][0], tuple(version for _, version in gone))
     if release.lack.count:
         path = keep_pending(folder, release.targets, ())
-        note(f"{missing_words(release.lack)}: they run vedette fleet sign {path} --key FILE")
+        note(ask_words(release.lack, path, folder))
         return replace(report, retired=(), missing=str(path))
     pipelines = _forget(desk, deployments, gone)
     desk.release(release.targets, (), f"release {roles.version_of(release.targets)}")

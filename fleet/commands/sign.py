@@ -19,9 +19,9 @@ from fleet.offering_desk import Desk, note, open_desk
 from fleet.offering_flags import add_fleet_options, fleet_of
 from fleet.offering_keys import (
     add_key_options,
+    ask_words,
     drop_pending,
     keep_pending,
-    missing_words,
     release_keys,
 )
 from fleet.offering_pending import changes, pending_files, read_pending
@@ -85,7 +85,8 @@ def _sign_candidate(
             return Report(True, False, parcels.model, parcels.version)
         if words.yes and words.candidate != wanted.digest:
             raise Refused(
-                "--yes needs the whole digest: whoever offers a bundle can choose how its begins"
+                "--yes needs the whole digest: whoever offers a bundle can choose how its digest "
+                "begins"
             )
         _confirm(words, f"sign {parcels.words}?")
         release = draft(desk.chain, new, release_keys(words, folder, desk.chain.root))
@@ -114,7 +115,7 @@ def _finish(
     """Hand it over if it is complete, else write it down for who signs next."""
     if release.lack.count:
         path = keep_pending(folder, release.targets, release.files, path)
-        note(f"{missing_words(release.lack)}: they run vedette fleet sign {path} --key FILE")
+        note(ask_words(release.lack, path, folder))
         return msgspec.structs.replace(report, released=False, missing=str(path))
     desk.release(release.targets, release.files, f"release {version_of(release.targets)}")
     return report

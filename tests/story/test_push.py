@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -380,7 +381,16 @@ def test_a_release_that_two_must_sign(tmp_path: Path) -> None:
         )
         assert foreign.code == 2 and "is not a release key" in foreign.err
         packed.unlink()  # all that the second needs lies in pending/
-        signed = yard.run("fleet", "sign", pending, "--key", second, "--yes", "--json")
+        hers = tmp_path / "hers"  # the other person has what she was told to ask for
+        hers.mkdir()
+        for name in ("fleet.toml", "root.json", "pending"):
+            assert str(yard.fleet / name) in again.err
+            (hers / name).symlink_to(yard.fleet / name)
+        (hers / "keys").mkdir()
+        second = shutil.copy(second, str(hers / "keys" / "release-2.pem"))
+        theirs = str(hers / "pending" / "2.targets.json")
+        words = ("fleet", "sign", theirs, "--dir", str(hers), "--key", second, "--yes", "--json")
+        signed = yard.run(*words)
         assert signed.code == 0 and signed.said["released"], signed.err
         assert "new: models/digits/1/tflite.zip" in signed.err, "what is signed is shown"
         assert list((yard.fleet / "pending").iterdir()) == []
