@@ -112,11 +112,12 @@ def test_the_broker_goes_and_comes_back(broker: Mosquitto, yard: Yard) -> None:
     size = sum(map(len, files.values()))
     with operator(broker, kib_per_s=1024) as push, DepotProcess(yard, broker) as depot:
         push.offer("o1", "release", files)
-        until("some of it", lambda: push.served_bytes > size // 3)
+        until("most of it", lambda: push.served_bytes > 2 * size // 3)
         broker.kill()
         broker.start()
         assert push.outcome("o1").phase == "done", push.answers("o1")
-        assert push.served_bytes < 1.25 * size
+        # what was on its way comes again, a window of it; from the start it would be 1.67 of it
+        assert push.served_bytes < 1.5 * size
         with device(broker, "late") as late:
             until("the bell", lambda: bell_of(late) == timestamp_of(yard))
         assert depot.end()[0] == 0
