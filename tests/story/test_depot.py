@@ -108,16 +108,16 @@ def test_it_ends_in_order_in_the_middle_of_an_offer(broker: Mosquitto, yard: Yar
 @pytest.mark.slow
 def test_the_broker_goes_and_comes_back(broker: Mosquitto, yard: Yard) -> None:
     """It has forgotten the bell; the offer goes on where it was."""
-    files = yard.offered(yard.with_model("7", rand_model(3_000_000)))
+    # large beside what may be on its way when the broker dies: a window, 1 MiB
+    files = yard.offered(yard.with_model("7", rand_model(9_000_000)))
     size = sum(map(len, files.values()))
-    with operator(broker, kib_per_s=1024) as push, DepotProcess(yard, broker) as depot:
+    with operator(broker, kib_per_s=3072) as push, DepotProcess(yard, broker) as depot:
         push.offer("o1", "release", files)
-        until("most of it", lambda: push.served_bytes > 2 * size // 3)
+        until("some of it", lambda: push.served_bytes > size // 3)
         broker.kill()
         broker.start()
         assert push.outcome("o1").phase == "done", push.answers("o1")
-        # what was on its way comes again, a window of it; from the start it would be 1.67 of it
-        assert push.served_bytes < 1.5 * size
+        assert push.served_bytes < 1.25 * size
         with device(broker, "late") as late:
             until("the bell", lambda: bell_of(late) == timestamp_of(yard))
         assert depot.end()[0] == 0
