@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class _BrokerProcess:
+class _BrokerProcess(ABC):
     """A broker that can be stopped, killed, frozen, and started again where it was."""
 
     def __init__(self, folder: Path | None) -> None:
@@ -93,12 +94,12 @@ class _BrokerProcess:
         if self._owned is not None:
             self._owned.cleanup()
 
+    @abstractmethod
     def _configure(self) -> None:
         """Choose ports and write the configuration."""
-        raise NotImplementedError
 
-    def _command(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _command(self) -> list[str]: ...
 
     def _ports(self) -> list[int]:
         """All that the broker listens on."""

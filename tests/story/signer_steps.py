@@ -6,17 +6,12 @@ As store_steps.py does it for the store of a device; see there what is left at e
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import signal
 import sys
 from pathlib import Path
 
 from fleet.signer import Signer
 from tests.depot_folder import FLEET
-from tests.story.store_steps import Disk, die_at
-
-MOST_STEPS = 500
+from tests.story.store_steps import kill_at_every_step
 
 
 def operate(depot: Path, operation: str, *files: str) -> None:
@@ -38,26 +33,8 @@ def operate(depot: Path, operation: str, *files: str) -> None:
         signer.close()
 
 
-def child(root: Path, step: int, words: list[str]) -> None:
-    disk = Disk(root)
-    die_at(step, disk, root.parent)
-    operate(root, *words)
-    disk.cut(root.parent)
-
-
 def main(start: Path, place: Path, words: list[str]) -> int:
-    for step in range(1, MOST_STEPS):
-        root = place / str(step) / "killed"
-        shutil.copytree(start, root, symlinks=True)
-        pid = os.fork()
-        if pid == 0:
-            child(root, step, words)
-            return 0
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        if code != -signal.SIGKILL:
-            (place / str(step)).rename(place / "end")
-            return code
-    raise AssertionError("it never ends")
+    return kill_at_every_step(start, place, lambda root: operate(root, *words))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from models.store import Store
 
 TOUCHING = ("fsync", "rename", "replace", "symlink", "unlink", "mkdir", "rmdir")
 OPEN = os.open
-MOST_STEPS = 200
+MOST_STEPS = 500
 
 
 class Disk:
@@ -156,26 +156,27 @@ def operate(store: Store, operation: str, *words: str) -> None:
         raise ValueError(operation)
 
 
-def child(root: Path, step: int, words: list[str]) -> None:
-    disk = Disk(root)
-    die_at(step, disk, root.parent)
-    operate(Store(root), *words)
-    disk.cut(root.parent)
-
-
-def main(start: Path, place: Path, words: list[str]) -> int:
+def kill_at_every_step(start: Path, place: Path, operate: Callable[[Path], None]) -> int:
+    """What a child that was not killed left with. operate: on the folder that it is given."""
     for step in range(1, MOST_STEPS):
         root = place / str(step) / "killed"
         shutil.copytree(start, root, symlinks=True)
         pid = os.fork()
         if pid == 0:
-            child(root, step, words)
+            disk = Disk(root)
+            die_at(step, disk, root.parent)
+            operate(root)
+            disk.cut(root.parent)
             return 0
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if code != -signal.SIGKILL:
             (place / str(step)).rename(place / "end")
             return code
     raise AssertionError("it never ends")
+
+
+def main(start: Path, place: Path, words: list[str]) -> int:
+    return kill_at_every_step(start, place, lambda root: operate(Store(root), *words))
 
 
 if __name__ == "__main__":
