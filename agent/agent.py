@@ -11,7 +11,7 @@ import time
 
 from agent.announcing import Announcer
 from agent.courier import Courier
-from agent.fetch_words import FromFetch
+from agent.fetch.words import FromFetch
 from agent.lookout import Lookout
 from agent.orderly import Deeds, Orderly
 from agent.parts import Parts
@@ -19,7 +19,7 @@ from agent.presence import Doorplate
 from agent.recorder import Recorder
 from agent.reported import pipeline_states, state_of
 from agent.runtimes import Runtimes
-from agent.updating import STORE, open_fetching, open_updater
+from agent.update.updating import STORE, open_fetching, open_updater
 from models.store import Store
 from wire import topics
 from wire.link import Connected, Delivered, Disconnected, LinkEvent, Received

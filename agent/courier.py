@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from agent.clock import Clock
 from agent.keeping import Keeping
 from agent.pace import RETRY_S, Pace, Patience
-from agent.spool_change import Record
+from agent.spool.change import Record
 from wire import topics
 from wire.config import Config
 from wire.link import Connected

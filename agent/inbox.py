@@ -6,7 +6,7 @@ import queue
 import threading
 from dataclasses import replace
 
-from agent.fetch_words import FromFetch
+from agent.fetch.words import FromFetch
 from wire import orders
 from wire.link import LinkEvent, Received
 from wire.local import FromRuntime, Mailbox

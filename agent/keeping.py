@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent.clock import Clock, boot_id
-from agent.spool import Spool
-from agent.spool_change import Limits, Record
-from agent.spool_file import Full, Kind
-from agent.spool_place import Place, Taken
-from agent.spool_rescue import move
+from agent.spool.change import Limits, Record
+from agent.spool.file import Full, Kind
+from agent.spool.place import Place, Taken
+from agent.spool.rescue import move
+from agent.spool.spool import Spool
 from wire.config import TelemetryTable
 from wire.troubles import Refused, Trouble, Unavailable
 

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet import roles_online, roles_root, roles_targets
 from fleet.folder import FIRST_ROOT, TOML, FleetFolder, depot_key
-from fleet.roles import Role, signed
+from fleet.roles import online as roles_online
+from fleet.roles import root as roles_root
+from fleet.roles import targets as roles_targets
+from fleet.roles.roles import Role, signed
 from wire.config import Broker
 from wire.durable import rename_durably, sync_folder, write_durably
 from wire.release import COMMAND_KEYS, DEPLOYMENTS, METADATA, target_file

@@ -17,7 +17,7 @@ from runtime.plausible import check_plausible
 from runtime.readers import obstacle
 from runtime.secret_files import complaint_about
 from wire.config import Broker, Config, Pipeline, Updates
-from wire.mqtt_url import address_of
+from wire.mqtt.url import address_of
 from wire.toml_lines import KeyPath
 from wire.troubles import Refused, Trouble, Unavailable
 

@@ -11,8 +11,8 @@ import msgspec
 
 from agent.courier import Courier
 from agent.keeping import Keeping
-from agent.spool import Spool
-from agent.spool_change import Limits, Record
+from agent.spool.change import Limits, Record
+from agent.spool.spool import Spool
 from wire.config import Broker, Config, TelemetryTable
 from wire.link import Connected
 from wire.messages import Ack

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from fleet import roles, roles_targets
 from fleet.founding import Founding, found
-from fleet.roles_targets import Target
+from fleet.roles import roles
+from fleet.roles import targets as roles_targets
+from fleet.roles.targets import Target
 from models import bundle
 from tests.model_folder import MANIFEST, make_folder
 from wire import offers
-from wire.blocks import BLOCK
+from wire.block.blocks import BLOCK
 from wire.deployments import Deployment, Rule
 from wire.envelope import sealed
 from wire.offers import Wish

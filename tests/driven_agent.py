@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.rig import Rig, SetClock, config_text, totals
 from wire.config import parse
 from wire.link import Link, MakeWill, Post
-from wire.mqtt import MqttLink
+from wire.mqtt.mqtt import MqttLink
 
 FRAMES_PER_MINUTE = 1800
 PATIENCE_S = 90.0

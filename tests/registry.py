@@ -173,7 +173,7 @@ def _raised(db: sqlite3.Connection, device: str, spool: str) -> Ack:
 def main() -> None:
     """Run until SIGTERM. Prints "connected" when records can come."""
     from wire.config import Broker
-    from wire.mqtt import MqttLink
+    from wire.mqtt.mqtt import MqttLink
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url", help="of the broker, as in vedette.toml")

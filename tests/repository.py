@@ -8,10 +8,13 @@ from pathlib import Path
 
 import msgspec
 
-from fleet import roles, roles_online, roles_root, roles_targets
-from fleet.roles import Role, RoleName
-from fleet.roles_targets import Target
-from wire.blocks import BLOCK, NoSuchFile
+from fleet.roles import online as roles_online
+from fleet.roles import roles
+from fleet.roles import root as roles_root
+from fleet.roles import targets as roles_targets
+from fleet.roles.roles import Role, RoleName
+from fleet.roles.targets import Target
+from wire.block.blocks import BLOCK, NoSuchFile
 from wire.deployments import Deployment
 from wire.release import COMMAND_KEYS, Variant, bundle_path, deployment_path, target_file
 from wire.signing import SigningKey, make_key

@@ -13,12 +13,12 @@ from typing import BinaryIO
 
 import msgspec
 
-from fleet import roles_targets
-from fleet.roles_targets import Target
-from fleet.signer import Signer
+from fleet.roles import targets as roles_targets
+from fleet.roles.targets import Target
+from fleet.signer.signer import Signer
 from tests.depot_folder import FLEET, Yard, block_digests, make_yard
 from wire import offers, topics
-from wire.block_server import BlockServer, ServeTerms
+from wire.block.server import BlockServer, ServeTerms
 from wire.deployments import Deployment, Gates, Rule
 from wire.envelope import sealed
 from wire.link import Connected, Link, LinkEvent, Post, Received

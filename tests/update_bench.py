@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from agent.faults import Faults
-from agent.fetch_words import Asked, Desired, Fetched, NotFetched, Refreshed
-from agent.update_log import UpdateBook
-from agent.updater import Surroundings, Updater
+from agent.fetch.words import Asked, Desired, Fetched, NotFetched, Refreshed
+from agent.update.log import UpdateBook
+from agent.update.updater import Surroundings, Updater
 from models import bundle
 from models.store import Store
 from tests.model_folder import MANIFEST, make_folder
@@ -20,7 +20,7 @@ from wire.histogram import merge
 from wire.local import Answer, CheckModel, Failed, FromAgent, LoadModel, Totals
 from wire.messages import Losses, PipelineSettings, Scores, StageCounts, Trusted, Update
 from wire.release import Variant
-from wire.trust import Bundle
+from wire.trust.trust import Bundle
 
 CONFIGURED = "c" * 64
 FORMATS = ("tflite",)

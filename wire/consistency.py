@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from wire.mqtt_url import address_of
+from wire.mqtt.url import address_of
 from wire.names import NAME_PATTERN
 from wire.signing import is_weak
 from wire.toml_lines import KeyPath

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from wire.block_bucket import Bucket
-from wire.blocks import BLOCK, NoSuchFile, block_bytes, block_count
-from wire.part import Part
+from wire.block.blocks import BLOCK, NoSuchFile, block_bytes, block_count
+from wire.block.bucket import Bucket
+from wire.block.part import Part
 from wire.troubles import Refused, Unavailable
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The connection to the broker as everybody but `wire/mqtt.py` knows it, and its twin in memory.
+"""The connection to the broker as all but `wire/mqtt` know it, and its twin in memory.
 
 A link delivers what happens as events to one `post`, on its own thread: the receiver puts them
 into its inbox and decides later. It keeps nothing: what was not delivered when the connection

@@ -25,7 +25,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from wire.blocks import path_key
+from wire.block.blocks import path_key
 from wire.deployments import Deployment
 from wire.messages import Identity, Natural, Text
 from wire.names import Digest, Name, Version

@@ -15,7 +15,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from wire.blocks import path_key
+from wire.block.blocks import path_key
 from wire.complaints import KEY_PATTERN
 from wire.names import Name, Version
 

@@ -66,7 +66,7 @@ def bell(fleet: str) -> str:
 
 
 def block(fleet: str, key: str, number: int) -> str:
-    """One block of a file. key: 64 hex digits, see wire/blocks.py."""
+    """One block of a file. key: 64 hex digits, see wire/block/blocks.py."""
     return "/".join((ROOT, checked(fleet), "block", checked(key), str(number)))
 
 

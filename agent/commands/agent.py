@@ -26,7 +26,7 @@ from wire.config import Broker
 from wire.folders import Folders, add_folder_options, folders_of
 from wire.link import Link, MakeWill, Post
 from wire.local import FromRuntime, Mailbox, agent_mailbox
-from wire.mqtt import MqttLink
+from wire.mqtt.mqtt import MqttLink
 from wire.systemd import Notifier
 from wire.troubles import Trouble, Unavailable
 

@@ -19,7 +19,7 @@ from wire import topics
 from wire.backoff import Backoff
 from wire.config import Broker
 from wire.link import Link, Post
-from wire.mqtt import MqttLink
+from wire.mqtt.mqtt import MqttLink
 from wire.orders import Order, Snapshot
 from wire.signing import SigningKey, load_key, make_key
 from wire.troubles import Refused, Unavailable, one_line

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from fleet.offering_desk import note, open_desk
-from fleet.offering_flags import add_fleet_options, fleet_of
-from fleet.rollout_deploy import Wanted, carry_out, check_released, plan, survey, told
-from fleet.rollout_flags import add_choice_options, add_wait_options, choice_of, name, version
+from fleet.offering.desk import note, open_desk
+from fleet.offering.flags import add_fleet_options, fleet_of
+from fleet.rollout.deploy import Wanted, carry_out, check_released, plan, survey, told
+from fleet.rollout.flags import add_choice_options, add_wait_options, choice_of, name, version
 
 
 def main(argv: Sequence[str]) -> int:

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 
-from fleet.depot import Depot, MakeLink
+from fleet.depot.depot import Depot, MakeLink
 from fleet.folder import FleetFolder
-from fleet.offering_flags import add_fleet_options, fleet_of
-from fleet.signer import Signer
+from fleet.offering.flags import add_fleet_options, fleet_of
+from fleet.signer.signer import Signer
 from wire import logs
-from wire.block_server import ServeTerms
+from wire.block.server import ServeTerms
 from wire.config import Broker
 from wire.link import Link, Post
-from wire.mqtt import MqttLink
+from wire.mqtt.mqtt import MqttLink
 from wire.systemd import Notifier
 
 STATUS_S = 5.0

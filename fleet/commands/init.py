@@ -13,7 +13,7 @@ from fleet.folder import FleetFolder, add_dir_option
 from fleet.founding import Founding
 from fleet.passphrase import Passphrases, add_passphrase_option
 from wire import topics
-from wire.mqtt_url import address_of
+from wire.mqtt.url import address_of
 from wire.troubles import Refused
 
 _PLAIN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+\Z")  # what TOML takes between quotes as it is

@@ -10,17 +10,17 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from fleet import roles
 from fleet.folder import FleetFolder
 from fleet.founding import check_clock
-from fleet.offering_desk import note
-from fleet.offering_flags import add_fleet_options, fleet_of
+from fleet.offering.desk import note
+from fleet.offering.flags import add_fleet_options, fleet_of
 from fleet.passphrase import Passphrases, add_passphrase_option
-from fleet.rotation import OFFLINE, ONLINE
-from fleet.rotation_place import Place, open_place
-from fleet.rotation_signing import kept
-from fleet.rotation_words import as_table, listed, told_change
-from fleet.rotation_work import ALL_ONLINE, Outcome, Work, sign_waiting
+from fleet.roles import roles
+from fleet.rotation.place import Place, open_place
+from fleet.rotation.rotation import OFFLINE, ONLINE
+from fleet.rotation.signing import kept
+from fleet.rotation.words import as_table, listed, told_change
+from fleet.rotation.work import ALL_ONLINE, Outcome, Work, sign_waiting
 from wire.folders import named_path
 from wire.troubles import Refused
 

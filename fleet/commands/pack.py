@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from fleet.pack import Packed, Wanted, pack
+from fleet.pack.pack import Packed, Wanted, pack
 from wire.troubles import one_line
 
 QUIET_S = 2.0  # work that is done sooner needs no words

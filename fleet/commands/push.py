@@ -9,14 +9,14 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from fleet.folder import FleetFolder
-from fleet.offering import Session
-from fleet.offering_desk import TRIES, Desk, Overtaken, hand_over, note, open_desk, open_session
-from fleet.offering_flags import add_fleet_options, fleet_of
-from fleet.offering_keys import add_key_options, ask_words, keep_pending, release_keys
-from fleet.offering_push import Draft, draft
-from fleet.offering_release import Parcels, candidate_files, new_parcels, read_parcels
-from fleet.rollout_deploy import Done, Plan, Report, Wanted, carry_out, plan, survey, told
-from fleet.rollout_flags import (
+from fleet.offering.desk import TRIES, Desk, Overtaken, hand_over, note, open_desk, open_session
+from fleet.offering.flags import add_fleet_options, fleet_of
+from fleet.offering.keys import add_key_options, ask_words, keep_pending, release_keys
+from fleet.offering.offering import Session
+from fleet.offering.push import Draft, draft
+from fleet.offering.release import Parcels, candidate_files, new_parcels, read_parcels
+from fleet.rollout.deploy import Done, Plan, Report, Wanted, carry_out, plan, survey, told
+from fleet.rollout.flags import (
     Choice,
     add_choice_options,
     add_wait_options,

@@ -10,17 +10,17 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fleet import roles
 from fleet.folder import FleetFolder
-from fleet.offering_desk import Desk, note, open_desk
-from fleet.offering_flags import add_fleet_options, fleet_of
-from fleet.offering_keys import add_key_options, ask_words, keep_pending, release_keys
-from fleet.offering_push import Draft, signed
-from fleet.roles_targets import without_version
-from fleet.rollout_deploy import check_released
-from fleet.rollout_draft import Release, in_force, release_of, without
-from fleet.rollout_flags import name, version
-from fleet.rollout_words import named
+from fleet.offering.desk import Desk, note, open_desk
+from fleet.offering.flags import add_fleet_options, fleet_of
+from fleet.offering.keys import add_key_options, ask_words, keep_pending, release_keys
+from fleet.offering.push import Draft, signed
+from fleet.roles import roles
+from fleet.roles.targets import without_version
+from fleet.rollout.deploy import check_released
+from fleet.rollout.draft import Release, in_force, release_of, without
+from fleet.rollout.flags import name, version
+from fleet.rollout.words import named
 from wire.deployments import Deployment
 from wire.troubles import Refused
 

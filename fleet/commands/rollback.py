@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from fleet.offering_desk import note, open_desk
-from fleet.offering_flags import add_fleet_options, fleet_of
-from fleet.rollout import who_is, with_pipeline
-from fleet.rollout_deploy import Plan, carry_out, told
-from fleet.rollout_draft import left_alone, release_of, rolled_back
-from fleet.rollout_flags import add_wait_options, name
-from fleet.rollout_words import named
+from fleet.offering.desk import note, open_desk
+from fleet.offering.flags import add_fleet_options, fleet_of
+from fleet.rollout.deploy import Plan, carry_out, told
+from fleet.rollout.draft import left_alone, release_of, rolled_back
+from fleet.rollout.flags import add_wait_options, name
+from fleet.rollout.rollout import who_is, with_pipeline
+from fleet.rollout.words import named
 from wire.deployments import Rule
 
 

@@ -13,21 +13,21 @@ import msgspec
 from msgspec import Struct
 
 from fleet.folder import FleetFolder
-from fleet.offering import Session
-from fleet.offering_candidates import DIGITS, candidates, chosen, fetch
-from fleet.offering_desk import Desk, note, open_desk
-from fleet.offering_flags import add_fleet_options, fleet_of
-from fleet.offering_keys import (
+from fleet.offering.candidates import DIGITS, candidates, chosen, fetch
+from fleet.offering.desk import Desk, note, open_desk
+from fleet.offering.flags import add_fleet_options, fleet_of
+from fleet.offering.keys import (
     add_key_options,
     ask_words,
     drop_pending,
     keep_pending,
     release_keys,
 )
-from fleet.offering_pending import changes, pending_files, read_pending
-from fleet.offering_push import Draft, draft, signed
-from fleet.offering_release import Parcels, new_parcels, read_parcels
-from fleet.roles import version_of
+from fleet.offering.offering import Session
+from fleet.offering.pending import changes, pending_files, read_pending
+from fleet.offering.push import Draft, draft, signed
+from fleet.offering.release import Parcels, new_parcels, read_parcels
+from fleet.roles.roles import version_of
 from fleet.wording import printable, size, stretch
 from models import bundle
 from wire.offers import Candidate

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import msgspec
 
 from fleet.folder import check_is_operators
-from fleet.offering import Session
-from fleet.offering_candidates import candidates
-from fleet.offering_desk import Desk, open_session
-from fleet.offering_flags import add_fleet_options, fleet_of
-from fleet.rollout_report import Status, device_lines, device_warnings, expiry_warnings, lines
+from fleet.offering.candidates import candidates
+from fleet.offering.desk import Desk, open_session
+from fleet.offering.flags import add_fleet_options, fleet_of
+from fleet.offering.offering import Session
+from fleet.rollout.report import Status, device_lines, device_warnings, expiry_warnings, lines
 from wire.offers import Candidate
 from wire.troubles import Trouble, one_line
 

@@ -43,7 +43,7 @@ def kinds(words: argparse.Namespace) -> Sequence[str]:
 
 
 def watch(words: argparse.Namespace, patterns: Sequence[str]) -> int:
-    from wire.mqtt import MqttLink
+    from wire.mqtt.mqtt import MqttLink
 
     broker = broker_of(words)
     client_id = f"watch-{secrets.token_hex(8)}"  # 22 characters: every broker takes 23

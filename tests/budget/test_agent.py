@@ -15,7 +15,7 @@ from tests.device import Device, until
 from tests.small_fleet import SmallFleet, rule
 from wire.config import Broker
 from wire.link import Link, Post
-from wire.mqtt import MqttLink
+from wire.mqtt.mqtt import MqttLink
 
 pytestmark = [pytest.mark.budget, pytest.mark.timeout(400)]
 

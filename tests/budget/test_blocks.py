@@ -23,7 +23,7 @@ import pytest
 
 from tests.brokers import Mosquitto
 from tests.story.test_blocks import Ends, done
-from wire.blocks import BLOCK, block_count
+from wire.block.blocks import BLOCK, block_count
 
 pytestmark = pytest.mark.budget
 

@@ -12,12 +12,12 @@ import pytest
 
 from tests.brokers import Amqtt, Authority, Mosquitto, TcpGate
 from tests.inbox import Inbox
-from wire import mqtt_tries
 from wire.backoff import Backoff
 from wire.config import Broker
 from wire.link import Connected, Delivered, Disconnected, Link, MakeWill, Received, Will
 from wire.memory_link import MemoryBroker
-from wire.mqtt import MqttLink
+from wire.mqtt import tries as mqtt_tries
+from wire.mqtt.mqtt import MqttLink
 
 KINDS = ("memory", "mqtt5", "mqtt311", "ws", "tls", "wss")
 PROTOCOLS = {"memory": "memory", "mqtt311": "MQTT 3.1.1"}

@@ -40,7 +40,7 @@ VENDOR_HOMES = {
     "picamera2": ("runtime/cameras/libcamera.py",),
     "gi": ("runtime/cameras/gstreamer.py",),
     "jtop": ("agent/boards/jetson.py",),
-    "paho": ("wire/mqtt.py",),
+    "paho": ("wire/mqtt/mqtt.py",),
     "cryptography": ("wire/signing.py",),
     "psutil": ("agent/boards/generic.py",),
     "urllib3": ("wire/https.py",),
@@ -48,8 +48,8 @@ VENDOR_HOMES = {
 # Always installed, so imported at the top; but known to these files alone.
 PACKAGE_HOMES = {
     "simplejpeg": ("runtime/jpeg.py",),
-    "tuf": ("wire/trust*.py", "fleet/roles*.py"),
-    "securesystemslib": ("fleet/roles*.py",),
+    "tuf": ("wire/trust/*.py", "fleet/roles/*.py"),
+    "securesystemslib": ("fleet/roles/*.py",),
     "rich": ("runtime/table*.py", "runtime/commands/*.py", "fleet/table*.py"),
 }
 # Who is left out of which part of the runtime: these know the seam, never what is behind it.

@@ -21,13 +21,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from wire import topics
 from wire.backoff import Backoff
-from wire.block_client import BlockClient, FetchTerms
-from wire.block_server import BlockServer, ServeTerms
-from wire.blocks import BLOCK
+from wire.block.blocks import BLOCK
+from wire.block.client import BlockClient, FetchTerms
+from wire.block.part import Part
+from wire.block.server import BlockServer, ServeTerms
 from wire.config import Broker
 from wire.link import Connected, LinkEvent, Received
-from wire.mqtt import MqttLink
-from wire.part import Part
+from wire.mqtt.mqtt import MqttLink
 from wire.troubles import Trouble
 
 FLEET, DEVICE = "yard", "door"

@@ -18,18 +18,18 @@ from typing import BinaryIO
 
 import msgspec
 
-from fleet.depot import Depot
+from fleet.depot.depot import Depot
 from fleet.inbox import Inbox
-from fleet.signer import Signer
+from fleet.signer.signer import Signer
 from tests.brokers import Mosquitto
 from tests.depot_folder import FLEET, Yard, write_fleet_toml
 from wire import topics
 from wire.backoff import Backoff
-from wire.block_client import BlockClient, FetchTerms
-from wire.block_server import BlockServer, ServeTerms
+from wire.block.client import BlockClient, FetchTerms
+from wire.block.server import BlockServer, ServeTerms
 from wire.config import Broker
 from wire.link import Connected, LinkEvent, Post, Received
-from wire.mqtt import MqttLink
+from wire.mqtt.mqtt import MqttLink
 from wire.offers import Offer, OfferAnswer, OfferedFile, OfferKind, offered_key
 
 PROJECT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from tests.inbox import Inbox
 from wire.backoff import Backoff
 from wire.config import Broker
 from wire.link import MakeWill, Will
-from wire.mqtt import MqttLink
+from wire.mqtt.mqtt import MqttLink
 
 ID = "door"
 

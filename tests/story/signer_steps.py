@@ -9,7 +9,7 @@ import hashlib
 import sys
 from pathlib import Path
 
-from fleet.signer import Signer
+from fleet.signer.signer import Signer
 from tests.depot_folder import FLEET
 from tests.story.store_steps import kill_at_every_step
 

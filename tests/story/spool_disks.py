@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.keeping import RETRY_S, Keeping
-from agent.spool_change import Record
+from agent.spool.change import Record
 from wire.config import TelemetryTable
 
 

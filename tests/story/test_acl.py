@@ -17,7 +17,7 @@ from tests.laws.sources import ROOT
 from wire import topics
 from wire.config import Broker
 from wire.link import Connected, LinkEvent, Received, Will
-from wire.mqtt import MqttLink
+from wire.mqtt.mqtt import MqttLink
 
 PATIENCE_S = 30
 DOOR = "vedette/home/device/door"

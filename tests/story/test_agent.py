@@ -24,7 +24,7 @@ from wire import topics
 from wire.config import Broker, TelemetryTable
 from wire.health import Health
 from wire.messages import Event, Presence, State, Telemetry, body_of, parse, to_json
-from wire.mqtt import MqttLink
+from wire.mqtt.mqtt import MqttLink
 from wire.troubles import Refused
 
 HERE = topics.presence("yard", "door")

@@ -23,7 +23,7 @@ from wire import orders, topics
 from wire.config import Broker
 from wire.link import Connected, LinkEvent, Received
 from wire.messages import PipelineSettings, Reply, parse
-from wire.mqtt import MqttLink
+from wire.mqtt.mqtt import MqttLink
 from wire.orders import Command, Order, Set, Status, Watch
 from wire.signing import SigningKey, load_key, make_key
 

@@ -17,7 +17,7 @@ from tests.brokers import Listener
 from tests.device import Device
 from tests.yard import FLEET, Yard, digits, digits_folder, heavy
 from wire import topics
-from wire.blocks import Block, BlockRequest, block_bytes, packed
+from wire.block.blocks import Block, BlockRequest, block_bytes, packed
 from wire.messages import parse
 from wire.troubles import Refused
 

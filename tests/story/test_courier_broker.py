@@ -26,7 +26,7 @@ from wire.backoff import Backoff
 from wire.config import Broker, Config, TelemetryTable
 from wire.link import Connected, Delivered, Disconnected, Received
 from wire.messages import Ack, Event, body_of, parse
-from wire.mqtt import MqttLink
+from wire.mqtt.mqtt import MqttLink
 
 BACKLOG = 500
 DEADLINE_S = 90.0

@@ -20,7 +20,7 @@ from tests.driven_agent import FRAMES_PER_MINUTE
 from tests.registry import Registry
 from wire.config import Broker
 from wire.messages import Telemetry, parse
-from wire.mqtt import MqttLink
+from wire.mqtt.mqtt import MqttLink
 
 DAY = 24 * 60  # minutes
 MEMORY = "/dev/shm"  # noqa: S108  as /run is on a device

@@ -24,9 +24,9 @@ from tests.story.depot_process import (
     timestamp_of,
     until,
 )
-from wire.part import Part
+from wire.block.part import Part
 from wire.release import blocks_path
-from wire.trust import Trust
+from wire.trust.trust import Trust
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fleet import roles, roles_targets
-from fleet.signer_checks import check_blocks
+from fleet.roles import roles
+from fleet.roles import targets as roles_targets
+from fleet.signer.checks import check_blocks
 from tests.brokers import Mosquitto
 from tests.depot_folder import FLEET, Yard, block_digests, make_yard, pack, without_a_trace
 from tests.story.depot_process import (
@@ -27,7 +28,8 @@ from tests.story.depot_process import (
     until,
 )
 from wire import topics
-from wire.block_client import FetchTerms
+from wire.block.client import FetchTerms
+from wire.block.part import Part
 from wire.offers import (
     CANDIDATE_LIST,
     CandidateList,
@@ -35,7 +37,6 @@ from wire.offers import (
     candidate_blocks_path,
     candidate_path,
 )
-from wire.part import Part
 from wire.release import file_key, target_file
 from wire.signing import make_key
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from fleet.folder import open_fleet
-from fleet.signer import Signer
+from fleet.signer.signer import Signer
 from tests.laws.sources import ROOT
-from wire.blocks import NoSuchFile
+from wire.block.blocks import NoSuchFile
 from wire.signing import load_key
 from wire.troubles import Unavailable
-from wire.trust import Trust
+from wire.trust.trust import Trust
 
 PHRASE = "correct horse"
 

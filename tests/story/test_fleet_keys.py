@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 import vedette
-from fleet import rotation_place
 from fleet.folder import FleetFolder, open_fleet
 from fleet.founding import Founding, found
 from fleet.passphrase import VARIABLE
-from fleet.signer import Signer
+from fleet.rotation import place as rotation_place
+from fleet.signer.signer import Signer
 from tests.story.test_fleet_init import Mirror
 from tests.yard import PASSPHRASE, Yard
 from wire.signing import load_key
 from wire.troubles import Refused
-from wire.trust import Trust
+from wire.trust.trust import Trust
 
 PHRASE = "correct horse"
 BROKER = "mqtt://127.0.0.1:9"

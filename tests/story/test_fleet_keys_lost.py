@@ -9,19 +9,21 @@ from pathlib import Path
 import pytest
 
 import vedette
-from fleet import founding, roles, rotation_place
+from fleet import founding
 from fleet.folder import open_fleet
 from fleet.passphrase import VARIABLE
-from fleet.roles import Role
-from fleet.rotation import State, with_roles
-from fleet.rotation_words import told_change
-from fleet.signer import Signer
+from fleet.roles import roles
+from fleet.roles.roles import Role
+from fleet.rotation import place as rotation_place
+from fleet.rotation.rotation import State, with_roles
+from fleet.rotation.words import told_change
+from fleet.signer.signer import Signer
 from tests.story.test_fleet_init import Mirror
 from tests.story.test_fleet_keys import PHRASE, Fleet
 from tests.yard import Yard
 from wire.signing import load_key, make_key
 from wire.troubles import Unavailable
-from wire.trust import Trust
+from wire.trust.trust import Trust
 
 DAY_S = 24 * 3600.0
 ONLINE = ("snapshot", "timestamp", "deployments")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from tuf.api.metadata import Timestamp
 
-from fleet import roles, roles_online
+from fleet.roles import online as roles_online
+from fleet.roles import roles
 from tests.yard import FLEET, Yard, digits
 from wire import topics
 from wire.messages import Event, Telemetry, parse

@@ -14,11 +14,11 @@ import pytest
 
 from tests.brokers import Amqtt, Listener, Mosquitto, TcpGate
 from tests.story.links import linked, presence
-from wire import mqtt_tries
 from wire.config import Broker
 from wire.link import Connected, Delivered, Disconnected, Received
-from wire.mqtt import MqttLink
-from wire.mqtt_socket import Wiring
+from wire.mqtt import tries as mqtt_tries
+from wire.mqtt.mqtt import MqttLink
+from wire.mqtt.socket import Wiring
 
 NEVER_BLOCKS_S = 0.5  # on a loaded machine; nothing here is near it otherwise
 

@@ -9,10 +9,10 @@ import pytest
 
 from tests.brokers import Authority, Listener, Mosquitto
 from tests.story.links import ID, linked, secret
-from wire import mqtt_tries
 from wire.config import Broker
 from wire.link import Connected, Disconnected
-from wire.mqtt import MqttLink
+from wire.mqtt import tries as mqtt_tries
+from wire.mqtt.mqtt import MqttLink
 from wire.troubles import Refused
 
 HOST = "127.0.0.1"

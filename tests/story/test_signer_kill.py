@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from fleet import roles, roles_root, roles_targets
-from fleet.roles import Role
-from fleet.signer import Signer
+from fleet.roles import roles
+from fleet.roles import root as roles_root
+from fleet.roles import targets as roles_targets
+from fleet.roles.roles import Role
+from fleet.signer.signer import Signer
 from tests.depot_folder import Yard, make_yard
 from tests.story.signer_steps import operate
 from wire.signing import make_key
-from wire.trust import Trust
+from wire.trust.trust import Trust
 
 PROJECT = Path(__file__).parents[2]
 
@@ -72,13 +74,13 @@ def retirement(yard: Yard, place: Path) -> list[str]:
 
 
 class Folder:
-    """wire.trust.Source over the depot's folder, as a web server would give it out."""
+    """wire.trust.trust.Source over the depot's folder, as a web server would give it out."""
 
     def __init__(self, depot: Path) -> None:
         self._depot = depot
 
     def read(self, path: str, most_bytes: int) -> bytes:
-        from wire.blocks import NoSuchFile
+        from wire.block.blocks import NoSuchFile
 
         try:
             content = (self._depot / path).read_bytes()

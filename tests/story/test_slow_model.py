@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fleet.pack_runtime import check
+from fleet.pack.runtime import check
 from models import manifest
 from runtime.engines import Engine, EngineOptions, open_engine
 from runtime.locating import ZOO

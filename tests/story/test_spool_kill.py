@@ -13,7 +13,7 @@ import pytest
 
 from agent.clock import SystemClock
 from agent.keeping import Keeping
-from agent.spool_change import Record
+from agent.spool.change import Record
 from wire.config import TelemetryTable
 
 PROJECT = Path(__file__).parents[2]

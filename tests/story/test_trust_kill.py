@@ -14,15 +14,15 @@ from tests.laws.sources import ROOT
 from tests.repository import NOW_S, Repository
 from wire.deployments import Deployment, Rule
 from wire.troubles import Refused
-from wire.trust import Trust
+from wire.trust.trust import Trust
 
 # Dies before the n-th call that changes the disk.
 CHILD = """\
 import os, sys, builtins
 from pathlib import Path
 left, folder, files = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
-import wire.trust
-from wire.blocks import NoSuchFile
+import wire.trust.trust
+from wire.block.blocks import NoSuchFile
 def dying(call):
     def instead(*words, **more):
         global left
@@ -39,7 +39,7 @@ class Files:
             raise NoSuchFile(path)
         return (files / path).read_bytes()
 root = (files / "metadata/1.root.json").read_bytes()
-trust = wire.trust.Trust(folder, root, Files(), lambda: float(sys.argv[4]))
+trust = wire.trust.trust.Trust(folder, root, Files(), lambda: float(sys.argv[4]))
 trust.refresh()
 trust.deployment("lane")
 """

@@ -17,7 +17,7 @@ from tests.system.machine import PORT, Machine, installed, program, until
 from wire import topics
 from wire.config import Broker
 from wire.messages import Telemetry, parse
-from wire.mqtt import MqttLink
+from wire.mqtt.mqtt import MqttLink
 
 pytestmark = [
     pytest.mark.skipif(program() is None, reason="no virtual machines here: name VEDETTE_VM"),

@@ -19,7 +19,7 @@ from tests.brokers import Listener
 from tests.system.machine import HOST, Machine, installed, program, until
 from tests.yard import FLEET, Yard, digits, heavy, lying
 from wire import topics
-from wire.blocks import BLOCK, BlockRequest, block_count
+from wire.block.blocks import BLOCK, BlockRequest, block_count
 from wire.messages import parse
 
 pytestmark = [

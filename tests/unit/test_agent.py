@@ -31,7 +31,7 @@ from wire.messages import (
     parse,
     to_json,
 )
-from wire.mqtt_socket import LARGEST
+from wire.mqtt.socket import LARGEST
 from wire.results import Result, StageDurations
 from wire.signing import make_key
 

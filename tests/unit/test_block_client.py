@@ -19,13 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wire import topics
-from wire.block_client import BlockClient, FetchTerms
-from wire.block_reading import Reading
-from wire.block_server import BlockServer
-from wire.blocks import BLOCK, Block, NoSuchFile, packed
+from wire.block.blocks import BLOCK, Block, NoSuchFile, packed
+from wire.block.client import BlockClient, FetchTerms
+from wire.block.part import Part
+from wire.block.reading import Reading
+from wire.block.server import BlockServer
 from wire.link import LinkEvent, Received
 from wire.memory_link import MemoryBroker
-from wire.part import Part
 from wire.release import file_key
 from wire.troubles import Refused, Unavailable
 

@@ -16,13 +16,13 @@ from typing import BinaryIO
 import msgspec
 import pytest
 
-from wire.block_asking import Asking
-from wire.block_bucket import Bucket
-from wire.block_reading import PartTaking
-from wire.block_server import BlockServer, ServeTerms
-from wire.block_window import Window
-from wire.blocks import BLOCK, BlockRequest
-from wire.part import Part
+from wire.block.asking import Asking
+from wire.block.blocks import BLOCK, BlockRequest
+from wire.block.bucket import Bucket
+from wire.block.part import Part
+from wire.block.reading import PartTaking
+from wire.block.server import BlockServer, ServeTerms
+from wire.block.window import Window
 from wire.topics import block_place
 
 CONTENT = random.Random(3).randbytes(300 * BLOCK + 9)

@@ -11,7 +11,7 @@ from paho.mqtt._packet import decode_publish
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from wire.link import Received
-from wire.mqtt_packets import plain_publish
+from wire.mqtt.packets import plain_publish
 
 VERSIONS = {True: MQTTProtocolVersion.MQTTv5, False: MQTTProtocolVersion.MQTTv311}
 

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from wire.blocks import BLOCK, MOST_BLOCKS, block_count
-from wire.part import Part
+from wire.block.blocks import BLOCK, MOST_BLOCKS, block_count
+from wire.block.part import Part
 from wire.troubles import Refused, Unavailable
 
 
@@ -117,8 +117,8 @@ def test_what_comes_fast_waits_for_few_fsyncs(
 ) -> None:
     """Many bytes in a moment: the disk is told to begin, and an fsync comes after a while."""
     now_s, pushed = [1000.0], list[tuple[int, int]]()
-    monkeypatch.setattr("wire.part.CLAIM_BYTES", 2 * BLOCK)
-    monkeypatch.setattr("wire.part_disk.PUSH_BYTES", 4 * BLOCK)
+    monkeypatch.setattr("wire.block.part.CLAIM_BYTES", 2 * BLOCK)
+    monkeypatch.setattr("wire.block.part_disk.PUSH_BYTES", 4 * BLOCK)
     monkeypatch.setattr(os, "posix_fadvise", lambda _, at, size, __: pushed.append((at, size)))
     whole = hashlib.sha256(CONTENT).hexdigest()
     part = Part(tmp_path / "m.zip", len(CONTENT), whole, digests(CONTENT), lambda: now_s[0])

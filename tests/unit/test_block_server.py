@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wire import topics
-from wire.block_server import BlockServer, ServeTerms
-from wire.blocks import BLOCK, BlockRequest, path_key, unpacked
+from wire.block.blocks import BLOCK, BlockRequest, path_key, unpacked
+from wire.block.server import BlockServer, ServeTerms
 
 CONTENT = random.Random(2).randbytes(40 * BLOCK + 3)
 KEY = hashlib.sha256(CONTENT).hexdigest()

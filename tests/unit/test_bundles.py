@@ -8,22 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from agent.bundles import Bundles
-from agent.day_budget import MIB, DayBudget
-from agent.fetch_plan import Get, Sweep
-from agent.fetch_words import Fetched, NotFetched, Progress
-from agent.sources import Sources
+from agent.fetch.bundles import Bundles
+from agent.fetch.day_budget import MIB, DayBudget
+from agent.fetch.plan import Get, Sweep
+from agent.fetch.sources import Sources
+from agent.fetch.words import Fetched, NotFetched, Progress
 from models.store import Store
 from tests.small_fleet import SmallFleet
 from wire import topics
-from wire.block_client import BlockClient, FetchTerms
-from wire.blocks import BLOCK
+from wire.block.blocks import BLOCK
+from wire.block.client import BlockClient, FetchTerms
 from wire.config import Updates
 from wire.link import LinkEvent
 from wire.memory_link import MemoryBroker
 from wire.release import Variant
 from wire.troubles import Refused, Unavailable
-from wire.trust import Bundle, Trust
+from wire.trust.trust import Bundle, Trust
 
 DAY_S = 86400.0
 SIZE = 3_000_000
@@ -185,7 +185,7 @@ def test_no_more_than_the_room_on_the_disk(device: Device, fleet: SmallFleet) ->
 def test_a_signed_bundle_that_is_none_is_refused(
     device: Device, fleet: SmallFleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fleet.signer_checks.check_bundle", lambda *_: None)  # a depot may err
+    monkeypatch.setattr("fleet.signer.checks.check_bundle", lambda *_: None)  # a depot may err
     content = b"PK\x03\x04" + os.urandom(1000)
     digest = fleet.release_bytes("2", content)
     device.refresh()

@@ -9,7 +9,7 @@ import pytest
 
 from agent.courier import MOST_FLYING, MOST_LIVE
 from agent.pace import MOST_RETRY_S, RECORDS_PER_S, RETRY_S
-from agent.spool_change import Record
+from agent.spool.change import Record
 from tests.delivery import PREFIX, Bench, By, benches, most_in_a_second
 
 both = pytest.mark.parametrize("by", ["broker", "registry"])

@@ -114,7 +114,7 @@ class Story:
         self.delivery.courier.fresh()
 
     def spool_record(self, spool: str, seq: int):  # type: ignore[no-untyped-def]
-        from agent.spool_change import Record
+        from agent.spool.change import Record
 
         return Record(spool, seq, "event", b'{"n":8}')
 

@@ -10,7 +10,7 @@ import pytest
 
 from agent.courier import MOST_UNACKED
 from agent.pace import MOST_RETRY_S, RETRY_S
-from agent.spool_change import Record
+from agent.spool.change import Record
 from tests.delivery import Bench, FarEnd, benches
 from wire.messages import Ack
 

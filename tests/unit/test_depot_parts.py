@@ -12,15 +12,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fleet.depot_answers import BURST, SIGN_S, Answers
-from fleet.depot_bell import Bell
-from fleet.depot_candidates import Candidates
-from fleet.depot_inbox import LONGEST, MOST_BYTES, ROOM, DepotInbox
-from fleet.depot_incoming import Incoming
-from fleet.depot_watch import ExpiryWatch
-from fleet.roles_targets import Target
-from fleet.signer import Signer
-from fleet.signer_place import SignerPlace
+from fleet.depot.answers import BURST, SIGN_S, Answers
+from fleet.depot.bell import Bell
+from fleet.depot.candidates import Candidates
+from fleet.depot.inbox import LONGEST, MOST_BYTES, ROOM, DepotInbox
+from fleet.depot.incoming import Incoming
+from fleet.depot.watch import ExpiryWatch
+from fleet.roles.targets import Target
+from fleet.signer.place import SignerPlace
+from fleet.signer.signer import Signer
 from tests.depot_folder import Yard, make_yard
 from wire.envelope import opened, sealed, signer_of
 from wire.link import Connected, Delivered, Received

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from agent.fetch_plan import BELL_S, GAP_S, HOUR_S, MOST_AGAIN_S, Get, Plan, Refresh, Sweep
+from agent.fetch.plan import BELL_S, GAP_S, HOUR_S, MOST_AGAIN_S, Get, Plan, Refresh, Sweep
 from wire.release import Variant
-from wire.trust import Bundle
+from wire.trust.trust import Bundle
 
 
 class Clock:

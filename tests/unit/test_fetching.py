@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from agent import fetching
-from agent.fetch_words import FromFetch, NotRefreshed
-from agent.fetching import Fetching, Home
+from agent.fetch import fetching
+from agent.fetch.fetching import Fetching, Home
+from agent.fetch.words import FromFetch, NotRefreshed
 from models.store import Store
 from tests.depot_folder import make_yard
 from wire.config import Broker, Config, Updates
 from wire.memory_link import MemoryBroker
-from wire.trust import Trust
+from wire.trust.trust import Trust
 
 PATIENCE_S = 20.0
 

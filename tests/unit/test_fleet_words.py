@@ -7,8 +7,8 @@ import time
 import pytest
 
 from fleet.commands import keys
-from fleet.roles import Role
-from fleet.roles_root import first_root
+from fleet.roles.roles import Role
+from fleet.roles.root import first_root
 from wire.troubles import Refused
 
 KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"

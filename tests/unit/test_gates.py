@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.gates import Bar, Before, bar_of, before_of, failure_of
 from agent.sums import Sum
+from agent.update.gates import Bar, Before, bar_of, before_of, failure_of
 from models import manifest
 from models.manifest import Floors, Limits
 from tests.model_folder import MANIFEST

@@ -18,11 +18,11 @@ from tests.certificates import Authority
 from tests.mirror import Mirror, serving
 from tests.repository import NOW_S, Repository, block_digests
 from wire import https
-from wire.blocks import BLOCK, NoSuchFile
+from wire.block.blocks import BLOCK, NoSuchFile
+from wire.block.part import Part
 from wire.https import HttpsSource
-from wire.part import Part
 from wire.troubles import Refused, Unavailable
-from wire.trust import Trust
+from wire.trust.trust import Trust
 
 CONTENT = random.Random(4).randbytes(20 * BLOCK + 777)
 PATH = "targets/models/m/1/x.onnx.zip"

@@ -15,7 +15,7 @@ import pytest
 
 import agent.keeping
 from agent.keeping import MEMORY_BYTES, RETRY_S, TOLD_S, UNWRITTEN_S, Keeping
-from agent.spool_change import Record
+from agent.spool.change import Record
 from wire.config import TelemetryTable
 from wire.troubles import Unavailable
 

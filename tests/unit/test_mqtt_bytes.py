@@ -15,11 +15,11 @@ from paho.mqtt._packet import decode_publish
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from wire.link import Received
-from wire.mqtt_inward import FIRST_BYTES, LARGEST, Inward
-from wire.mqtt_outward import Outward
-from wire.mqtt_packets import publish_head
-from wire.mqtt_socket import Wiring
-from wire.mqtt_url import Address
+from wire.mqtt.inward import FIRST_BYTES, LARGEST, Inward
+from wire.mqtt.outward import Outward
+from wire.mqtt.packets import publish_head
+from wire.mqtt.socket import Wiring
+from wire.mqtt.url import Address
 
 
 def packet(first: int, body: bytes) -> bytes:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from wire.link import Connected, Delivered, LinkEvent, Received
-from wire.mqtt_life import MOST_EARLY, Life, Terms
-from wire.mqtt_limits import Limits
-from wire.mqtt_socket import Wiring
-from wire.mqtt_tries import Ended
-from wire.mqtt_url import Address
-from wire.mqtt_waiting import Sent
+from wire.mqtt.life import MOST_EARLY, Life, Terms
+from wire.mqtt.limits import Limits
+from wire.mqtt.socket import Wiring
+from wire.mqtt.tries import Ended
+from wire.mqtt.url import Address
+from wire.mqtt.waiting import Sent
 
 HERE = Address("mqtt", "host", 1883, None)
 NO_LIMITS = Limits(None, None, None, None)

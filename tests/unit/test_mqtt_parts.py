@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire import mqtt_words as words
-from wire.mqtt_inward import LARGEST
-from wire.mqtt_life import patience_s
-from wire.mqtt_socket import Bell, Wiring
-from wire.mqtt_tries import Ended, Offer, Tries
-from wire.mqtt_url import Address, address_of
-from wire.mqtt_waiting import OVERHEAD, Sent, Waiting, packet_bytes
+from wire.mqtt import words
+from wire.mqtt.inward import LARGEST
+from wire.mqtt.life import patience_s
+from wire.mqtt.socket import Bell, Wiring
+from wire.mqtt.tries import Ended, Offer, Tries
+from wire.mqtt.url import Address, address_of
+from wire.mqtt.waiting import OVERHEAD, Sent, Waiting, packet_bytes
 from wire.troubles import Refused
 
 HERE = Address("mqtt", "host", 1883, None)

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 import msgspec
 import pytest
 
-from fleet import offering
-from fleet.offering import Session
-from fleet.offering_files import Offered, in_memory
+from fleet.offering import offering
+from fleet.offering.files import Offered, in_memory
+from fleet.offering.offering import Session
 from tests.telling import presence, said, state
 from wire import topics
-from wire.blocks import BlockRequest, unpacked
+from wire.block.blocks import BlockRequest, unpacked
 from wire.link import LinkEvent, Received
 from wire.memory_link import MemoryBroker
 from wire.messages import to_json

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from fleet.offering_desk import in_order
-from fleet.offering_files import Offered, OfferFile, in_memory
-from fleet.offering_release import block_digests, candidate_files, new_parcels, read_parcels
+from fleet.offering.desk import in_order
+from fleet.offering.files import Offered, OfferFile, in_memory
+from fleet.offering.release import block_digests, candidate_files, new_parcels, read_parcels
 from models import bundle
 from tests.yard import digits, digits_folder, rewrite
-from wire.blocks import BLOCK
+from wire.block.blocks import BLOCK
 from wire.offers import offered_key
 from wire.troubles import Refused, Unavailable
-from wire.trust import Bundle
+from wire.trust.trust import Bundle
 
 
 def for_boards(folder: Path, *boards: str, name: str = "boards") -> Path:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from fleet import pack_runtime
 from fleet.commands.pack import Noting
-from fleet.pack_folder import spoken_of
-from fleet.pack_runtime import ask
+from fleet.pack import runtime as pack_runtime
+from fleet.pack.folder import spoken_of
+from fleet.pack.runtime import ask
 from tests.graphs import tflite
 from wire.troubles import Refused, Trouble, Unavailable
 

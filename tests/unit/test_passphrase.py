@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet import pack_runtime
+from fleet.pack import runtime as pack_runtime
 from fleet.passphrase import VARIABLE, Passphrases
 from tests.laws.sources import ROOT
 from wire.signing import WrongPassphrase, load_key, make_key

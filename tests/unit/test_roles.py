@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tuf.api.metadata import Targets
 
-from fleet import roles, roles_online, roles_root, roles_targets
-from fleet.roles import Lacking, Role, RoleName
-from fleet.roles_targets import Target
+from fleet.roles import online as roles_online
+from fleet.roles import roles
+from fleet.roles import root as roles_root
+from fleet.roles import targets as roles_targets
+from fleet.roles.roles import Lacking, Role, RoleName
+from fleet.roles.targets import Target
 from tests.repository import DAY_S, NOW_S, Repository, block_digests, digest_of
 from wire.release import Variant
 from wire.signing import SigningKey, make_key

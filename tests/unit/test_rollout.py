@@ -7,9 +7,10 @@ import argparse
 import pytest
 from msgspec.structs import replace
 
-from agent import gates
+from agent.update import gates
 from fleet.devices import Device, Fleet
-from fleet.rollout import (
+from fleet.rollout.flags import add_choice_options, add_wait_options, choice_of, patience_s, share
+from fleet.rollout.rollout import (
     BACK_S,
     USUAL_TRIAL_S,
     Goal,
@@ -19,7 +20,6 @@ from fleet.rollout import (
     taken,
     with_pipeline,
 )
-from fleet.rollout_flags import add_choice_options, add_wait_options, choice_of, patience_s, share
 from tests.telling import DIGEST, FLEET, NOW_S, presence, said, state
 from wire.deployments import Deployment, Gates, Rule
 from wire.messages import State, Trusted, Update, UpdatePhase

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fleet.rollout_draft import (
+from fleet.rollout.draft import (
     KEPT,
     advanced,
     empty,

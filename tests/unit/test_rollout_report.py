@@ -6,11 +6,13 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from fleet import roles, roles_online, roles_targets
 from fleet.devices import Fleet
-from fleet.roles import Role
-from fleet.roles_root import first_root
-from fleet.rollout_report import (
+from fleet.roles import online as roles_online
+from fleet.roles import roles
+from fleet.roles import targets as roles_targets
+from fleet.roles.roles import Role
+from fleet.roles.root import first_root
+from fleet.rollout.report import (
     Status,
     device_lines,
     device_warnings,
@@ -23,7 +25,7 @@ from tests.unit.test_rollout import OTHER, telling, update
 from wire.deployments import Deployment, Rule
 from wire.messages import Trusted
 from wire.offers import Candidate
-from wire.trust_kept import Chain
+from wire.trust.kept import Chain
 
 DAY_S = 86400.0
 KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"

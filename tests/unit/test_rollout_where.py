@@ -8,11 +8,11 @@ import pytest
 from msgspec.structs import replace
 
 from fleet.devices import Device, Fleet
-from fleet.rollout import Goal, Progress
-from fleet.rollout_flags import Choice
-from fleet.rollout_follow import Teller, as_lines, follow, look, summary
-from fleet.rollout_where import check_canaries, is_known, pipeline_for, remarks
-from fleet.rollout_words import audience, named, rules_words
+from fleet.rollout.flags import Choice
+from fleet.rollout.follow import Teller, as_lines, follow, look, summary
+from fleet.rollout.rollout import Goal, Progress
+from fleet.rollout.where import check_canaries, is_known, pipeline_for, remarks
+from fleet.rollout.words import audience, named, rules_words
 from tests.telling import FLEET, NOW_S, presence, said, state
 from tests.unit.test_rollout import OTHER, telling, update
 from wire.deployments import Deployment, Gates, Rule

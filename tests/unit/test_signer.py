@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from fleet import roles, roles_root, roles_targets
-from fleet.roles import Role
-from fleet.signer import Signer
+from fleet.roles import roles
+from fleet.roles import root as roles_root
+from fleet.roles import targets as roles_targets
+from fleet.roles.roles import Role
+from fleet.signer.signer import Signer
 from tests.depot_folder import FLEET, Yard, make_yard
 from wire.signing import make_key
 from wire.troubles import Refused, Unavailable

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from fleet import roles, roles_root
-from fleet.signer import Signer
+from fleet.roles import roles
+from fleet.roles import root as roles_root
+from fleet.signer.signer import Signer
 from tests.depot_folder import FLEET, Yard, make_yard
 from tests.unit.test_signer import listing, take
 from wire.troubles import Refused

@@ -8,14 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from fleet import roles, roles_root, roles_targets, signer_checks, signer_place
-from fleet.roles import Role, RoleName
-from fleet.signer import Signer
+from fleet.roles import roles
+from fleet.roles import root as roles_root
+from fleet.roles import targets as roles_targets
+from fleet.roles.roles import Role, RoleName
+from fleet.signer import checks as signer_checks
+from fleet.signer import place as signer_place
+from fleet.signer.signer import Signer
 from tests.depot_folder import FLEET, Yard, make_yard
 from tests.unit.test_signer import DAY_S, Clock, listing, rotated, take
-from wire import trust, trust_updating
 from wire.signing import make_key
 from wire.troubles import Refused, Unavailable
+from wire.trust import trust
+from wire.trust import updating as trust_updating
 
 YEAR_S = 365 * DAY_S
 

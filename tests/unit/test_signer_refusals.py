@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from fleet import roles, roles_targets
-from fleet.roles_targets import Target
-from fleet.signer import Signer
+from fleet.roles import roles
+from fleet.roles import targets as roles_targets
+from fleet.roles.targets import Target
+from fleet.signer.signer import Signer
 from tests.depot_folder import FLEET, Yard, block_digests, make_yard, pack, without_a_trace
 from tests.unit.test_signer import listing, take
 from wire.release import COMMAND_KEYS, Variant

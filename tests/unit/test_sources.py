@@ -6,9 +6,9 @@ from typing import cast
 
 import pytest
 
-from agent.sources import TIMESTAMP, Sources
-from wire.block_client import BlockClient
-from wire.blocks import NoSuchFile
+from agent.fetch.sources import TIMESTAMP, Sources
+from wire.block.blocks import NoSuchFile
+from wire.block.client import BlockClient
 from wire.https import HttpsSource
 from wire.troubles import Trouble, Unavailable
 

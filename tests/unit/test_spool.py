@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.spool import Spool
-from agent.spool_change import Limits, Record
+from agent.spool.change import Limits, Record
+from agent.spool.spool import Spool
 from wire.troubles import Unavailable
 
 MIB = 1 << 20
@@ -353,8 +353,8 @@ def test_every_append_is_synced(folder: Path, clock: Running) -> None:
     if strace is None:
         pytest.skip("needs strace")
     code = (
-        "import sys; from pathlib import Path; from agent.spool import Spool;"
-        "from agent.spool_change import Limits;"
+        "import sys; from pathlib import Path; from agent.spool.spool import Spool;"
+        "from agent.spool.change import Limits;"
         "spool = Spool(Path(sys.argv[1]), Limits(1 << 20, 1e6), lambda: 0.0, 'boot', 'identity');"
         "spool.tidy(); print('begin', flush=True);"
         "[(spool.append([('event', b'x')], {}), print('kept', flush=True)) for _ in range(5)]"

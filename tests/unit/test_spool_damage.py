@@ -14,7 +14,7 @@ import pytest
 
 import agent.keeping
 from agent.keeping import Keeping
-from agent.spool_change import Record
+from agent.spool.change import Record
 from tests.unit.test_keeping import HandClock, all_of, filled, opened
 
 COUNT = 120

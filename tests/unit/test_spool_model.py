@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from agent.spool import Spool
-from agent.spool_change import Limits, Record
+from agent.spool.change import Limits, Record
+from agent.spool.spool import Spool
 
 MIB = 1 << 20
 SIZES = st.sampled_from((0, 1, 300, 3000, 9000, 60_000))

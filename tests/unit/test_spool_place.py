@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.spool import Spool
-from agent.spool_change import Limits
-from agent.spool_place import FILE, Place, Taken
+from agent.spool.change import Limits
+from agent.spool.place import FILE, Place, Taken
+from agent.spool.spool import Spool
 from wire.troubles import Refused, Unavailable
 
 LIMITS = Limits(1 << 20, 1e6)

@@ -13,13 +13,14 @@ import pytest
 from tuf.api.metadata import TargetFile, Targets
 from tuf.ngclient import Updater
 
-from fleet import roles, roles_targets
+from fleet.roles import roles
+from fleet.roles import targets as roles_targets
 from tests.repository import DAY_S, NOW_S, Repository, block_digests
-from wire.blocks import NoSuchFile
+from wire.block.blocks import NoSuchFile
 from wire.deployments import Deployment, Rule
 from wire.release import Variant
 from wire.troubles import Refused, Unavailable
-from wire.trust import Bundle, Trust
+from wire.trust.trust import Bundle, Trust
 from wire.version import RELEASED_S
 
 LANE = Deployment("lane", (Rule("digits", "1"),))

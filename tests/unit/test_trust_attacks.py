@@ -13,13 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tuf.api.metadata import Snapshot, Targets, Timestamp
 
-from fleet import roles, roles_online, roles_root, roles_targets
-from fleet.roles import Role, RoleName
+from fleet.roles import online as roles_online
+from fleet.roles import roles
+from fleet.roles import root as roles_root
+from fleet.roles import targets as roles_targets
+from fleet.roles.roles import Role, RoleName
 from tests.repository import DAY_S, NOW_S, Repository, digest_of
 from tests.unit.test_trust import LANE, Device
-from wire.blocks import BLOCK, block_count
+from wire.block.blocks import BLOCK, block_count
+from wire.block.part import Part
 from wire.deployments import Deployment, Rule
-from wire.part import Part
 from wire.troubles import Refused, Trouble, Unavailable
 
 YEAR_S = 365 * DAY_S

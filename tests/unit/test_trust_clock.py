@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fleet import roles
+from fleet.roles import roles
 from tests.repository import DAY_S, NOW_S, Repository
 from tests.unit.test_trust import LANE, Device
 from wire.troubles import Refused

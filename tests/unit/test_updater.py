@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.fetch_words import Progress
+from agent.fetch.words import Progress
 from tests.update_bench import CONFIGURED, Bench, Bundles
 from wire.deployments import Gates
 from wire.local import CheckModel, LoadModel

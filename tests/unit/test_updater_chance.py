@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.fetch_words import NotRefreshed, Progress
-from agent.update_log import TERMINAL
+from agent.fetch.words import NotRefreshed, Progress
+from agent.update.log import TERMINAL
 from tests.update_bench import Bench, Bundles
 from wire.deployments import Gates
 from wire.local import Answer

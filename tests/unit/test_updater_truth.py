@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.checking import PUT_OFF_S
-from agent.trying import APART_S
+from agent.update.checking import PUT_OFF_S
+from agent.update.trying import APART_S
 from models.store import Store
 from tests.update_bench import CONFIGURED, Bench, Bundles
 from wire.deployments import Gates

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.fetch_words import NotRefreshed
+from agent.fetch.words import NotRefreshed
 from tests.update_bench import Bench, Bundles
 from wire.deployments import Gates
 

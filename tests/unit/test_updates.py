@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from agent.recorder import UPDATES_NOTE
-from agent.update_log import Kept
+from agent.update.log import Kept
 from tests.certificates import Authority
 from tests.depot_folder import make_yard
 from tests.mirror import serving

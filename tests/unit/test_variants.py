@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from agent.variants import chosen
+from agent.update.variants import chosen
 from wire.deployments import Rule, Who, takes
 from wire.release import Variant
 from wire.troubles import Refused
-from wire.trust import Bundle
+from wire.trust.trust import Bundle
 
 PI = "Raspberry Pi 5 Model B Rev 1.0"
 

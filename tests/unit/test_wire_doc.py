@@ -18,7 +18,7 @@ from fleet.devices import Fleet
 from fleet.screens import JsonLines
 from tests.laws.sources import ROOT
 from wire import orders, topics
-from wire.blocks import BlockRequest
+from wire.block.blocks import BlockRequest
 from wire.deployments import Rule, place_in_line
 from wire.histogram import SCALE, Counts
 from wire.link import Received

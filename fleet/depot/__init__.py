@@ -1,0 +1,1 @@
+"""The depot: serves metadata and blocks, takes what operators hand over, rings the bell."""

@@ -1,0 +1,1 @@
+"""How an operator hands a release over to the depot."""

@@ -1,0 +1,1 @@
+"""From a folder or a model's file to a bundle."""

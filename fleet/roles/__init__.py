@@ -1,0 +1,1 @@
+"""The roles of the fleet's metadata: who signs what, and how it is written."""

@@ -1,0 +1,1 @@
+"""Deployments: what is asked for, what it means, and how far the devices are."""

@@ -1,0 +1,1 @@
+"""Blocks: a file in pieces over MQTT; who asks, who serves, and what has come so far."""

@@ -1,0 +1,1 @@
+"""Trust in signed metadata: what is believed, kept and refused."""
