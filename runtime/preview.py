@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, Literal, Protocol
 
@@ -24,7 +25,7 @@ from runtime.web import Server, serve
 
 GAP_NS = 60_000_000  # between two copies: every second frame of a camera that gives 30 a second
 MOST_NAMED = 8
-FRESH_S = 1.0  # an older picture is not shown as live
+SHARED_S = 0.1  # who asks is shown nothing that is older: it would be taken for live
 REPORT_S = 0.25  # numbers are not worked out more often, however many look
 
 
@@ -39,12 +40,12 @@ class Shown(Protocol):
 
 @dataclass(frozen=True)
 class Picture:
-    """One encoded picture. number: counts from 1 in this process. made_s: time.monotonic()."""
+    """One encoded picture. number: counts from 1 in this process. seen_s: its frame, monotonic."""
 
     number: int
     seq: int
     found: Found
-    made_s: float
+    seen_s: float
     jpeg: bytes
 
 
@@ -104,6 +105,7 @@ class Preview:
         self._canvas: Canvas | None = None  # the loop's; the encoder's while _encoding
         self._encoding = False
         self._held: int | None = None  # the seq that was copied and waits for its result
+        self._held_s = 0.0  # when it was copied
         self._next_ns = 0
         self._newest: Shown | None = None
         self._inbox: SimpleQueue[Shown | None] = SimpleQueue()
@@ -132,7 +134,7 @@ class Preview:
         if self._canvas is None or self._canvas.layout != frame.layout:
             self._canvas = Canvas(frame.layout)
         np.copyto(self._canvas.raw, frame.pixels)
-        self._held = frame.seq
+        self._held, self._held_s = frame.seq, now / 1e9
 
     def show(self, result: Shown) -> None:
         """Call with the result of each frame. Never blocks. Raises what the encoder died of."""
@@ -150,28 +152,29 @@ class Preview:
         try:
             while (result := self._inbox.get()) is not None:
                 assert self._canvas is not None
-                jpeg = self._canvas.jpeg(result.found)
+                jpeg, seen_s = self._canvas.jpeg(result.found), self._held_s
                 self._encoding = False
                 number += 1
                 with self._ready:
-                    self._picture = Picture(
-                        number, result.seq, result.found, time.monotonic(), jpeg
-                    )
+                    self._picture = Picture(number, result.seq, result.found, seen_s, jpeg)
                     self._ready.notify_all()
         except BaseException as error:
             self._fault = error  # a bug: the loop's thread raises it
             self._encoding = False
 
     def picture(self, after: int, timeout_s: float) -> Picture | None:
-        """The newest picture that is not number `after` and not old, as soon as there is one.
+        """The newest picture that is not number `after`, as soon as there is one of about now.
 
         None after `timeout_s` seconds, or when the preview closes. For any thread.
         """
+        oldest_s = time.monotonic() - SHARED_S
         with self._ready:
             self._waiting += 1
             try:
-                self._ready.wait_for(lambda: self._closed or self._fresh(after), timeout_s)
-                return self._picture if self._fresh(after) else None
+                self._ready.wait_for(
+                    lambda: self._closed or self._fresh(after, oldest_s), timeout_s
+                )
+                return self._picture if self._fresh(after, oldest_s) else None
             finally:
                 self._waiting -= 1
 
@@ -179,11 +182,9 @@ class Preview:
         """What is named beside a picture. For any thread."""
         return sight(picture.found)
 
-    def _fresh(self, after: int) -> bool:
+    def _fresh(self, after: int, oldest_s: float) -> bool:
         picture = self._picture
-        if picture is None or picture.number == after:
-            return False
-        return time.monotonic() - picture.made_s < FRESH_S
+        return picture is not None and picture.number != after and picture.seen_s >= oldest_s
 
     def report(self) -> Report:
         """The numbers of this moment, and what was found last. For any thread."""

@@ -115,7 +115,6 @@ def test_an_old_picture_is_not_shown_as_live(
     with feeding(preview, pipeline):
         assert ask(preview, "/frame.jpg").status == 200
     monkeypatch.setattr(web, "PICTURE_S", 0.2)
-    monkeypatch.setattr(preview_module, "FRESH_S", 0.1)
     time.sleep(0.2)
     reply = ask(preview, "/frame.jpg")
     assert reply.status == 204 and reply.body == b""
