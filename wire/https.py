@@ -22,7 +22,7 @@ from wire.block.part import Part
 from wire.troubles import Refused, Unavailable
 
 if TYPE_CHECKING:
-    from urllib3 import BaseHTTPResponse, HTTPSConnectionPool
+    from urllib3 import BaseHTTPResponse, HTTPConnectionPool
 
 CONNECT_S = 10.0
 SILENT_S = 20.0  # a server that sends nothing for so long is given up
@@ -33,6 +33,7 @@ AGAIN_S = 2.0  # between two attempts
 POLL_S = 0.25
 PIECE = 16 * 1024  # bytes at a time
 KIB = 1024
+SECURE = ("https",)
 _ABSENT = (403, 404, 410)
 
 
@@ -50,10 +51,12 @@ class HttpsSource:
         kib_per_s: int | None = None,
         patience_s: float = PATIENCE_S,
         clock: Callable[[], float] = time.monotonic,
+        schemes: tuple[str, ...] = SECURE,
     ) -> None:
         """url: https://HOST[:PORT][/FOLDER], the folder that holds metadata/ and targets/.
-        ca_file: trusted instead of the machine's authorities. Raises Refused, Unavailable."""
-        self._url = checked_address(url)
+        ca_file: trusted instead of the machine's authorities. schemes: of addresses that are
+        taken; a tool of tests may add http. Raises Refused, Unavailable."""
+        self._url = checked_address(url, schemes)
         self._patience_s = patience_s
         self._clock = clock
         rate = math.inf if kib_per_s is None else float(kib_per_s * KIB)
@@ -67,7 +70,7 @@ class HttpsSource:
             timeout=urllib3.Timeout(connect=CONNECT_S, read=SILENT_S),
             ssl_context=_context(ca_file),
         )
-        self._pool.pool_classes_by_scheme = {"https": _impatient_pool()}
+        self._pool.pool_classes_by_scheme = _impatient_pools()
 
     def read(self, path: str, most_bytes: int) -> bytes:
         """A whole small file. Raises NoSuchFile, Unavailable, Refused if it is larger."""
@@ -174,7 +177,7 @@ class HttpsSource:
     @contextlib.contextmanager
     def _answer(self, path: str, headers: dict[str, str]) -> Iterator[BaseHTTPResponse]:
         """The answer to a request for a file. Raises NoSuchFile, Unavailable."""
-        where = self._url + quote(path)
+        where = self._url + quote(path, safe="/%")  # what is quoted already stays so
         asked = {"Accept-Encoding": "identity", "User-Agent": "vedette", **headers}
         with self._said_in_words(path):
             answer = self._pool.request(
@@ -210,11 +213,11 @@ class HttpsSource:
             time.sleep(min(left_s, POLL_S))
 
 
-def checked_address(url: str) -> str:
+def checked_address(url: str, schemes: tuple[str, ...] = SECURE) -> str:
     """The address with a slash at its end. Raises Refused with what to write."""
     try:
         parts = urlsplit(url)
-        is_right = parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+        is_right = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         is_right = False
     if not is_right or parts.query or parts.fragment or "@" in parts.netloc:
@@ -238,14 +241,14 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _impatient_pool() -> type[HTTPSConnectionPool]:
+def _impatient_pools() -> dict[str, type[HTTPConnectionPool]]:
     """urllib3's limits of time are for each byte: who sends one now and then holds us for ever."""
-    from urllib3 import HTTPSConnectionPool
-    from urllib3.connection import HTTPSConnection
+    from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+    from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.exceptions import ProtocolError
     from urllib3.response import HTTPResponse
 
-    class Connection(HTTPSConnection):
+    class Impatient(HTTPConnection):
         def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3's own
             is_late = threading.Event()
             timer = threading.Timer(HEAD_S, _cut, (self.sock, is_late))
@@ -260,10 +263,16 @@ def _impatient_pool() -> type[HTTPSConnectionPool]:
                 raise ProtocolError("too slow: its answer does not begin")
             return answer
 
-    class Pool(HTTPSConnectionPool):
-        ConnectionCls = Connection
+    class Secure(Impatient, HTTPSConnection):
+        """The same over TLS."""
 
-    return Pool
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Impatient
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": Pool, "https": SecurePool}
 
 
 def _cut(connection: socket.socket, is_late: threading.Event) -> None:

@@ -147,8 +147,11 @@ class Kept:
             write_durably(self._folder / name, hashlib.sha256(content).digest() + content)
 
     def _names(self, folder: Path) -> list[str]:
+        """What is verified metadata there, first what others lean on."""
         roots = sorted((folder / HISTORY).glob("*.root.json"))
-        return [f"{HISTORY}/{path.name}" for path in roots] + [f"{role}.json" for role in ROLES]
+        known = [f"{role}.json" for role in ROLES]
+        others = sorted({path.name for path in folder.glob("*.json")} - {"root.json", *known})
+        return [f"{HISTORY}/{path.name}" for path in roots] + known + others
 
 
 def _content(path: Path) -> bytes | None:

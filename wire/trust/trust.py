@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from tuf.ngclient import Updater
 
 from wire.block.blocks import NoSuchFile, block_count
 from wire.deployments import LARGEST, Deployment, read_deployment
@@ -18,8 +19,9 @@ from wire.messages import Trusted
 from wire.release import COMMAND_KEYS, CommandKeys, blocks_path, deployment_path, target_file
 from wire.troubles import Refused, Unavailable
 from wire.trust.accepted import Accepted, Bundle, SmallFile
-from wire.trust.kept import Chain, Issued, Kept
-from wire.trust.updating import Expired, Source, check_first, issued_in, timestamp_keys, update
+from wire.trust.kept import Chain, Kept
+from wire.trust.updating import Source, refresh_fleet
+from wire.trust.verified import Verified
 from wire.trust.words import Reference, Timeless
 
 __all__ = ["Bundle", "Source", "Trust"]
@@ -35,13 +37,10 @@ class Trust:
     ) -> None:
         """folder: what is kept. root: the metadata that is trusted first; Refused if it is none.
         now_s: Unix time by the system's clock."""
-        check_first(root)
-        self._root = root
+        self._kept = Kept(folder)
+        self._verified = Verified(self._kept, root, source, now_s)
         self._origin = hashlib.sha256(root).hexdigest()
         self._source = source
-        self._now_s = now_s
-        self._kept = Kept(folder)
-        self._issued = self._kept.issued()
         chain = self._kept.accepted(self._origin)
         self._accepted = None if chain is None else Accepted(chain)
 
@@ -63,7 +62,7 @@ class Trust:
     @property
     def issued_s(self) -> float:
         """The newest time (Unix) at which accepted metadata was signed: now is later than that."""
-        return float(self._issued.at_s)
+        return self._verified.issued_s
 
     def refresh(self) -> Trusted:
         """Ask for newer metadata, and believe it if all of it is right.
@@ -71,7 +70,7 @@ class Trust:
         Refused: a signature, version or expiry is wrong. Unavailable: no answer, or no disk. What
         was believed before stays.
         """
-        return self._believe(lambda: Reference(self._now_s(), self._issued))
+        return self._believe(self._verified.now)
 
     def refresh_expired(self) -> Trusted:
         """As refresh, and what has expired is believed too: for who signs it anew, and for nobody
@@ -80,19 +79,16 @@ class Trust:
 
     def _believe(self, reference: Callable[[], Reference]) -> Trusted:
         with self._kept.locked():
-            try:
-                accepted = self._refreshed(reference())
-            except Expired:
-                if not self._forget_revoked_time():
-                    raise
-                accepted = self._refreshed(reference())
-            finally:
-                self._kept.clean()
+            accepted = Accepted(self._verified.run(self._refreshed_chain, reference))
             if self._accepted is None or accepted.chain != self._accepted.chain:
                 self._kept.accept(accepted.chain)
                 self._kept.drop_files_but(accepted.small_digests)
             self._accepted = accepted
         return accepted.trusted
+
+    def _refreshed_chain(self, updater: Updater) -> Chain:
+        refresh_fleet(updater, self._kept.work)
+        return self._kept.chain_of_work(self._origin)
 
     def bundles(self, model: str, version: str) -> tuple[Bundle, ...]:
         """The variants of a version of a model; none if there is no such version."""
@@ -130,35 +126,6 @@ class Trust:
             return msgspec.json.decode(self._content(file, LARGEST_KEYS), type=CommandKeys).keys
         except msgspec.DecodeError as error:
             raise Refused(f"{COMMAND_KEYS}: {error}") from None
-
-    def _refreshed(self, reference: Reference) -> Accepted:
-        """What a refresh verified. What it verified before it failed is kept too: nothing older
-        is taken from then on."""
-        self._kept.begin()
-        try:
-            update(self._kept.work, self._root, self._source, reference)
-        finally:
-            self._kept.keep_work()
-            self._note_issued()
-        return Accepted(self._kept.chain_of_work(self._origin))
-
-    def _note_issued(self) -> None:
-        new, old = issued_in(self._kept.work), self._issued
-        if new.at_s and (new.at_s > old.at_s or not set(new.keys) & set(old.keys)):
-            self._vouch(new)
-
-    def _forget_revoked_time(self) -> bool:
-        """Whether the keys that vouched for the time have been replaced since: a thief of one may
-        have signed a time far ahead, by which all that is signed after the theft has expired."""
-        keys = timestamp_keys(self._kept.work)
-        if not self._issued.at_s or not keys or set(keys) & set(self._issued.keys):
-            return False
-        self._vouch(Issued())
-        return True
-
-    def _vouch(self, issued: Issued) -> None:
-        self._kept.vouch(issued)
-        self._issued = issued
 
     def _content(self, file: SmallFile, most_bytes: int) -> bytes:
         """A small signed file, from the disk or else from the source."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tuf.api.exceptions import (
     DownloadError,
@@ -32,6 +32,9 @@ LIMITS = UpdaterConfig(
 )
 # what hostile bytes make python-tuf raise beside its own errors
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
+
+
+T = TypeVar("T")
 
 
 class Source(Protocol):
@@ -69,20 +72,25 @@ class _Fetcher(FetcherInterface):
         return content
 
 
-def update(work: Path, root: bytes, source: Source, reference: Reference) -> None:
-    """Bring the metadata in `work` up to date, all five roles of it.
+def updated(
+    work: Path,
+    root: bytes,
+    source: Source,
+    reference: Reference,
+    deed: Callable[[Updater], T],
+    limits: UpdaterConfig,
+) -> T:
+    """What the deed gives, which brings the metadata in `work` up to date.
 
     Raises Expired, Refused, Unavailable; what was verified until then is in `work`. `root.json`
     there is the newest root.
     """
     fetcher = _Fetcher(source)
     try:
-        updater = Updater(str(work), METADATA, fetcher=fetcher, config=LIMITS, bootstrap=root)
+        updater = Updater(str(work), METADATA, fetcher=fetcher, config=limits, bootstrap=root)
         # python-tuf knows no other way to say what time it is
         updater._trusted_set.reference_time = moment(reference.at_s)
-        updater.refresh()
-        _check_delegations(work)
-        updater.get_targetinfo(f"{DEPLOYMENTS}/")  # there is none; this fetches the role
+        return deed(updater)
     except (RepositoryError, DownloadError, *_MALFORMED) as error:
 
         def seen(role: str) -> bytes:
@@ -95,6 +103,13 @@ def update(work: Path, root: bytes, source: Source, reference: Reference) -> Non
         raise trouble from None
     except OSError as error:
         raise Unavailable(f"{work}: cannot be written: {error.strerror}") from None
+
+
+def refresh_fleet(updater: Updater, work: Path) -> None:
+    """All five roles of a fleet."""
+    updater.refresh()
+    _check_delegations(work)
+    updater.get_targetinfo(f"{DEPLOYMENTS}/")  # there is none; this fetches the role
 
 
 def check_first(root: bytes) -> None:
