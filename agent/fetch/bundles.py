@@ -17,6 +17,7 @@ from models.store import Store
 from wire.block.part import Part
 from wire.config import Updates
 from wire.durable import make_folder_durably, remove_durably
+from wire.steps import reached
 from wire.troubles import Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Bundles:
         part, have_bytes = None, bundle.size
         if not path.exists():
             part = self._part(path, bundle)
+            reached("fetch.part_opened", bundle.digest)
             have_bytes = part.have_bytes
         why_not = self._why_no_room(get, have_bytes)
         if why_not is not None:
@@ -95,6 +97,7 @@ class Bundles:
                 return NotFetched(bundle.digest, why_not, "no_budget")
             self._fill(bundle, part, progress, is_over)
             part.finish()
+            reached("fetch.whole", bundle.digest)
         try:
             digest = self._store.install(path)
         except Unavailable as trouble:  # of the disk: no depot is to blame
@@ -102,6 +105,7 @@ class Bundles:
         if digest != bundle.digest:
             raise Refused(f"{bundle.path}: other bytes than were signed")
         remove_durably(path)
+        reached("install.cleared", bundle.digest)
         return None
 
     def _part(self, path: Path, bundle: Bundle) -> Part:
@@ -125,11 +129,16 @@ class Bundles:
             if now_bytes > have_bytes:
                 self._budget.spend(now_bytes - have_bytes)
                 progress(Progress(bundle.digest, now_bytes))
+                reached("fetch.block_kept", bundle.digest)
             have_bytes = now_bytes
 
         try:
             self._sources.fetch(
-                bundle, part, came, lambda: is_over() or self._budget.why_not() is not None
+                bundle,
+                part,
+                came,
+                lambda: is_over() or self._budget.why_not() is not None,
+                self._budget.left_bytes,
             )
         except Refused as trouble:
             if part.is_whole:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +52,13 @@ class DayBudget:
         with contextlib.suppress(Unavailable):  # a full disk is somebody else's to report
             keep(self._path, self._spent)
             self._written = self._spent
+
+    def left_bytes(self) -> float:
+        """That may still be fetched today."""
+        if self._most is None:
+            return math.inf
+        spent = self._spent.fetched if self._spent.day == self._today() else 0
+        return max(0, self._most - spent)
 
     def why_not(self) -> str | None:
         """Why nothing more may be fetched today, or None."""

@@ -77,16 +77,17 @@ class Sources:
         part: Part,
         progress: Callable[[int], None],
         is_over: Callable[[], bool],
+        room: Callable[[], float],
     ) -> None:
-        """Until the part is whole. is_over: somebody wants it to end. Raises Unavailable, Refused;
-        what came is kept."""
+        """Until the part is whole. is_over: somebody wants it to end. room: bytes that may still
+        come. Raises Unavailable, Refused; what came is kept."""
         if self._open_mirror is None:
-            self._client.fetch(bundle.digest, part, progress, is_over)
+            self._client.fetch(bundle.digest, part, progress, is_over, room)
             return
         if self._may_answer:
             try:
                 is_cut = lambda: is_over() or not self._is_connected()  # noqa: E731
-                self._client.fetch(bundle.digest, part, progress, is_cut)
+                self._client.fetch(bundle.digest, part, progress, is_cut, room)
                 return
             except Unavailable:
                 if is_over():

@@ -129,8 +129,7 @@ def test_goes_on_where_it_was_ended(device: Device, fleet: SmallFleet) -> None:
     assert device.store.has(device.bundle("2").digest)
     have = [each.have_bytes for each in device.progress]
     assert have == sorted(set(have)), "what came is kept"
-    on_its_way = FetchTerms().window * BLOCK  # is lost with each cut
-    assert fleet.published_bytes - before <= SIZE + (cuts + 1) * 1.25 * on_its_way
+    assert fleet.published_bytes - before <= 1.25 * SIZE, "little comes twice"
 
 
 def test_a_depot_that_falls_silent_is_no_end(device: Device, fleet: SmallFleet) -> None:
@@ -153,7 +152,7 @@ def test_no_more_than_the_bytes_of_the_day(device: Device, fleet: SmallFleet) ->
     assert said.kind == "no_budget"
     assert "1 MiB of today" in said.why
     came = device.progress[-1].have_bytes
-    assert MIB <= came <= 1.7 * MIB
+    assert MIB <= came < MIB + BLOCK
     again = device.get("2", table)
     assert isinstance(again, NotFetched), "also after a restart"
     assert device.progress[-1].have_bytes == came

@@ -195,13 +195,18 @@ def test_tampered_block_is_refused_as_it_lands(
 
 
 def test_a_mirror_that_is_down_is_given_up_after_a_while(
-    mirror: Mirror, source: HttpsSource, part: Part, monkeypatch: pytest.MonkeyPatch
+    mirror: Mirror,
+    authority: Authority,
+    source: HttpsSource,
+    part: Part,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(https, "AGAIN_S", 0.05)
     mirror.status = 503
-    with pytest.raises(Unavailable, match="the mirror answers 503"):
-        source.fetch(PATH, part, lambda _: None, lambda: False)
-    assert len(mirror.asked) > 1
+    patient = HttpsSource(mirror.url, authority.file, patience_s=2.0)
+    with contextlib.closing(patient), pytest.raises(Unavailable, match="the mirror answers 503"):
+        patient.fetch(PATH, part, lambda _: None, lambda: False)
+    assert len(mirror.asked) > 2
     mirror.status = 404
     with pytest.raises(NoSuchFile):
         source.fetch(PATH, part, lambda _: None, lambda: False)

@@ -51,13 +51,16 @@ class Asking:
         bucket: Bucket,
         clock: Callable[[], float],
         chance: Callable[[], float] = random.random,
+        room: Callable[[], float] = lambda: math.inf,
     ) -> None:
-        """bucket: of bytes that may be asked for."""
+        """bucket: of bytes that may be asked for. room: bytes that may still come, and more than
+        that by less than a block."""
         self._lacking = lacking
         self._window = window
         self._bucket = bucket
         self._clock = clock
         self._chance = chance
+        self._room = room
         self._again: set[int] = set()
         self._requests: list[_Request] = []  # by age
         self._by_number: dict[int, _Request] = {}
@@ -101,8 +104,9 @@ class Asking:
             if now >= _due_s(request):
                 self._give_up(request)
                 self._window.lost(request.sent_s, now, request.was_answered)
-        room = self._window.size - len(self._by_number)
-        enough = max(1, min(MANY, self._window.size // 2))  # for a request
+        most = self._most()
+        room = most - len(self._by_number)
+        enough = max(1, min(MANY, most // 2))  # for a request
         listen_s = self._listen_s(now)
         numbers = self._choose(room) if room >= enough and not listen_s else []
         tokens = self._bucket.level / BLOCK
@@ -110,6 +114,12 @@ class Asking:
         if afforded and send(ranges_of(afforded)):
             self._note(afforded, now)
         return max(0.0, min(self._timers_s(now, numbers, listen_s), default=IDLE_S))
+
+    def _most(self) -> int:
+        """Blocks that may be on their way."""
+        room = self._room()
+        size = self._window.size
+        return size if room >= size * BLOCK else max(0, math.ceil(room / BLOCK))
 
     def _timers_s(self, now: float, numbers: list[int], listen_s: float) -> Iterator[float]:
         """numbers: that lack, though some may have been asked for just now."""

@@ -29,6 +29,7 @@ POLL_S = 0.25  # between looks at is_over, and at a link that takes nothing
 MANY = 16  # blocks that are taken together, where so many are on their way
 MOST_AT_ONCE = 32  # blocks looked at before more is asked for
 GATHER_S = 0.002  # at most
+REST_S, QUIET_S = 2.0, 1.0  # for what was asked for before a fetch was ended: in all, of silence
 KIB = 1024
 
 
@@ -45,6 +46,10 @@ class FetchTerms:
     patience_s: float = 120.0
 
 
+class _Ended(Unavailable):
+    """Somebody wants the fetch to end. What is on its way may still be taken."""
+
+
 class BlockClient:
     """One file at a time, for one thread. `post` and `close` on any thread.
 
@@ -59,7 +64,7 @@ class BlockClient:
         terms: FetchTerms = FetchTerms(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """request_topic: where we say what we lack."""
+        """request_topic: where we say what we lack; a device may name any of its shards."""
         self.received_bytes = 0
         self._link = link
         self._fleet = fleet
@@ -118,12 +123,15 @@ class BlockClient:
         part: Part,
         progress: Callable[[int], None],
         is_over: Callable[[], bool],
+        room: Callable[[], float] = lambda: math.inf,
     ) -> None:
-        """Until the part is whole and right. progress: is told how many bytes are there.
+        """Until the part is whole and right. progress: is told how many bytes are there. room: how
+        many more may come now; less than a block more than that is asked for.
 
         Over the loss of the link and of the other side. Raises Unavailable when is_over says so
-        (asked at least twice a second), after no good block for long, or when the disk does not
-        take more; Refused if the list of block digests is of another file. What came is kept.
+        (asked at least twice a second; what was asked for is waited for, two seconds at most),
+        after no good block for long, or when the disk does not take more; Refused if the list of
+        block digests is of another file. What came is kept.
         """
         taking = PartTaking(part)
 
@@ -131,7 +139,7 @@ class BlockClient:
             if news:
                 progress(part.have_bytes)
             if is_over():
-                raise Unavailable(f"fetching {part.path.name} was ended; what came is kept")
+                raise _Ended(f"fetching {part.path.name} was ended; what came is kept")
             if idle_s > self._terms.patience_s:
                 if taking.is_absent:
                     raise NoSuchFile(f"the depot says that it has no {part.path.name}")
@@ -139,10 +147,10 @@ class BlockClient:
                 raise Unavailable(self._no_answer(part.path.name, idle_s) + why)
 
         try:
-            self._get(key, taking, check)
+            self._get(key, taking, check, room)
         finally:
             part.settle()
-        progress(part.have_bytes)
+            progress(part.have_bytes)
 
     def close(self) -> None:
         """Whatever is fetched ends with Unavailable."""
@@ -150,14 +158,24 @@ class BlockClient:
             self._is_closed = True
             self._changed.notify()
 
-    def _get(self, key: str, taking: Taking, check: Callable[[float, bool], None]) -> None:
+    def _get(
+        self,
+        key: str,
+        taking: Taking,
+        check: Callable[[float, bool], None],
+        room: Callable[[], float] = lambda: math.inf,
+    ) -> None:
         """check(seconds without a good block while connected, whether one came just now)."""
         window = Window(self._terms.window, self._terms.most_window)
-        asking = Asking(taking, window, self._bucket, self._clock)
+        asking = Asking(taking, window, self._bucket, self._clock, room=room)
         turns, good_s, news = self._turns, self._clock(), True
         with self._listening(key):
             while not taking.verify():
-                check(self._clock() - good_s, news)
+                try:
+                    check(self._clock() - good_s, news)
+                except _Ended:
+                    self._take_the_rest(taking, asking, window)
+                    raise
                 wait_s = self._ask(asking, key)
                 came, now_turns = self._wait(min(wait_s, POLL_S), asking.outstanding)
                 news = self._take(came, taking, asking)
@@ -167,6 +185,19 @@ class BlockClient:
                     turns = now_turns
                     asking.begin_again()
 
+    def _take_the_rest(self, taking: Taking, asking: Asking, window: Window) -> None:
+        """What was asked for comes in any case, and would have to come again: take it, if it does
+        so soon."""
+        turns, heard_s = self._turns, self._clock()
+        until_s = heard_s + REST_S
+        while asking.outstanding and turns == self._turns:
+            wait_s = min(until_s, heard_s + min(window.rto_s, QUIET_S)) - self._clock()
+            if wait_s <= 0:
+                return
+            came, _ = self._wait(wait_s, asking.outstanding)
+            if self._take(came, taking, asking):
+                heard_s = self._clock()
+
     def _ask(self, asking: Asking, key: str) -> float:
         """Ask for what is due. Returns seconds until more is."""
         if self._is_down:
@@ -175,7 +206,8 @@ class BlockClient:
 
         def send(ranges: tuple[tuple[int, int], ...]) -> bool:
             payload = msgspec.json.encode(BlockRequest(key, ranges))
-            if self._link.publish(self._request_topic, payload, qos=0) is None:
+            topic = topics.sharded(self._request_topic, key)
+            if self._link.publish(topic, payload, qos=0) is None:
                 is_stuck.append(True)
             return not is_stuck
 
