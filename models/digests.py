@@ -18,6 +18,7 @@ from models import bundle, pipelines
 from models.pipelines import Layout
 from wire.durable import make_folder_durably, rename_durably, sync_folder, write_durably
 from wire.names import DIGEST_PATTERN, NAME_PATTERN
+from wire.steps import reached
 from wire.troubles import Trouble
 
 # names that no digest has: half unpacked, or half removed
@@ -42,6 +43,7 @@ def admit(layout: Layout, digest: str) -> None:
         if folder.exists():
             rename_durably(folder, layout.digests / _GOING)
         rename_durably(coming, folder)
+        reached("install.renamed", digest)
     sync_folder(layout.digests)  # also what a process that was killed has left unsynced
     _write_order(layout, [*(one for one in installed(layout) if one != digest), digest])
 

@@ -20,14 +20,14 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
 
-from models import digests, pipelines
-from models.pipelines import Layout, Lying, PipelineState, Record, Rejection, Starts, Trial
-from wire.complaints import shortened
+from models import changes, digests, pipelines
+from models.changes import Rejections, Trials
+from models.pipelines import Layout, Lying, PipelineState, Starts, Trial
 from wire.durable import (
     link_durably,
     make_folder_durably,
@@ -35,11 +35,9 @@ from wire.durable import (
     sync_folder,
     write_durably,
 )
+from wire.steps import reached
 from wire.troubles import Refused, Trouble, Unavailable
 
-Trials = tuple[Trial, ...]
-Rejections = tuple[Rejection, ...]
-MOST_REJECTIONS = 128  # the oldest are forgotten first
 PATIENCE_S = 2.0  # for whoever else changes the store
 _STATE = ".lock"  # held for single steps
 _COMERS = ".comers.lock"  # held while models come or go; always taken before the other
@@ -91,8 +89,10 @@ class Store:
         """
         with self._alone(_COMERS):
             digest = digests.unpack(self._layout, bundle)
+            reached("install.unpacked", digest)
             with self._alone():
                 digests.admit(self._layout, digest)
+            reached("install.noted", digest)
             digests.sweep(self._layout)
         return digest
 
@@ -110,6 +110,7 @@ class Store:
                 if one is None:
                     return tuple(removed)
                 removed.append(one)
+                reached("sweep.named_going", one)
                 digests.sweep(self._layout)
 
     def activate(self, name: str, trial: Trial) -> None:
@@ -120,7 +121,7 @@ class Store:
         """
         self.folder(trial.digest)
         with self._changing(name) as (place, lying):
-            _refuse_rejected(lying, trial.digest)
+            changes.refuse_rejected(lying, trial.digest)
             known = {lying.good, *(one.digest for one in lying.trials)}
             if lying.active == trial.digest and trial.digest in known:
                 return
@@ -128,8 +129,10 @@ class Store:
                 fresh = msgspec.structs.replace(trial, elapsed_s=0.0, attempt=secrets.token_hex(8))
                 # the trial of what still runs stays until the link has moved on
                 running = [one for one in lying.trials if one.digest == lying.active]
-                _write(place / "trial.json", [fresh, *running], Trials)
+                changes.write(place / "trial.json", [fresh, *running], Trials)
+                reached("activate.trial_noted", trial.digest)
             link_durably(place / "active", pipelines.link_to(trial.digest))
+            reached("activate.linked", trial.digest)
 
     def progress(self, name: str, digest: str, elapsed_s: float) -> None:
         """Remember how long the active model has run well in its trial."""
@@ -137,11 +140,12 @@ class Store:
             trial = lying.meant.trial
             if trial is None or trial.digest != digest:
                 raise Refused(f"pipeline {name} has no model {digest[:12]} on trial")
-            _write(
+            changes.write(
                 place / "trial.json",
                 [msgspec.structs.replace(trial, elapsed_s=float(elapsed_s))],
                 Trials,
             )
+            reached("trial.kept", digest)
 
     def mark_good(self, name: str, digest: str) -> None:
         """The active model has proved itself: it is what roll backs go back to from now on."""
@@ -150,7 +154,9 @@ class Store:
                 raise Refused(f"pipeline {name} does not run {digest[:12]}: it cannot be good")
             if lying.good != digest:
                 link_durably(place / "good", pipelines.link_to(digest))
+            reached("good.linked", digest)
             remove_durably(place / "trial.json")
+            reached("good.noted", digest)
 
     def rollback(self, name: str, digest: str, reason: str) -> None:
         """Go back from `digest` to the good model, or to none, and never try it again.
@@ -163,11 +169,14 @@ class Store:
             if digest == lying.good:
                 raise Refused(f"{digest[:12]} is the good model of {name}: activate another one")
             try:
-                _remember(place, lying, digest, reason)
+                changes.remember(place, lying, digest, reason)
+                reached("roll_back.noted", digest)
             finally:  # a full disk must not keep a bad model running
                 if lying.active == digest:
-                    _fall_back(place, lying)
-            _forget_trial(place, lying, digest)
+                    changes.fall_back(place, lying)
+            reached("roll_back.linked", digest)
+            changes.forget_trial(place, lying, digest)
+            reached("roll_back.cleared", digest)
 
     def reject(self, name: str, digest: str, reason: str) -> None:
         """Never try a model that was not activated. Raises Refused if it is active or good."""
@@ -175,12 +184,13 @@ class Store:
         with self._changing(name) as (place, lying):
             if digest in (lying.active, lying.good):
                 raise Refused(f"{digest[:12]} runs in {name}: roll it back instead")
-            _remember(place, lying, digest, reason)
+            changes.remember(place, lying, digest, reason)
+            reached("reject.noted", digest)
 
     def forgive(self, name: str, digest: str) -> None:
         """A model that was rejected may be tried again."""
         with self._changing(name) as (place, lying):
-            _write(
+            changes.write(
                 place / "rejected.json",
                 [one for one in lying.rejected if one.digest != digest],
                 Rejections,
@@ -204,6 +214,7 @@ class Store:
         with _disk(path):
             make_folder_durably(path.parent)
             write_durably(path, msgspec.json.encode(starts))
+            reached("load.counted", starts.digest)
         return starts.count
 
     @contextlib.contextmanager
@@ -215,7 +226,7 @@ class Store:
             sync_folder(place.parent)
             lying = pipelines.read(self._layout, name)
             if lying.is_half_rolled_back:
-                _fall_back(place, lying)
+                changes.fall_back(place, lying)
                 lying = pipelines.read(self._layout, name)
             yield place, lying
             sync_folder(place)  # also what a process that was killed has left unsynced
@@ -249,42 +260,6 @@ def _held(lock: int) -> bool:
             if time.monotonic() >= end_s:
                 return False
             time.sleep(0.01)
-
-
-def _refuse_rejected(lying: Lying, digest: str) -> None:
-    rejection = lying.meant.rejection(digest)
-    if rejection is not None and digest != lying.good:
-        raise Refused(f"{digest[:12]} was rejected: {rejection.reason}: forgive it first")
-
-
-def _remember(place: Path, lying: Lying, digest: str, reason: str) -> None:
-    others = [one for one in lying.rejected if one.digest != digest]
-    kept = [*others, Rejection(digest, shortened(reason))][-MOST_REJECTIONS:]
-    _write(place / "rejected.json", kept, Rejections)
-
-
-def _fall_back(place: Path, lying: Lying) -> None:
-    if lying.good is None:
-        remove_durably(place / "active")
-    else:
-        link_durably(place / "active", pipelines.link_to(lying.good))
-
-
-def _forget_trial(place: Path, lying: Lying, digest: str) -> None:
-    left = [one for one in lying.trials if one.digest != digest]
-    if left:
-        _write(place / "trial.json", left, Trials)
-    else:
-        remove_durably(place / "trial.json")
-
-
-def _write(path: Path, records: Sequence[Record], kind: type[tuple[Record, ...]]) -> None:
-    content = msgspec.json.encode(records)
-    try:
-        msgspec.json.decode(content, type=kind)
-    except msgspec.ValidationError as error:
-        raise Refused(f"{path.name} cannot hold that: {error}") from None
-    write_durably(path, msgspec.json.format(content, indent=1) + b"\n")
 
 
 @contextlib.contextmanager

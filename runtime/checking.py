@@ -14,6 +14,7 @@ from runtime.locating import locate, resolve
 from runtime.loop import Model
 from runtime.memory import peak_rss_bytes
 from runtime.opening import open_model
+from wire.steps import reached
 from wire.troubles import Refused
 
 MEANINGLESS = ("none", "ssd")  # heads whose outputs may hold garbage: SSD's beyond its count
@@ -41,6 +42,7 @@ def check(path: str, engine_kind: str | None, options: EngineOptions) -> Report:
     with locate(resolve(path), engine_kind) as located:
         model = open_model(located, options)
         loaded = time.monotonic_ns()
+        reached("check.in_child", model.digest)
         try_pictures(model, path)
         golden = check_golden(model, located.folder)
         runs = []

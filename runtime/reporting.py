@@ -36,6 +36,7 @@ from wire.local import (
     Totals,
 )
 from wire.messages import Losses, Phase, PipelineSettings
+from wire.steps import reached
 
 TOTALS_NS = 10_000_000_000
 POLL_NS = 50_000_000
@@ -109,6 +110,7 @@ class Reporter:
         if result.digest != self._counted.digest:
             self._count_for(self._model())
         self.frames += 1
+        reached("trial.result", result.digest)
         self._times.record(result.timing)
         self._confidence.add(result.found, self._counted)
         chosen = self._publisher.choose(result, self._counted)

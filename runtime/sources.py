@@ -15,6 +15,7 @@ from runtime.engines import EngineOptions
 from runtime.locating import Located, locate
 from runtime.loop import Model
 from runtime.opening import open_model
+from wire.steps import reached
 from wire.troubles import Refused, Trouble
 
 MOST_STARTS = 3  # of one trial: the last of them is the roll back
@@ -92,6 +93,7 @@ class Sources:
         with self._located(source) as located:
             try_in_child(located, self._options)
             model = open_model(located, self._options)
+            reached("load.opened", model.digest)
         for guess in model.guesses:
             self._said(f"no manifest: {guess}")
         return model
@@ -99,6 +101,7 @@ class Sources:
     def check(self, source: Source) -> Report:
         """Contract, golden answers and memory, found out in a child. Raises as `open` does."""
         with self._located(source) as located:
+            reached("check.begun", located.digest)
             return check_in_child(located, self._options)
 
     def needed_bytes(self, source: Source) -> int:

@@ -15,6 +15,7 @@ from runtime.loop import HELD, NO_MODEL, Loop, Model
 from runtime.room import available_bytes, fits
 from runtime.sources import Source, Sources
 from wire.local import CheckReport, LoadReport
+from wire.steps import reached
 from wire.troubles import Refused, Unavailable
 
 TAKEN_S = 30.0  # how long an offer waits for the loop, which is between two frames every frame
@@ -168,3 +169,4 @@ class Takeover:
                 raise Unavailable(f"the loop does not take it within {TAKEN_S:.0f} s")
             time.sleep(LOOK_S)
         self._runs = source
+        reached("load.taken", model.digest)

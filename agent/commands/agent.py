@@ -20,7 +20,7 @@ from agent.inbox import Inbox, LocalReader
 from agent.keeping import Keeping
 from agent.parts import MakeLink, Parts
 from agent.settings import Settings
-from wire import logs
+from wire import fault, logs
 from wire.accepted import InForce, accept, in_force
 from wire.config import Broker
 from wire.folders import Folders, add_folder_options, folders_of
@@ -40,6 +40,7 @@ def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
     folders = folders_of(words)
     logs.log_to_stderr("info")
+    fault.arm()
     signals = Signals(None if words.seconds is None else time.monotonic() + words.seconds)
     with Notifier() as notifier:
         force = in_force(folders)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from agent.fetch.sources import Sources
 from agent.fetch.words import Asked, Desired, FromFetch, NotRefreshed, Refreshed
 from wire.deployments import Who, rule_for
+from wire.steps import reached
 from wire.troubles import Refused, Trouble, Unavailable
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Refreshing:
         self._sources.bell = bell
         try:
             trusted = self._trust.refresh()
+            reached("refresh.trusted")
             keys = self._trust.command_keys()
             desired, wrong = self._desired()
         except Refused as trouble:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agent.update.deeds import Deeds
 from wire.local import Answer, CheckModel, Totals
+from wire.steps import reached
 
 CHECK_S = 660.0  # the runtime gives up after 600 s, and says so
 AGAIN_S, MOST_AGAIN_S = 2.0, 60.0  # after a runtime that could not do it then
@@ -91,6 +92,7 @@ class Checking:
             self.put_off = answer.text
             self._again_s = min(max(AGAIN_S, self._put_off_s / 4), MOST_AGAIN_S)
         elif answer.ok:
+            reached("check.passed", check.digest)
             self.passed = check.digest
         else:
             self._failure = (check.digest, answer.text)

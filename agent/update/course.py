@@ -21,6 +21,7 @@ from models import manifest
 from wire.deployments import Rule
 from wire.local import Answer, Totals
 from wire.messages import Update, UpdatePhase
+from wire.steps import reached
 from wire.troubles import Refused, Trouble
 
 if TYPE_CHECKING:
@@ -247,6 +248,7 @@ class Course:
         if not self._words.says("checking", what.digest):
             self._words.report("staged", what, rule.attempt)
         if self._checking.ask(what.digest):
+            reached("check.asked", what.digest)
             self._words.report("checking", what, rule.attempt, self._checking.put_off)
         else:
             why = "its process is not there to check it"
@@ -256,6 +258,7 @@ class Course:
         """It was never activated, and is not tried again."""
         log.warning("%s: %s %s is rejected: %s", self._pipeline, rule.model, rule.version, why)
         self._words.refuse(digest, Refusal("rejected", rule.attempt))
+        reached("reject.decided", digest)
         self._deeds.store.reject(self._pipeline, digest, why)
         self._trying.look_again()
         self._checking.forget()

@@ -18,6 +18,7 @@ from agent.update.trial_time import TrialTime
 from models.pipelines import Trial
 from wire.deployments import Rule
 from wire.local import Answer, Totals
+from wire.steps import reached
 
 MOST_STARTS = 3  # the runtime goes back by itself at the third
 KEEP_S = 30.0  # between two writings of how far a trial is
@@ -96,6 +97,7 @@ class Trying:
             self._end = End("good", tried, "it was good before")
         else:
             self._words.report("trial", tried.what, tried.attempt)
+            reached("activate.told", digest)
         self._steering.try_again(0.0)  # also what this process could not load before
         self._steering.steer(self.observation.latest, self.state)
         self._tell_end()
@@ -164,6 +166,7 @@ class Trying:
         if self._end is not None and self.is_settled:
             end, self._end = self._end, None
             self._words.report(end.phase, end.tried.what, end.tried.attempt, end.reason)
+            reached("end.told", end.tried.what.digest or "")
 
     def _why_back(self, tried: Tried) -> str | None:
         """Why the model on trial must go, or None."""
@@ -191,6 +194,7 @@ class Trying:
     def _go_back(self, digest: str, why: str) -> None:
         tried = self._records.tried(digest, self.state)
         self._words.refuse(digest, Refusal("rolled_back", tried.attempt))
+        reached("roll_back.decided", digest)
         self._apart_s = 0.0
         try:
             self._deeds.store.rollback(self._deeds.pipeline, digest, why)
@@ -209,6 +213,7 @@ class Trying:
         if not self._has_result or self._steering.is_loading:
             return
         bar, digest, elapsed_s = tried.bar, self.on_trial or "", self._elapsed_s
+        reached("trial.judged", digest)
         shown = self.observation.shown
         is_seen = shown.frames and shown.seconds >= min(LEAST_JUDGED_S, bar.trial_s / 4)
         trial = self.state.trial
@@ -222,6 +227,7 @@ class Trying:
                 self._words.mention("good", tried.what, reason)
             else:
                 self._words.report("good", tried.what, tried.attempt, reason)
+            reached("good.told", digest)
             self._deeds.sweep()
         elif trial is not None and elapsed_s - trial.elapsed_s >= KEEP_S:
             self._deeds.store.progress(self._deeds.pipeline, digest, elapsed_s)

@@ -13,12 +13,14 @@ import msgspec
 from runtime.checking import check
 from runtime.commands.flags import add_engine_options, engine_options
 from runtime.limits import add_limit_options, limit_this_process
+from wire import fault
 from wire.troubles import Refused
 
 
 def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     limit_this_process(options.memory_mb, options.seconds)
+    fault.arm()
     try:
         report = check(options.path, options.engine, engine_options(options))
     except MemoryError:

@@ -31,7 +31,7 @@ from runtime.reporting import Pipeline, Reporter
 from runtime.serving import Service
 from runtime.sources import Sources
 from runtime.takeover import Takeover
-from wire import config
+from wire import config, fault
 from wire.folders import Folders, add_folder_options, folders_of
 from wire.local import Failed
 from wire.logs import log_to_stderr, set_level
@@ -49,6 +49,7 @@ def main(argv: Sequence[str]) -> int:
     stopping.leave_on_sigterm(exit_code=0)
     again = heard(signal.SIGHUP)  # one that comes before there is a loop must not end it
     log_to_stderr("info")
+    fault.arm()
     folders = folders_of(words)
     device, wanted = pipeline_of(folders, words.name)
     set_level(device.log_level)

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import bundle
+from models.changes import MOST_REJECTIONS
 from models.pipelines import Trial
-from models.store import MOST_REJECTIONS, Store
+from models.store import Store
 from tests.model_folder import make_folder
 from wire.troubles import Refused, Unavailable
 
