@@ -10,6 +10,7 @@ from wire.names import NAME_PATTERN
 from wire.troubles import Refused
 
 ROOT = "vedette"
+SHARDS = 16  # of requests: depots can share these out, and devices need not know
 KINDS = ("presence", "state", "telemetry", "event", "result", "snapshot", "reply", "request")
 # ask: which blocks the operator's command lacks; want: which the depot lacks; answer: of the depot
 OfferPart = Literal["ask", "offer", "want", "answer", "deploy"]
@@ -57,7 +58,27 @@ def ack(fleet: str, device: str) -> str:
 
 
 def request(fleet: str, device: str, shard: int = 0) -> str:
+    """Which blocks a device lacks. shard: below SHARDS, of the file that is asked for."""
     return _device(fleet, device, "request", str(shard))
+
+
+def requests(fleet: str, shard: int) -> str:
+    """The pattern of what all devices ask for of the files of one shard."""
+    return from_devices(fleet, "request").removesuffix("+") + str(shard)
+
+
+def shard_of(key: str) -> int:
+    """Of the file with this key (64 hex digits): the key modulo SHARDS."""
+    return int(key[-1], SHARDS)
+
+
+def sharded(topic: str, key: str) -> str:
+    """Where to ask for blocks of a file. topic: of a device's requests, of any shard; one on which
+    an operator or a depot asks is the same for all files."""
+    place = told(topic)
+    if place is None or place.kind != "request":
+        return topic
+    return request(place.fleet, place.device, shard_of(key))
 
 
 def bell(fleet: str) -> str:
@@ -68,6 +89,11 @@ def bell(fleet: str) -> str:
 def block(fleet: str, key: str, number: int) -> str:
     """One block of a file. key: 64 hex digits, see wire/block/blocks.py."""
     return "/".join((ROOT, checked(fleet), "block", checked(key), str(number)))
+
+
+def blocks(fleet: str) -> str:
+    """The pattern of all blocks of all files."""
+    return "/".join((ROOT, checked(fleet), "block", "+", "+"))
 
 
 def blocks_of(fleet: str, key: str) -> str:

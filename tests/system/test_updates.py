@@ -103,7 +103,7 @@ class Site:
         """The blocks of a file that the device asked for. since: messages that came before."""
         asked: set[int] = set()
         for one in self.yard.heard()[since:]:
-            if one.topic == topics.request(FLEET, DEVICE):
+            if one.topic == topics.request(FLEET, DEVICE, topics.shard_of(key)):
                 request = parse(one.payload, BlockRequest)
                 if request.file == key:
                     asked.update(*(range(first, behind) for first, behind in request.ranges))

@@ -58,7 +58,7 @@ class Depot:
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> Depot:
-        self._link.subscribe(ASK)
+        self._link.subscribe(topics.from_devices("yard", "request"))
         self._link.open()
         self._thread.start()
         return self

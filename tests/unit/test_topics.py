@@ -84,3 +84,16 @@ def test_a_topic_takes_itself_and_its_wildcards(topic: str) -> None:
     assert topics.matches(f"{topic}/#", topic)
     head, _, _ = topic.rpartition("/")
     assert topics.matches(f"{head}/+" if "/" in topic else "+", topic)
+
+
+def test_requests_are_spread_by_what_is_asked_for() -> None:
+    keys = [f"{number:064x}" for number in range(64)]
+    asked = topics.request("yard", "door")
+    spread = {key: topics.sharded(asked, key) for key in keys}
+    assert len(set(spread.values())) == topics.SHARDS
+    for key, topic in spread.items():
+        assert topics.matches(topics.requests("yard", topics.shard_of(key)), topic)
+        assert topics.matches(topics.from_devices("yard", "request"), topic)
+        assert topics.sharded(topic, key) == topic
+    wants = topics.offer("yard", "a1", "want")
+    assert topics.sharded(wants, keys[1]) == wants

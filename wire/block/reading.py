@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Protocol
 
 from wire.block.asking import Lacking
 from wire.block.blocks import block_count, opened
-from wire.block.part import Part
 from wire.troubles import Refused
 
 Opened = tuple[int | None, memoryview]  # the size of the file, and a block of it
@@ -22,6 +22,26 @@ class Taking(Lacking, Protocol):
 
     def verify(self) -> bool:
         """Whether it is all there and right. What is not right lacks again."""
+
+
+class Filling(Lacking, Protocol):
+    """A large file that comes in blocks: a Part, or what stands for one. It says what a Part does.
+    path: its name is what people are told."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def have_bytes(self) -> int: ...
+
+    def write(self, number: int, content: memoryview) -> bool: ...
+
+    def verify(self) -> bool: ...
+
+    def settle(self) -> None: ...
 
 
 class _Judging:
@@ -42,7 +62,7 @@ class _Judging:
 class PartTaking(_Judging):
     """Blocks for a part, each known by its digest."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Filling) -> None:
         super().__init__()
         self._part = part
 
