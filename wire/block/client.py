@@ -16,8 +16,7 @@ from wire import topics
 from wire.block.asking import Asking
 from wire.block.blocks import BLOCK, BlockRequest, NoSuchFile
 from wire.block.bucket import Bucket
-from wire.block.part import Part
-from wire.block.reading import PartTaking, Reading, Taking
+from wire.block.reading import Filling, PartTaking, Reading, Taking
 from wire.block.window import Window
 from wire.link import Connected, Disconnected, Link, LinkEvent, Received
 from wire.release import TARGETS, file_key
@@ -120,7 +119,7 @@ class BlockClient:
     def fetch(
         self,
         key: str,
-        part: Part,
+        part: Filling,
         progress: Callable[[int], None],
         is_over: Callable[[], bool],
         room: Callable[[], float] = lambda: math.inf,
