@@ -18,6 +18,7 @@ from msgspec import Struct
 from wire import topics
 from wire.config import Config
 from wire.messages import to_json
+from wire.unreadable import UNREADABLE
 
 LONGEST_STATE = 255  # characters; Home Assistant refuses more
 MOST_THINGS = 20  # in the attributes; its recorder drops what is larger than 16 KiB
@@ -260,5 +261,5 @@ def remembered(content: bytes | None) -> tuple[str, ...]:
     """What was written down; nothing, if that cannot be read."""
     try:
         return msgspec.json.decode(content or b"[]", type=tuple[str, ...])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return ()

@@ -18,6 +18,7 @@ from runtime.engines import EngineOptions
 from runtime.locating import Located
 from wire.durable import write_durably
 from wire.troubles import Refused, Unavailable
+from wire.unreadable import UNREADABLE
 
 SECONDS = 60  # and one more for every megabyte of the model
 MEMORY_SHARE = 0.75  # of what the machine has: one that wants more would not run here anyway
@@ -54,7 +55,7 @@ def needed_bytes(located: Located, options: EngineOptions) -> int:
     """How much memory a model will take: what its check took, or what its file makes likely."""
     remembered = _remembered(located, options)
     if remembered is not None:
-        with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeError):
+        with contextlib.suppress(OSError, *UNREADABLE):
             report = msgspec.json.decode(remembered.read_bytes(), type=Report)
             return int((report.peak_rss_mb - report.base_rss_mb) * 1e6)
     return WEIGHTS_COPIED * located.file.stat().st_size

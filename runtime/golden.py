@@ -16,6 +16,7 @@ from runtime.score import corners
 from runtime.tasks import Box, Class, Found, Stats
 from runtime.tasks.overlap import overlaps
 from wire.troubles import Refused
+from wire.unreadable import UNREADABLE
 
 
 def check_golden(model: Model, folder: Path) -> int:
@@ -53,7 +54,7 @@ def read_answer(path: Path, task: str) -> Found:
     }
     try:
         found: Found = msgspec.json.decode(path.read_bytes(), type=kinds[task])
-    except (OSError, msgspec.MsgspecError, RecursionError) as error:
+    except (OSError, *UNREADABLE) as error:
         raise Refused(f"{path}: not an expected answer: {error}") from None
     return found
 

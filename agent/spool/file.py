@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from wire.durable import sync_folder
 from wire.troubles import Refused, Trouble, Unavailable
+from wire.unreadable import UNREADABLE
 
 Kind = Literal["telemetry", "event"]
 KINDS: tuple[Kind, ...] = ("telemetry", "event")  # stored as the index: only add at the end
@@ -204,7 +205,7 @@ def is_ours(name: str) -> bool:
 def _decoded(content: bytes | None, kind: type[Content]) -> Content | None:
     try:
         return None if content is None else msgspec.msgpack.decode(content, type=kind)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
 
 

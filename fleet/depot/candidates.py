@@ -23,6 +23,7 @@ from wire.offers import (
     candidate_path,
 )
 from wire.troubles import Refused
+from wire.unreadable import UNREADABLE
 
 LARGEST = 512 << 20  # bytes of one
 MOST_BYTES = 2 << 30  # of all
@@ -110,7 +111,7 @@ class Candidates:
                 self._place.write(CANDIDATE_LIST, msgspec.json.encode(CandidateList(())))
                 return ()
             found = msgspec.json.decode(content, type=CandidateList).candidates
-        except (Refused, msgspec.DecodeError, UnicodeError):
+        except (Refused, *UNREADABLE):
             self._place.write(CANDIDATE_LIST, msgspec.json.encode(CandidateList(())))
             return ()
         return tuple(one for one in found if self._is_there(one))

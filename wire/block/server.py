@@ -19,6 +19,7 @@ from wire.block.bucket import Bucket
 from wire.block.queue import Allowance, BlockQueue, Bounds, Wanted
 from wire.block.repeats import Repeats
 from wire.block.shelf import Library, Shelf
+from wire.unreadable import UNREADABLE
 
 __all__ = ["BlockServer", "Library", "Publish", "ServeTerms"]
 
@@ -93,7 +94,7 @@ class BlockServer:
             return
         try:
             request = self._decoder.decode(payload)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return
         self._queue.add(who, request.file, request.ranges)
 

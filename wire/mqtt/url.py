@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from wire.complaints import shortened
 from wire.troubles import Refused
 
 PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
@@ -34,9 +35,9 @@ def address_of(url: str) -> Address:
     before, at, after = url.rpartition("@")
     if at:  # first, because other complaints repeat the url, and this may hold a password
         scheme = before.partition("://")[0] if "://" in before else ""
+        shown = shortened(repr(f"{scheme}://...@{after}"))
         raise Refused(
-            f"the broker's URL {f'{scheme}://...@{after}'!r} holds a user name: name user and "
-            "password file beside it"
+            f"the broker's URL {shown} holds a user name: name user and password file beside it"
         )
     try:
         parts = urlsplit(url)
@@ -61,4 +62,4 @@ def address_of(url: str) -> Address:
 
 
 def _refusal(url: str, why: str) -> Refused:
-    return Refused(f"the broker's URL {url!r}: {why}: {HINT}")
+    return Refused(f"the broker's URL {shortened(repr(url))}: {why}: {HINT}")

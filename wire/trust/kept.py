@@ -26,6 +26,7 @@ from msgspec import Struct
 from wire.durable import make_folder_durably, remove_durably, write_durably
 from wire.release import DEPLOYMENTS
 from wire.troubles import Unavailable
+from wire.unreadable import UNREADABLE
 
 ROLES = ("timestamp", "snapshot", "targets", DEPLOYMENTS)
 HISTORY = "root_history"
@@ -137,7 +138,7 @@ class Kept:
             return None
         try:
             return msgspec.msgpack.decode(content[32:], type=kind)
-        except msgspec.DecodeError:  # of another version of Vedette
+        except UNREADABLE:  # of another version of Vedette
             return None
 
     def _store(self, name: str, value: Chain | Issued) -> None:

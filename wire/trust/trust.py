@@ -23,6 +23,7 @@ from wire.trust.kept import Chain, Kept
 from wire.trust.updating import Source, refresh_fleet
 from wire.trust.verified import Verified
 from wire.trust.words import Reference, Timeless
+from wire.unreadable import UNREADABLE
 
 __all__ = ["Bundle", "Source", "Trust"]
 
@@ -124,7 +125,7 @@ class Trust:
             return ()
         try:
             return msgspec.json.decode(self._content(file, LARGEST_KEYS), type=CommandKeys).keys
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise Refused(f"{COMMAND_KEYS}: {error}") from None
 
     def _content(self, file: SmallFile, most_bytes: int) -> bytes:
