@@ -1,0 +1,14 @@
+"""The table of all doors, each with who stands before it. One that is made must be added here."""
+
+from __future__ import annotations
+
+from tests.fuzz import model_doors, toml_doors, wire_doors
+from tests.fuzz.door import Door
+
+DOORS: tuple[Door, ...] = (
+    *wire_doors.DOORS,
+    *model_doors.DOORS,
+    *toml_doors.DOORS,
+)
+BY_NAME = {door.name: door for door in DOORS}
+assert len(BY_NAME) == len(DOORS), "two doors of one name"

@@ -1,0 +1,86 @@
+"""Doors of configurations: what an operator, or whoever may write the file, put there."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+from fleet.folder import FleetToml, open_fleet
+from tests.fuzz.door import Door, Opened
+from tests.laws.sources import ROOT
+from wire import accepted, config
+from wire.folders import Folders
+from wire.typed_toml import as_utf8
+
+RICH = """\
+fleet = "home"
+device = "door"
+groups = ["entrance"]
+
+[broker]
+url = "mqtts://broker.lan"
+username = "door"
+password_file = "/etc/vedette/password"
+ca_file = "/etc/vedette/ca.pem"
+
+[commands]
+keys = ["b7a2d73c9a6bb93486765f2903beb981e1289d5dbe789a454a9a2aac887cd3f5"]
+snapshot = true
+
+[updates]
+root = "/etc/vedette/root.json"
+mirror = "https://mirror.example/fleet"
+
+[pipeline.lane]
+camera = "v4l2:///dev/video0?fps=30"
+model = "digits"
+
+[pipeline.yard.limits]
+p95_ms = 40.0
+
+[pipeline.yard]
+camera = "synthetic://64x48@30"
+engine = "onnxruntime"
+accelerators = ["cpu"]
+"""
+
+
+def open_vedette(folder: Path, last: ExitStack) -> Opened:
+    def attempt(content: bytes) -> None:
+        config.parse(as_utf8(content, "vedette.toml"), "vedette.toml")
+
+    shipped = (ROOT / "systemd" / "vedette.toml").read_bytes()
+    return Opened(attempt, (RICH.encode(), shipped))
+
+
+def open_accepted(folder: Path, last: ExitStack) -> Opened:
+    """The copy in the state folder, where the file itself is spoiled."""
+    folders = Folders(folder / "vedette.toml", folder, folder)
+    accepted.accept(folders, RICH)
+    path = folder / accepted.FILE_NAME
+    seed = path.read_bytes()
+    folders.config.write_text("spoiled")
+
+    def attempt(content: bytes) -> None:
+        path.write_bytes(content)
+        accepted.in_force(folders)
+
+    return Opened(attempt, (seed,))
+
+
+def open_fleet_toml(folder: Path, last: ExitStack) -> Opened:
+    path = folder / "fleet.toml"
+
+    def attempt(content: bytes) -> None:
+        path.write_bytes(content)
+        assert open_fleet(folder).name
+
+    assert FleetToml.__struct_fields__ == ("name", "broker")
+    return Opened(attempt, (b'name = "home"\n[broker]\nurl = "mqtt://127.0.0.1:1883"\n',))
+
+
+DOORS: tuple[Door, ...] = (
+    Door("toml.vedette", "who may write to the device", open_vedette, form="toml"),
+    Door("toml.accepted", "a disk", open_accepted),
+    Door("toml.fleet", "who may write to the operator's folder", open_fleet_toml, form="toml"),
+)
