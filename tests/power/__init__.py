@@ -1,0 +1,1 @@
+"""What a power cut leaves of an update, and what a failing disk does to it."""
