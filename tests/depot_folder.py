@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import hashlib
+import shutil
+import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
+from fleet.folder import FleetFolder
 from fleet.founding import Founding, found
 from fleet.roles import roles
 from fleet.roles import targets as roles_targets
@@ -104,16 +109,36 @@ class Yard:
 
 
 def make_yard(place: Path, now_s: float | None = None) -> Yard:
-    """A new fleet in the folder `place`/yard."""
-    wish = Founding(FLEET, "mqtt://127.0.0.1:1883")
-    at_s = time.time() if now_s is None else now_s
-    fleet = found(place / "yard", wish, PASSPHRASE, at_s)
+    """A new fleet in the folder `place`/yard. Its keys are those of every other one that this
+    process makes so, as each is dear to make; now_s, its birth, makes keys of its own."""
+    path = place / "yard"
+    if now_s is not None:
+        return _yard(path, _found(path, now_s))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(_pattern().place, path)
+    return replace(_pattern(), place=path, depot=path / "depot", files={}, roots=[])
+
+
+@functools.cache
+def _pattern() -> Yard:
+    """The fleet that others are copies of."""
+    folder = tempfile.mkdtemp(prefix="yard-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / "yard"
+    return _yard(path, _found(path, time.time()))
+
+
+def _found(path: Path, now_s: float) -> FleetFolder:
+    return found(path, Founding(FLEET, "mqtt://127.0.0.1:1883"), PASSPHRASE, now_s)
+
+
+def _yard(path: Path, fleet: FleetFolder) -> Yard:
     root_key = load_key(fleet.key_files("root")[0], PASSPHRASE)
     release_key = load_key(fleet.key_files("release")[0], PASSPHRASE)
     command_key = load_key(fleet.command_key)
     root = fleet.root.read_bytes()
     targets = (fleet.depot / "metadata" / "1.targets.json").read_bytes()
-    return Yard(fleet.path, fleet.depot, root_key, release_key, command_key, root, targets)
+    return Yard(path, fleet.depot, root_key, release_key, command_key, root, targets)
 
 
 def pack(place: Path, version: str, content: bytes, name: str = "digits") -> tuple[bytes, Variant]:

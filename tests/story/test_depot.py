@@ -139,7 +139,7 @@ def test_a_second_depot_on_the_same_folder(broker: Mosquitto, yard: Yard) -> Non
 
 @pytest.mark.slow
 def test_a_second_depot_at_the_same_broker(broker: Mosquitto, yard: Yard, tmp_path: Path) -> None:
-    other = make_yard(tmp_path / "other")
+    other = make_yard(tmp_path / "other", time.time())
     with DepotProcess(yard, broker) as first, DepotProcess(other, broker) as second:
         both = [first, second]
 

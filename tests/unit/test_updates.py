@@ -273,7 +273,7 @@ def trust_faults(rig: Rig) -> list[str]:
 def test_another_fleet_s_root_is_a_fault(
     tmp_path: Path, broker: MemoryBroker, fleet: SmallFleet
 ) -> None:
-    other = make_yard(tmp_path / "other")
+    other = make_yard(tmp_path / "other", time.time())
     fleet.release("2")
     fleet.ring()
     text = f'{config_text()}[updates]\nroot = "{other.place / "root.json"}"\nspread_s = 0\n'
