@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 HOUR_S = 3600.0  # between two looks at the depot when no bell rings
 BELL_S = 0.3  # after the connection: what the bell says comes right then
 GAP_S = 1.0  # between two looks, however often the bell rings
+REST = 4.0  # times as long as a look took that the bell asked for, bundles have their turn
+MOST_REST_S = 60.0
 FIRST_AGAIN_S, MOST_AGAIN_S = 10.0, 600.0  # after a failure
 NEVER = float("inf")
 
@@ -63,6 +65,8 @@ class Plan:
         self._is_over = False
         self._refresh_s = NEVER
         self._refreshed_s = -NEVER
+        self._rested_s = -NEVER  # until then bundles have their turn, whoever rings
+        self._was_rung = False  # what the last look was for
         self._bell: bytes | None = None
         self._rung: bytes | None = None  # the last that was looked after
         self._wanted: tuple[Bundle, ...] = ()
@@ -83,6 +87,7 @@ class Plan:
         """There may be news, and it can be asked for."""
         with self._changed:
             self._rung = None
+            self._rested_s = -NEVER
             self._pauses.clear()
             self._soon(BELL_S)
 
@@ -121,11 +126,12 @@ class Plan:
         """Whether a bundle that is being fetched must wait, or is not wanted any more."""
         with self._changed:
             is_wanted = any(one.digest == get.bundle.digest for one in self._wanted)
-            return self._is_over or self._refresh_s <= self._clock() or not is_wanted
+            return self._is_over or self._look_s <= self._clock() or not is_wanted
 
     def refreshed(self, timestamp: bytes | None) -> None:
         """It went well. timestamp: the newest; a bell that says the same is no news."""
         with self._changed:
+            self._rest()
             self._rung = timestamp or self._rung
             if self._bell is not None and self._bell == self._rung:
                 self._bell, self._refresh_s = None, NEVER
@@ -135,6 +141,7 @@ class Plan:
     def not_refreshed(self) -> None:
         """It failed: again, later and later."""
         with self._changed:
+            self._rest()
             self._rung = None
             self._again(1.0 + self._patience.next_s())
 
@@ -151,8 +158,9 @@ class Plan:
 
     def _due(self) -> Job | None:
         now_s = self._clock()
-        if self._refresh_s <= now_s:
+        if self._look_s <= now_s:
             self._refresh_s, self._refreshed_s = NEVER, now_s
+            self._was_rung = self._bell is not None
             self._bell, self._rung = None, self._bell or self._rung
             return Refresh(self._rung)
         if self._sweeps:
@@ -166,7 +174,19 @@ class Plan:
     def _next_s(self) -> float:
         digests = {bundle.digest for bundle in self._wanted}
         pauses = [until_s for digest, (until_s, _) in self._pauses.items() if digest in digests]
-        return min([self._refresh_s, *pauses])
+        return min([self._look_s, *pauses])
+
+    @property
+    def _look_s(self) -> float:
+        """When to look for newer metadata. While a bundle is wanted, rings alone do not keep it
+        from coming: whoever may write to the broker can ring without end, and each time we ask."""
+        return max(self._refresh_s, self._rested_s) if self._wanted else self._refresh_s
+
+    def _rest(self) -> None:
+        """A look is over."""
+        now_s = self._clock()
+        rest_s = min(MOST_REST_S, REST * (now_s - self._refreshed_s)) if self._was_rung else 0.0
+        self._rested_s = now_s + rest_s
 
     def _soon(self, wait_s: float = 0.0) -> None:
         apart_s = self._spread_s * self._chance()

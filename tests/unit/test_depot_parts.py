@@ -22,6 +22,7 @@ from fleet.roles.targets import Target
 from fleet.signer.place import SignerPlace
 from fleet.signer.signer import Signer
 from tests.depot_folder import Yard, make_yard
+from wire import topics
 from wire.envelope import opened, sealed, signer_of
 from wire.link import Connected, Delivered, Received
 from wire.offers import MOST_CANDIDATES, Candidate, OfferAnswer
@@ -54,8 +55,8 @@ def test_a_signature_is_for_one_purpose(tmp_path: Path) -> None:
 
 def test_a_flood_fills_the_inbox_and_nothing_more() -> None:
     inbox: DepotInbox[str] = DepotInbox()
-    for _ in range(ROOM + 500):
-        inbox.post(Received("t", b"x", False))
+    for number in range(ROOM + 500):
+        inbox.post(Received(topics.request("yard", f"d{number % 100}"), b"x", False))
     assert inbox.dropped == 500
     inbox.post(Connected("MQTT 5", "s", None))
     inbox.tell("own")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -32,8 +32,8 @@ class Allowance:
 
 @dataclass(frozen=True)
 class Bounds:
-    """askers: remembered. pending: blocks in one request; total: that wait, of everybody. After
-    stale_s nobody waits any more: who still does has asked again."""
+    """askers: remembered. pending: blocks that wait for one; total: of everybody. After stale_s
+    nobody waits any more: who still does has asked again."""
 
     askers: int
     pending: int
@@ -49,6 +49,7 @@ class BlockQueue:
         self._bounds = bounds
         self._clock = clock
         self._waiting: set[tuple[str, int]] = set()
+        self._pending: Counter[str] = Counter()  # of these, by who asked
         self._lanes: OrderedDict[str, deque[Wanted]] = OrderedDict()  # who is next comes first
         self._later: list[tuple[float, Wanted]] = []  # a heap
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()  # who asked last comes last
@@ -66,10 +67,11 @@ class BlockQueue:
                 left -= 1
                 if (key, number) in self._waiting:
                     continue
-                if len(self._waiting) >= self._bounds.total or not bucket.take(1):
+                if self._is_full(who) or not bucket.take(1):
                     return
-                self._waiting.add((key, number))
-                self._lane(who).append(Wanted(now, key, number, who))
+                wanted = Wanted(now, key, number, who)
+                self._note(wanted)
+                self._lane(who).append(wanted)
 
     def next(self) -> Wanted | None:
         """A block to publish now; it waits no longer."""
@@ -84,19 +86,19 @@ class BlockQueue:
                 self._lanes.move_to_end(who)
             else:
                 del self._lanes[who]
-            self._waiting.discard((wanted.key, wanted.number))
+            self._forget(wanted)
             if now - wanted.since_s <= self._bounds.stale_s:
                 return wanted
         return None
 
     def later(self, wanted: Wanted, due_s: float) -> None:
         """It may be published then."""
-        self._waiting.add((wanted.key, wanted.number))
+        self._note(wanted)
         heapq.heappush(self._later, (due_s, wanted))
 
     def put_back(self, wanted: Wanted) -> None:
         """It could not be published."""
-        self._waiting.add((wanted.key, wanted.number))
+        self._note(wanted)
         self._lane(wanted.who).appendleft(wanted)
 
     def wait_s(self) -> float:
@@ -104,6 +106,24 @@ class BlockQueue:
         if self._lanes:
             return 0.0
         return max(0.0, self._later[0][0] - self._clock()) if self._later else math.inf
+
+    def _is_full(self, who: str) -> bool:
+        """Whether nothing more may wait for this one. Without a bound of its own, one that floods
+        would take the room of all: where the rate is capped the queue empties slower than it
+        asks."""
+        return (
+            self._pending[who] >= self._bounds.pending or len(self._waiting) >= self._bounds.total
+        )
+
+    def _note(self, wanted: Wanted) -> None:
+        self._waiting.add((wanted.key, wanted.number))
+        self._pending[wanted.who] += 1
+
+    def _forget(self, wanted: Wanted) -> None:
+        self._waiting.discard((wanted.key, wanted.number))
+        self._pending[wanted.who] -= 1
+        if not self._pending[wanted.who]:
+            del self._pending[wanted.who]
 
     def _lane(self, who: str) -> deque[Wanted]:
         return self._lanes.setdefault(who, deque())
