@@ -18,12 +18,14 @@ from fleet.roles import roles
 from fleet.roles import root as roles_root
 from fleet.roles import targets as roles_targets
 from fleet.roles.roles import Role, RoleName
+from fleet.signer.signer import MOST_PIPELINES
 from tests.repository import DAY_S, NOW_S, Repository, digest_of
 from tests.unit.test_trust import LANE, Device
 from wire.block.blocks import BLOCK, block_count
 from wire.block.part import Part
 from wire.deployments import Deployment, Rule
 from wire.troubles import Refused, Trouble, Unavailable
+from wire.trust.updating import LARGEST_DEPLOYMENTS
 
 YEAR_S = 365 * DAY_S
 
@@ -203,6 +205,39 @@ def test_endless_and_giant_metadata(device: Device, repository: Repository) -> N
     repository.tamper = None
     repository.put("metadata/2.root.json", b"[" * 65_000)
     refused(device, "root")
+
+
+def test_giant_deployments_of_a_thief_of_the_online_keys(
+    device: Device, repository: Repository
+) -> None:
+    """Signed as they must be, and no longer than is read at all: parsing six megabytes of empty
+    objects took 300 MB of a device's memory."""
+    deployments = roles.parsed(repository.deployments)
+    deployments.signed.version += 1
+    deployments.signed.unrecognized_fields["x"] = [{}] * (LARGEST_DEPLOYMENTS // 3)
+    repository.deployments = roles.unsigned(deployments.signed)  # type: ignore[type-var]
+    repository.publish()
+    most: list[int] = []
+    read = repository.read
+
+    def reads(path: str, most_bytes: int) -> bytes:
+        if path.endswith("deployments.json"):
+            most.append(most_bytes)
+        return read(path, most_bytes)
+
+    repository.read = reads  # type: ignore[method-assign]
+    refused(device, "deployments is too large")
+    assert most == [LARGEST_DEPLOYMENTS]
+
+
+def test_a_thousand_pipelines_fit_what_devices_read(repository: Repository) -> None:
+    def size_of(pipelines: int) -> int:
+        files = {f"{number:064d}": b"%d" % number for number in range(pipelines)}
+        changed = roles_online.next_deployments(repository.deployments, files, NOW_S)
+        return len(roles.signed(changed, [repository.keys["deployments"]]))
+
+    each = (size_of(21) - size_of(1)) / 20
+    assert size_of(1) + MOST_PIPELINES * each < LARGEST_DEPLOYMENTS
 
 
 def test_online_thief_cannot_release(device: Device, repository: Repository) -> None:

@@ -30,6 +30,9 @@ LIMITS = UpdaterConfig(
     snapshot_max_length=64 * 1024,
     targets_max_length=8 * 1024 * 1024,  # some ten thousand bundles
 )
+# Signed by a key that is online: a thief must not fill a small device's memory, where a byte of
+# JSON may become a hundred. A thousand pipelines need less.
+LARGEST_DEPLOYMENTS = 512 * 1024
 # what hostile bytes make python-tuf raise beside its own errors
 _MALFORMED = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
 
@@ -62,6 +65,8 @@ class _Fetcher(FetcherInterface):
 
     def download_bytes(self, url: str, max_length: int) -> bytes:
         self.path = url
+        if named(url) == DEPLOYMENTS:
+            max_length = min(max_length, LARGEST_DEPLOYMENTS)
         try:
             content = self._source.read(url, max_length)
         except NoSuchFile as error:
