@@ -230,6 +230,7 @@ class Agent:
 
     def _turn(self) -> None:
         now_s = self._turned_s = self._clock.uptime_s()
+        self._lookout.look_at_threads(self._parts.watch)
         self._parts.keeping.tick()
         self._lookout.look_at_clock()
         if self._recorder.is_due(self._period_s(now_s)):

@@ -10,6 +10,7 @@ from agent.fetch.words import FromFetch
 from wire import orders
 from wire.link import LinkEvent, Received
 from wire.local import FromRuntime, Mailbox
+from wire.pulse import Pulse
 
 ROOM = 2_000  # messages; a flood beyond that is dropped, and nothing that matters is lost by it
 LONGEST = orders.LARGEST + 1  # bytes: no payload that we take is longer, and those wait in memory
@@ -51,9 +52,10 @@ class Inbox:
 class LocalReader:
     """A thread that carries what runtimes send into the inbox."""
 
-    def __init__(self, mailbox: Mailbox[FromRuntime], inbox: Inbox) -> None:
+    def __init__(self, mailbox: Mailbox[FromRuntime], inbox: Inbox, pulse: Pulse) -> None:
         self._mailbox = mailbox
         self._inbox = inbox
+        self._pulse = pulse
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._run, name="local", daemon=True)
         self._thread.start()
@@ -64,6 +66,7 @@ class LocalReader:
 
     def _run(self) -> None:
         while not self._ends.is_set():
+            self._pulse.beat()
             message = self._mailbox.receive(PATIENCE_S)
             if message is not None:
                 self._inbox.post(message)

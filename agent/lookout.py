@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
+import sys
+
 from agent.clock import Clock
 from agent.recorder import Recorder
 from agent.reported import pipeline_fault
@@ -9,6 +13,7 @@ from agent.runtimes import Runtimes
 from wire.config import Pipeline, PipelineLimits
 from wire.health import Health
 from wire.messages import Window
+from wire.pulse import Watch
 
 JUMP_S = 60.0  # a clock that jumps by more is worth an event
 LEAST_FRAMES = 20  # a 95th percentile of fewer says nothing
@@ -63,6 +68,15 @@ class Lookout:
                 faults.tell("latency", name, latency_fault(window, limits))
             if window.rss_bytes is not None:
                 faults.tell("memory", name, memory_fault(window.rss_bytes, limits))
+
+    def look_at_threads(self, watch: Watch) -> None:
+        """Raises RuntimeError if one hangs: nobody can end it, but who starts anew has others."""
+        if (why := watch.look()) is None:
+            return
+        self._recorder.note("agent", None, f"{why}: the agent starts anew")
+        with contextlib.suppress(OSError, ValueError, RuntimeError):  # there may be no stderr
+            faulthandler.dump_traceback(sys.__stderr__ or 2)
+        raise RuntimeError(why)
 
     def look_at_clock(self) -> None:
         """A jump of the system clock is an event: it explains times that make no sense."""

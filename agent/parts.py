@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.boards import Board
 from agent.clock import Clock
@@ -16,6 +16,7 @@ from wire.folders import Folders
 from wire.link import Link, MakeWill, Post
 from wire.local import FromRuntime, Mailbox
 from wire.messages import LogLevel
+from wire.pulse import Watch
 
 MakeLink = Callable[[str, Post, MakeWill], Link]
 
@@ -24,7 +25,7 @@ MakeLink = Callable[[str, Post, MakeWill], Link]
 class Parts:
     """What an agent is made of. All is opened before and closed after by the caller.
 
-    refused: why the configuration on disk is not the one in force, or None.
+    refused: why the configuration on disk is not the one in force, or None. watch: over threads.
     """
 
     config: Config
@@ -40,3 +41,4 @@ class Parts:
     inbox: Inbox
     make_link: MakeLink
     set_log_level: Callable[[LogLevel], None]
+    watch: Watch = field(default_factory=Watch)

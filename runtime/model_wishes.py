@@ -20,6 +20,7 @@ from wire.troubles import Refused
 RECONSIDER_S = 5.0
 ENDS = "the pipeline ends"
 PATIENCE_S = 600.0  # after that whoever asked is told; a check has its own limits
+HUNG_S = 1800.0  # after that the loader's thread is held to hang: no other wish can be granted
 
 
 @dataclass
@@ -84,7 +85,8 @@ class ModelWishes:
         self._loader.do(lambda: self._outcomes.put(self._done(wish)))
 
     def tick(self, now_s: float) -> None:
-        """Answer what is done. Raises what went wrong on the loader's thread, if it is a bug."""
+        """Answer what is done. Raises what went wrong on the loader's thread, if it is a bug, and
+        RuntimeError if it hangs: who is started anew has another."""
         if self._loader.bug is not None:
             raise self._loader.bug
         if self.trouble is None or now_s >= self._reconsider_s:
@@ -101,6 +103,8 @@ class ModelWishes:
                 wish.is_over = True
                 text = f"{wish} since {PATIENCE_S:.0f} s: nobody waits for it any more"
                 self._line.decline(wish.message.id, text, now_s + ANSWER_S)
+            if now_s >= wish.until_s - PATIENCE_S + HUNG_S:
+                raise RuntimeError(f"{wish} since {HUNG_S:.0f} s: its thread hangs") from None
             return
         self._wish = None
         if wish.is_over:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -30,6 +31,7 @@ from wire.local import (
     pipeline_mailbox,
 )
 from wire.messages import Losses, PipelineSettings, StageCounts
+from wire.pulse import Pulse
 
 BOOT = "boot1"
 CONFIG = """\
@@ -135,7 +137,8 @@ class Rig:
                 set_log_level=lambda _: None,
             )
         )
-        self._stack.callback(LocalReader(mailbox, self.inbox).close)
+        reading = Pulse("local", math.inf)
+        self._stack.callback(LocalReader(mailbox, self.inbox, reading).close)
         self.runtime: Mailbox[FromAgent] = pipeline_mailbox(self.folders.run, "lane")
         self._stack.callback(self.runtime.close)
         self.agent.open()

@@ -27,10 +27,12 @@ from wire.folders import Folders, add_folder_options, folders_of
 from wire.link import Link, MakeWill, Post
 from wire.local import FromRuntime, Mailbox, agent_mailbox
 from wire.mqtt.mqtt import MqttLink
+from wire.pulse import Pulse, Watch
 from wire.systemd import Notifier
 from wire.troubles import Trouble, Unavailable
 
 STATUS_S = 5.0
+HUNG_S = 600.0  # of a thread that gets on every second, unless it looks up a name
 MENDING_S_PER_MIB = 1.0  # a damaged spool moves to a new file before we are ready: a slow SD card
 
 log = logging.getLogger("vedette.agent")
@@ -99,7 +101,8 @@ def _serve(folders: Folders, force: InForce, signals: Signals, notifier: Notifie
         parts = _open_parts(folders, force, stack)
         signals.inbox = parts.inbox
         agent = Agent(parts)
-        stack.callback(LocalReader(parts.mailbox, parts.inbox).close)
+        reading = parts.watch.pulse("local", HUNG_S)
+        stack.callback(LocalReader(parts.mailbox, parts.inbox, reading).close)
         agent.open()
         stack.callback(agent.close)
         _keep(folders, force)
@@ -112,7 +115,7 @@ def _serve(folders: Folders, force: InForce, signals: Signals, notifier: Notifie
 
 
 def _open_parts(folders: Folders, force: InForce, stack: ExitStack) -> Parts:
-    clock = SystemClock()
+    clock, watch = SystemClock(), Watch()
     keeping = Keeping(folders.state, force.config.telemetry, clock)
     stack.callback(keeping.close)
     mailbox = agent_mailbox(folders.run)
@@ -129,8 +132,9 @@ def _open_parts(folders: Folders, force: InForce, stack: ExitStack) -> Parts:
         commander=Commander(folders.state, force.config, clock.wall_s()),
         mailbox=mailbox,
         inbox=Inbox(),
-        make_link=_link_to(force.config.broker),
+        make_link=_link_to(force.config.broker, watch.pulse("mqtt", HUNG_S)),
         set_log_level=logs.set_level,
+        watch=watch,
     )
 
 
@@ -161,9 +165,9 @@ def _is_gone(path: Path) -> bool:
     return False
 
 
-def _link_to(broker: Broker) -> MakeLink:
+def _link_to(broker: Broker, pulse: Pulse) -> MakeLink:
     def make(client_id: str, post: Post, will: MakeWill) -> Link:
-        return MqttLink(broker, client_id, post, will)
+        return MqttLink(broker, client_id, post, will, pulse=pulse)
 
     return make
 

@@ -19,7 +19,7 @@ from agent.fetch.day_budget import DayBudget
 from agent.fetch.plan import FIRST_AGAIN_S, MOST_AGAIN_S, Get, Job, Plan, Refresh
 from agent.fetch.refreshing import Refreshing, first_root
 from agent.fetch.sources import Sources
-from agent.fetch.words import Fetched, FromFetch, NotFetched, NotRefreshed
+from agent.fetch.words import Fetched, FromFetch, NotFetched, NotRefreshed, Progress
 from models.store import Store
 from wire import topics
 from wire.backoff import Backoff
@@ -28,6 +28,7 @@ from wire.config import Config
 from wire.deployments import Who
 from wire.durable import make_folder_durably
 from wire.link import Connected, Disconnected, Link, LinkEvent
+from wire.pulse import Pulse
 from wire.troubles import Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 FOLDER = "updates"  # in the state folder: trust, the bytes of the day, bundles on their way
 PARTING_S = 5.0  # until we end without the thread
+# Without a job done, or a block come, until it is held to hang: to verify and unpack gigabytes on a
+# slow card takes minutes.
+HUNG_S = 1800.0
 
 log = logging.getLogger("vedette.agent")
 
@@ -50,6 +54,7 @@ class Home:
     store: Store
     wall_s: Callable[[], float]
     post: Callable[[FromFetch], None]
+    pulse: Pulse
 
 
 class Fetching:
@@ -117,14 +122,21 @@ class Fetching:
             refreshing, bundles = opened
             for said in refreshing.known():
                 self._home.post(said)
-            while (job := self._plan.take()) is not None:
+            while (job := self._next()) is not None:
                 self._try(job, refreshing, bundles)
+
+    def _next(self) -> Job | None:
+        self._home.pulse.rest()
+        job = self._plan.take()
+        self._home.pulse.beat()
+        return job
 
     def _opened_at_last(self) -> tuple[Refreshing, Bundles] | None:
         """A disk that fails now may not fail later. None: it is over, or never will be, and that is
         said."""
         patience = Backoff(FIRST_AGAIN_S, MOST_AGAIN_S)
         while not self._is_closed.is_set():
+            self._home.pulse.beat()
             try:
                 return self._opened()
             except (Unavailable, OSError) as trouble:
@@ -188,13 +200,17 @@ class Fetching:
             bundles.sweep(job)
 
     def _get(self, get: Get, bundles: Bundles) -> None:
-        said = bundles.get(get, self._home.post, lambda: self._plan.is_over(get))
+        said = bundles.get(get, self._progressed, lambda: self._plan.is_over(get))
         if said is None:
             return
         if isinstance(said, Fetched) or said.kind == "refused":
             self._plan.done(said.digest)
         else:
             self._plan.pause(said.digest)
+        self._home.post(said)
+
+    def _progressed(self, said: Progress) -> None:
+        self._home.pulse.beat()
         self._home.post(said)
 
     def _open_mirror(self) -> HttpsSource:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from agent.fetch.fetching import Fetching, Home
+from agent.fetch.fetching import HUNG_S, Fetching, Home
 from agent.parts import Parts
 from agent.recorder import UPDATES_NOTE, Recorder
 from agent.runtimes import Runtimes
@@ -27,6 +27,7 @@ def open_fetching(parts: Parts, link: Link, store: Store) -> Fetching | None:
         store=store,
         wall_s=parts.clock.wall_s,
         post=parts.inbox.post,
+        pulse=parts.watch.pulse("fetch", HUNG_S),
     )
     return Fetching(home, link)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from models.store import Store
 from tests.depot_folder import make_yard
 from wire.config import Broker, Config, Updates
 from wire.memory_link import MemoryBroker
+from wire.pulse import Pulse
 from wire.trust.trust import Trust
 
 PATIENCE_S = 20.0
@@ -30,7 +32,8 @@ class Rig:
         updates = Updates(root=str(root), spread_s=0)
         config = Config(Broker("mqtt://nowhere"), device="door", updates=updates)
         store = Store(self.state / "models")
-        home = Home(config, "pc", self.state, store, time.time, self.said.put)
+        self.pulse = Pulse("fetch", math.inf)
+        home = Home(config, "pc", self.state, store, time.time, self.said.put, self.pulse)
         self.fetching = Fetching(home, MemoryBroker().link("door", lambda _: None))
 
     def next_said(self) -> FromFetch:

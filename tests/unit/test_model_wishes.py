@@ -14,7 +14,7 @@ from models.store import Store
 from runtime.agent_line import ANSWER_S
 from runtime.engines import EngineOptions
 from runtime.loader import Loader
-from runtime.model_wishes import PATIENCE_S, RECONSIDER_S, ModelWishes
+from runtime.model_wishes import HUNG_S, PATIENCE_S, RECONSIDER_S, ModelWishes
 from runtime.sources import Sources
 from runtime.takeover import Takeover
 from tests.unit.test_reporting import OLD, Desk
@@ -185,3 +185,13 @@ def test_until_there_is_a_loader_they_are_declined(wished: Wished) -> None:
     wished.desk.reporter.wishes = None
     wished.desk.wish(LoadModel("1", OLD.digest))
     assert "still starting" in wished.answer("1").text
+
+
+def test_a_loader_that_hangs_ends_the_process(wished: Wished) -> None:
+    """Nobody could have a model checked or loaded by it any more."""
+    wished.wishes.take(CheckModel("c1", DIGEST), 0.0)
+    assert wished.takeover.began.wait(20)
+    wished.wishes.tick(PATIENCE_S + 1)
+    wished.wishes.tick(HUNG_S - 1)
+    with pytest.raises(RuntimeError, match="its thread hangs"):
+        wished.wishes.tick(HUNG_S)

@@ -23,6 +23,7 @@ from wire.mqtt.socket import Bell, Wiring
 from wire.mqtt.tries import Ended
 from wire.mqtt.url import Address
 from wire.mqtt.waiting import Sent, Waiting, packet_bytes
+from wire.pulse import Pulse
 
 FLUSH_S = 2.0  # for what was published before the goodbye
 GOODBYE_S = 0.4  # for DISCONNECT to leave
@@ -77,6 +78,7 @@ class Terms:
     stopping: threading.Event = field(default_factory=threading.Event)
     bell: Bell = field(default_factory=Bell)
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    pulse: Pulse = field(default_factory=lambda: Pulse("mqtt", math.inf))
 
 
 class Life:
@@ -196,6 +198,7 @@ class Life:
 
     def _turn(self, timeout_s: float) -> bool:
         """Wait for the socket, or somebody who rings, and move bytes. False: the socket is gone."""
+        self._terms.pulse.beat()
         fileno = self._wire.fileno()
         if fileno is None:
             return False

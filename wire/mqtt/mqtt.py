@@ -7,6 +7,7 @@ fresh paho client: nothing of an old one is sent again. Events are posted on tha
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import socket
 import ssl
@@ -26,6 +27,7 @@ from wire.mqtt.socket import Buffer, Wiring
 from wire.mqtt.tries import MQTT_5, NAMES, Ended, Offer, Tries
 from wire.mqtt.url import Address, address_of
 from wire.mqtt.waiting import Sent, packet_bytes
+from wire.pulse import Pulse
 from wire.subscriptions import Subscriptions
 from wire.troubles import Trouble
 
@@ -49,6 +51,7 @@ class MqttLink:
         post: Post,
         will: MakeWill | None = None,
         backoff: Backoff | None = None,
+        pulse: Pulse | None = None,
     ) -> None:
         """Raises Refused for a config that can never work; files are read when connecting."""
         self._broker = broker
@@ -59,7 +62,8 @@ class MqttLink:
         self._address = address_of(broker.url)
         check(broker, self._address)
         self._tries = Tries()
-        self._terms = Terms(self._address, broker.keepalive_s, self._tell)
+        pulse = pulse or Pulse("mqtt", math.inf)
+        self._terms = Terms(self._address, broker.keepalive_s, self._tell, pulse=pulse)
         self._lock = self._terms.lock  # over _wiring, _life and all in it
         patterns = self._terms.patterns
         self._subscriptions = Subscriptions(patterns, self._lock, lambda: self._life)
@@ -95,6 +99,7 @@ class MqttLink:
 
     def _supervise(self) -> None:
         while not self._stopping.is_set():
+            self._terms.pulse.beat()
             try:
                 ended = self._tries.attempt(self._live)
             except Exception:  # a bug, which must not silence the device: said with its traceback
