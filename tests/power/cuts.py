@@ -27,10 +27,16 @@ class Cut:
     marks: tuple[str, ...]
 
 
-def cuts(recording: Recording, part: str = "", mixes: int = 0, about: str = "") -> Iterator[Cut]:
+def cuts(
+    recording: Recording,
+    part: str = "",
+    mixes: int = 0,
+    about: str = "",
+    blind: str | None = None,
+) -> Iterator[Cut]:
     """After every call that has to do with a part; what is the same as before comes once only.
 
-    about: how the marks begin that count.
+    about: how the marks begin that count. blind: two that differ below there only are the same.
     """
     disk = Disk(recording.start)
     seen: set[tuple[object, ...]] = set()
@@ -41,7 +47,8 @@ def cuts(recording: Recording, part: str = "", mixes: int = 0, about: str = "") 
         if not is_mark and not disk.concerns(call, part):
             continue
         for word, tree in disk.leavings(part, mixes, number):
-            key = (len(marks), *tree.items())
+            seen_of = [one for one in tree.items() if blind is None or not one[0].startswith(blind)]
+            key = (len(marks), *seen_of)
             if tree and key not in seen:
                 seen.add(key)
                 yield Cut(f"call {number}, {call!r:.120}: {word}", tree, marks)

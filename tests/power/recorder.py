@@ -173,7 +173,7 @@ class Tape:
         if name in ("fsync", "fdatasync"):
             self._calls.append(Synced(file, behind))
         elif name == "ftruncate":
-            size = re.search(r", (\d+)\) +=", rest)
+            size = re.search(r", (\d+) *\) +=", rest)
             assert size is not None
             self._calls.append(Truncated(file, int(size[1])))
         elif name == "lseek":
@@ -183,7 +183,7 @@ class Tape:
             assert found is not None, rest[:200]
             content = bytes.fromhex(found[1].replace("\\x", ""))[:code]
             if name == "pwrite64":
-                place = re.search(r", (\d+)\) +=", rest)
+                place = re.search(r", (\d+) *\) +=", rest)
                 assert place is not None
                 at = int(place[1])
             else:
