@@ -252,6 +252,30 @@ def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "took the connection but did not answer" in inbox.wait(Disconnected).why
 
 
+def test_on_a_slow_line_the_answer_to_a_ping_waits_behind_other_bytes() -> None:
+    """What comes is a sign of life, whatever it is; when nothing comes, that is said."""
+    drips = threading.Event()
+    drips.set()
+
+    def drip(one: socket.socket) -> None:
+        one.recv(4096)
+        one.sendall(b"\x20\x03\x00\x00\x00")  # CONNACK
+        while drips.wait(20):
+            one.sendall(b"\x30\x04\x00\x01a\x00")  # PUBLISH
+            time.sleep(0.05)
+
+    with served(drip) as port, linked(Broker(f"mqtt://127.0.0.1:{port}", keepalive_s=1)) as told:
+        inbox = told[1]
+        until_s = time.monotonic() + 2.6  # two pings, without an answer
+        inbox.wait(Received, 10)
+        while time.monotonic() < until_s:
+            assert inbox.all_of(Disconnected) == []
+            time.sleep(0.05)
+        drips.clear()
+        assert "nothing came from 127.0.0.1" in inbox.wait(Disconnected).why
+        drips.set()
+
+
 @pytest.mark.parametrize("scheme", ["mqtt", "ws", "mqtts", "wss"])
 def test_a_server_that_talks_rubbish(scheme: str) -> None:
     chance = random.Random(7)

@@ -187,6 +187,10 @@ def _client_class() -> type[Client]:
         def _sock_close(self) -> None:
             self._userdata.hang_up(super()._sock_close)
 
+        def _check_keepalive(self) -> None:
+            # its answer may wait behind what comes: any byte is a sign of life
+            super()._check_keepalive()
+
     return WiredClient
 
 
