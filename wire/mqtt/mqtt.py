@@ -188,7 +188,7 @@ def _client_class() -> type[Client]:
             self._userdata.hang_up(super()._sock_close)
 
         def _check_keepalive(self) -> None:
-            # its answer may wait behind what comes: any byte is a sign of life
+            self._ping_t = 0.0  # its answer may wait behind what comes: any byte is a sign of life
             super()._check_keepalive()
 
     return WiredClient
