@@ -24,7 +24,7 @@ from agent.spool.file import (
     read_past,
 )
 from agent.spool.spool import Spool
-from wire.durable import rename_durably
+from wire.durable import remove_durably, rename_durably, sync_folder
 
 BATCH_BYTES = 64 * 1024  # that move in one transaction: it fits the log of the smallest spool
 MOST_ASIDE = 2  # damaged files that are kept to be looked at; number 1 is the newest
@@ -53,6 +53,7 @@ def finish(path: Path) -> None:
     fresh = _fresh(path)
     with in_words(str(path)):
         if fresh.exists() and not path.exists():
+            remove_durably(_with_log(path)[1])  # the old one's: SQLite would take it for the new's
             rename_durably(fresh, path)
 
 
@@ -80,6 +81,7 @@ def renew(
             moved = _move(old, spool, known)
             spool.close()
         clear(path)
+        sync_folder(path.parent)  # an old log must not come back beside the new file
         rename_durably(fresh, path)
     return moved
 
