@@ -79,7 +79,9 @@ class Plan:
     def ring(self, timestamp: bytes) -> None:
         """The bell rang. The same word twice is no news."""
         with self._changed:
-            if timestamp not in (self._bell, self._rung):
+            if timestamp == self._rung:
+                self._bell = None  # who rang in between was overruled
+            elif timestamp != self._bell:
                 self._bell = timestamp
                 self._soon()
 
@@ -105,6 +107,12 @@ class Plan:
             self._pauses.clear()
             self._sweeps = self._is_told
             self._changed.notify()
+
+    def look(self) -> None:
+        """What was refused may be believed now: look soon, however often it failed."""
+        with self._changed:
+            self._patience = Backoff(FIRST_AGAIN_S, MOST_AGAIN_S)
+            self._soon()
 
     def end(self) -> None:
         with self._changed:

@@ -170,3 +170,16 @@ def test_a_true_bell_after_false_ones_is_heard() -> None:
         clock.now_s += 0.1
         waited_s += 0.1
     assert job.bell == b"true" and waited_s < 9.0
+
+
+def test_a_false_bell_that_is_overruled_in_time_is_not_heard() -> None:
+    clock = Clock()
+    plan = plan_of(clock)
+    for rung in (b"true", b"false", b"true"):
+        plan.ring(rung)
+        job = plan._due()
+        if isinstance(job, Refresh):
+            plan.refreshed(job.bell)
+    clock.now_s += 10.0
+    job = plan._due()
+    assert isinstance(job, Refresh) and job.bell == b"true"

@@ -87,9 +87,9 @@ def trouble_of(error: Exception, path: str, seen: Seen, reference: Reference) ->
         )
     if isinstance(error, BadVersionNumberError):
         return Refused(
-            f"the fleet's {what} has another version than it must ({_plain(error)}): it is a "
-            "replay, or of a depot that was set back to a backup: then, on the operator's machine, "
-            "remove trust/ of the fleet's folder, and vedette fleet keys rotate online"
+            f"the fleet's {what} has another version than it must: a replay, or the depot was "
+            "set back: then, on the operator's machine, vedette fleet keys rotate online, as "
+            f"docs/updates.md says ({_plain(error)})"
         )
     if isinstance(error, RepositoryError):
         return Refused(f"the fleet's {what} cannot be used: {_plain(error)}")
