@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from wire.messages import Natural
 from wire.names import Name, Version
 from wire.troubles import Refused
+from wire.unreadable import UNREADABLE, why
 
 MOST_RULES = 64
 LARGEST = 256 * 1024  # bytes of a deployment
@@ -121,8 +122,8 @@ def read_deployment(content: bytes, pipeline: str) -> Deployment:
         raise Refused(f"{len(content)} bytes are too many for a deployment")
     try:
         deployment = msgspec.json.decode(content, type=Deployment)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise Refused(f"not a deployment: {error}") from None
+    except UNREADABLE as error:
+        raise Refused(f"not a deployment: {why(error)}") from None
     if deployment.pipeline != pipeline:
         raise Refused(f"a deployment of {deployment.pipeline} in the place of {pipeline}'s")
     return deployment

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from wire.signing import SigningKey, key_that_signed
 from wire.troubles import Refused
+from wire.unreadable import UNREADABLE, why
 
 HINT_DIGITS = 16  # of the public key, so that a reader need not try every key it knows
 
@@ -39,8 +40,8 @@ def opened(payload: bytes, most_bytes: int, what: str) -> Envelope:
         raise Refused(f"{len(payload)} bytes are too many for a {what}")
     try:
         return msgspec.json.decode(payload, type=Envelope)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise Refused(f"not a {what}: {error}") from None
+    except UNREADABLE as error:
+        raise Refused(f"not a {what}: {why(error)}") from None
 
 
 def signer_of(domain: bytes, envelope: Envelope, public_keys: Collection[str]) -> str | None:

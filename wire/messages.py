@@ -15,6 +15,7 @@ from wire.health import Health
 from wire.histogram import Counts
 from wire.names import Name
 from wire.troubles import Refused
+from wire.unreadable import UNREADABLE, why
 
 LARGEST = 256 * 1024  # bytes; larger payloads are refused unread
 LARGEST_SNAPSHOT = 60_000  # bytes of JPEG: it fits every broker
@@ -241,8 +242,8 @@ def parse(payload: bytes, kind: type[Message]) -> Message:
         raise Refused(f"{len(payload)} bytes are too many for a {kind.__name__}")
     try:
         return msgspec.json.decode(payload, type=kind)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise Refused(f"not a {kind.__name__}: {error}") from None
+    except UNREADABLE as error:
+        raise Refused(f"not a {kind.__name__}: {why(error)}") from None
 
 
 _EMPTY = b'{"spool":"","seq":0,"oldest":0,'

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from wire.block.blocks import path_key
@@ -30,6 +31,8 @@ from wire.deployments import Deployment
 from wire.messages import Identity, Natural, Text
 from wire.names import Digest, Name, Version
 from wire.orders import Time
+from wire.troubles import Refused
+from wire.unreadable import UNREADABLE, why
 
 MOST_FILES = 1000
 LARGEST = 512 * 1024  # bytes of an offer, or of a wish in its envelope
@@ -105,6 +108,20 @@ class CandidateList(Struct, frozen=True):
     """All that wait, the newest first."""
 
     candidates: tuple[Candidate, ...]
+
+
+def read_offer(payload: bytes, identity: str) -> Offer:
+    """What an operator has, as it came on the topic of this id. Raises Refused, whatever the bytes
+    are."""
+    if len(payload) > LARGEST:
+        raise Refused(f"not an offer: {len(payload)} bytes are too many")
+    try:
+        offer = msgspec.json.decode(payload, type=Offer)
+    except UNREADABLE as error:
+        raise Refused(f"not an offer: {why(error)}") from None
+    if offer.id != identity:
+        raise Refused("not an offer: it belongs to another conversation")
+    return offer
 
 
 def candidate_path(digest: str) -> str:

@@ -21,6 +21,7 @@ from wire.messages import Identity, LogLevel, ResultMode
 from wire.names import Name
 from wire.signing import SigningKey
 from wire.troubles import Refused
+from wire.unreadable import UNREADABLE, why
 
 LARGEST = 16 * 1024  # bytes of a whole command
 LONGEST_LIFETIME_S = 3600
@@ -139,8 +140,8 @@ def claim_of(command: Envelope) -> Claim:
     """What the body says. Raises Refused, whatever the text is."""
     try:
         return msgspec.json.decode(command.body, type=Claim)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise Refused(f"not a command: {error}") from None
+    except UNREADABLE as error:
+        raise Refused(f"not a command: {why(error)}") from None
 
 
 def command_of(claim: Claim) -> Command:
@@ -156,8 +157,8 @@ def order_of(text: bytes) -> Order:
         return order
     except msgspec.ValidationError as error:
         raise Refused(_complaint(str(error))) from None
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise Refused(f"not an order: {error}") from None
+    except UNREADABLE as error:
+        raise Refused(f"not an order: {why(error)}") from None
 
 
 def pipeline_of(order: Snapshot | Restart | Set | Bench, configured: Collection[str]) -> str:

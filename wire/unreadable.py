@@ -8,4 +8,11 @@ from __future__ import annotations
 
 import msgspec
 
+from wire.complaints import shortened
+
 UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
+def why(error: Exception) -> str:
+    """What is wrong with them, for a sentence: a stranger's words are in it, and it stays short."""
+    return shortened(str(error))

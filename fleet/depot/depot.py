@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import msgspec
-
 from fleet.depot.answers import Answers
 from fleet.depot.bell import Bell
 from fleet.depot.candidates import Candidates
@@ -35,7 +33,7 @@ from wire import topics
 from wire.block.client import BlockClient, FetchTerms
 from wire.block.server import BlockServer, ServeTerms
 from wire.link import Connected, Disconnected, Link, LinkEvent, Post, Received
-from wire.offers import LARGEST, Offer, OfferAnswer
+from wire.offers import OfferAnswer, read_offer
 from wire.troubles import Refused, Trouble, Unavailable
 
 TURN_S = 1.0
@@ -186,14 +184,10 @@ class Depot:
         if self._answers.again(identity):
             return
         try:
-            if len(payload) > LARGEST:
-                raise Refused(f"{len(payload)} bytes are too many for an offer")
-            offer = msgspec.json.decode(payload, type=Offer)
-            if offer.id != identity:
-                raise Refused("the offer belongs to another conversation")
-        except (msgspec.DecodeError, RecursionError, UnicodeError, Refused) as error:
+            offer = read_offer(payload, identity)
+        except Refused as refused:
             self.counts.garbage += 1
-            self._answers.failed(identity, f"not an offer: {error}")
+            self._answers.failed(identity, str(refused))
             return
         assert self._intake is not None
         if self._intake.take(offer):

@@ -21,6 +21,7 @@ from wire.offers import (
 )
 from wire.release import file_key
 from wire.troubles import Refused
+from wire.unreadable import UNREADABLE, why
 
 MOST_LIST = 256 * 1024  # bytes
 DIGITS = 12  # of a digest, where people read it
@@ -34,8 +35,8 @@ def candidates(session: Session) -> tuple[Candidate, ...]:
         return ()
     try:
         return msgspec.json.decode(content, type=CandidateList).candidates
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise Refused(f"the depot's list of candidates cannot be read: {error}") from None
+    except UNREADABLE as error:
+        raise Refused(f"the depot's list of candidates cannot be read: {why(error)}") from None
 
 
 def chosen(waiting: Sequence[Candidate], digits: str) -> Candidate:

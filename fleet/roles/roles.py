@@ -18,6 +18,7 @@ from securesystemslib.signer import Key, Signature, SSlibKey
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
+from wire.complaints import shortened
 from wire.release import DEPLOYMENTS, ISSUED
 from wire.signing import SigningKey
 from wire.troubles import Refused
@@ -85,7 +86,7 @@ def role_of(delegator: bytes, role: RoleName) -> Role:
 def signed(metadata: bytes, keys: Iterable[SigningKey]) -> bytes:
     """The metadata with the signatures of these keys beside those that it has."""
     whole = parsed(metadata)
-    content = whole.signed_bytes
+    content = _signed_content(whole)
     for key in keys:
         name = key_of(key.public).keyid
         whole.signatures[name] = Signature(name, key.sign(content).hex())
@@ -96,7 +97,7 @@ def lacking(metadata: bytes, delegator: bytes, role: RoleName) -> Lacking:
     """Which signatures metadata lacks. delegator: as for role_of."""
     whole, by = parsed(metadata), _delegator(delegator)
     try:
-        result = by.get_verification_result(role, whole.signed_bytes, whole.signatures)
+        result = by.get_verification_result(role, _signed_content(whole), whole.signatures)
     except ValueError:
         raise Refused(f"the {by.type} metadata does not say who signs for {role}") from None
     return Lacking(max(0, result.missing), tuple(map(_public, result.unsigned.values())))
@@ -134,7 +135,16 @@ def parsed(metadata: bytes) -> AnyMetadata:
         whole: AnyMetadata = Metadata.from_bytes(metadata)
         return whole
     except (RepositoryError, RecursionError) as error:
-        raise Refused(f"not signed metadata: {error}") from None
+        raise Refused(f"not signed metadata: {shortened(str(error))}") from None
+
+
+def _signed_content(whole: AnyMetadata) -> bytes:
+    """What signatures are made over: a form of JSON that has no fractions."""
+    try:
+        return whole.signed_bytes
+    except (RepositoryError, RecursionError, ValueError) as error:
+        reason = shortened(str(error.__cause__ or error))
+        raise Refused(f"not metadata that can be signed: {reason}") from None
 
 
 def read(metadata: bytes, kind: type[T]) -> Metadata[T]:

@@ -22,6 +22,7 @@ from wire.block.blocks import BLOCK
 from wire.names import NAME_PATTERN, VERSION_PATTERN
 from wire.release import COMMAND_KEYS, CommandKeys, blocks_path
 from wire.troubles import Refused, Unavailable, one_line
+from wire.unreadable import UNREADABLE, why
 
 MOST_TARGETS = 10_000
 # in bytes. Devices take no larger ones: what they would not take must not come into force
@@ -173,8 +174,8 @@ def command_keys(content: bytes) -> tuple[str, ...]:
     """The public keys in a list of command keys. Raises Refused."""
     try:
         return msgspec.json.decode(content, type=CommandKeys).keys
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise Refused(f"{COMMAND_KEYS}: not a list of keys: {error}") from None
+    except UNREADABLE as error:
+        raise Refused(f"{COMMAND_KEYS}: not a list of keys: {why(error)}") from None
 
 
 def _new_roots(root: bytes, offered: Sequence[bytes], now_s: float) -> tuple[bytes, ...]:

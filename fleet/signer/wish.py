@@ -11,6 +11,7 @@ from fleet.roles.targets import Target
 from wire import deployments, envelope, offers
 from wire.offers import LARGEST, LONGEST_WISH_S, Wish
 from wire.troubles import Refused
+from wire.unreadable import UNREADABLE, why
 
 CLOCKS_S = 600.0  # how far an operator's clock may be ahead of ours
 
@@ -40,8 +41,8 @@ def signed_wish(payload: bytes, keys: Collection[str]) -> Wish:
         )
     try:
         return msgspec.json.decode(sealed.body, type=Wish)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise Refused(f"not a wish: {error}") from None
+    except UNREADABLE as error:
+        raise Refused(f"not a wish: {why(error)}") from None
 
 
 def check_wish(wish: Wish, terms: Terms) -> None:

@@ -92,9 +92,11 @@ def guided(job: Job, board: Board, folder: Path, last: ExitStack) -> None:
 
     def mutate(content: bytes, most: int, seed: int) -> bytes:
         chance = random.Random(seed)  # noqa: S311 - to be repeated
-        if chance.random() < 0.4:
+        dice = chance.random()
+        if dice < 0.3:
             return bytes(atheris.Mutate(content, most))
-        return changed(content, drawn(chance), knocking.stock)[:most]
+        begin = content if dice < 0.7 else chance.choice(knocking.opened.seeds)
+        return changed(begin, drawn(chance), knocking.stock)[:most]
 
     options = [
         f"-runs={min(job.inputs, 2**31 - 1)}", f"-max_total_time={max(1, round(job.seconds))}",
@@ -115,7 +117,8 @@ class Knocking:
         self._door = door
         self._crashes = Path(job.crashes)
         self._board = board
-        signal.signal(signal.SIGPROF, _too_long)
+        self._is_at_it = False
+        signal.signal(signal.SIGPROF, self._too_long)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         most = _address_bytes() + (door.most_mib + ROOM_MIB) * MIB
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
@@ -127,7 +130,7 @@ class Knocking:
 
         content = content[: min(self._door.most_bytes, MOST)]
         self._board.begin(content)
-        outcome = "wrong"
+        outcome, self._is_at_it = "wrong", True
         signal.setitimer(signal.ITIMER_PROF, self._door.limit_s)
         try:
             outcome = tried(self.opened.attempt, content)
@@ -138,10 +141,15 @@ class Knocking:
         except Exception as error:
             self._note(find_of(error, "error"), content)
         finally:
+            self._is_at_it = False
             signal.setitimer(signal.ITIMER_PROF, 0)
         if self._board.inputs % PEAK_EVERY == 0:
             self._board.peak_kib = max(self._board.peak_kib, _peak_kib() - self._begun_kib)
         self._board.end(outcome)
+
+    def _too_long(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._is_at_it:
+            raise TooLong
 
     def _note(self, find: Find, content: bytes) -> None:
         if find.where not in self.known:
@@ -153,10 +161,6 @@ def _stock(door: Door, opened: Opened) -> Stock:
     from tests.fuzz.changing import Stock
 
     return Stock(door.form, door.words, opened.seeds)
-
-
-def _too_long(_signal: int, _frame: FrameType | None) -> None:
-    raise TooLong
 
 
 def _address_bytes() -> int:

@@ -28,8 +28,9 @@ class Door:
     """who: stands before it. open: gets a scratch folder; what it opens is closed with the stack.
 
     form: what its inputs are made of, for changes that keep the form. words: that an input may
-    hold. most_bytes: of an input. limit_s: for one input. most_mib: of memory, beyond what the
-    process had when the door was opened. examples: tried in the suite.
+    hold. most_bytes: of an input. limit_s: of the processor, for one input; hangs_s: by the clock.
+    most_mib: of memory, beyond what the process had when the door was opened. examples: tried in
+    the suite; 0: it is too slow for that.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Door:
     words: tuple[bytes, ...] = ()
     most_bytes: int = 64 * 1024
     limit_s: float = 2.0
+    hangs_s: float = 30.0
     most_mib: int = 64
     examples: int = 60
 

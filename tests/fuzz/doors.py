@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from tests.fuzz import model_doors, toml_doors, wire_doors
+from tests.fuzz import agent_doors, model_doors, toml_doors, trust_doors, wire_doors
 from tests.fuzz.door import Door
 
 DOORS: tuple[Door, ...] = (
     *wire_doors.DOORS,
     *model_doors.DOORS,
     *toml_doors.DOORS,
+    *trust_doors.DOORS,
+    *agent_doors.DOORS,
 )
 BY_NAME = {door.name: door for door in DOORS}
 assert len(BY_NAME) == len(DOORS), "two doors of one name"

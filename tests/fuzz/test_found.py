@@ -7,9 +7,15 @@ from typing import BinaryIO
 
 import pytest
 
+from fleet.roles import roles
+from fleet.roles import targets as roles_targets
 from runtime.golden import read_answer
+from wire import orders
 from wire.block.server import BlockServer
+from wire.deployments import read_deployment
+from wire.messages import Presence, parse
 from wire.mqtt.url import address_of
+from wire.signing import make_key
 from wire.troubles import Refused
 
 
@@ -38,3 +44,26 @@ def test_a_long_address_is_not_repeated_in_full(url: str) -> None:
     with pytest.raises(Refused) as refused:
         address_of(url)
     assert len(str(refused.value)) < 600
+
+
+def test_a_strangers_words_are_not_repeated_in_full() -> None:
+    """A quarter of a megabyte of them went into a log, or back over the broker."""
+    long = b"x" * 10_000
+    with pytest.raises(Refused) as refused:
+        parse(b'{"online":true,"boot":"b","session":"s","spool":1,"%b":1}' % long, Presence)
+    assert len(str(refused.value)) < 300
+    for read in (orders.opened, orders.order_of, lambda text: read_deployment(text, "lane")):
+        with pytest.raises(Refused) as refused:
+            read(b'{"verb":"%b","body":1,"pipeline":"lane","rules":["%b"]}' % (long, long))
+        assert len(str(refused.value)) < 300
+
+
+def test_metadata_with_a_fraction_cannot_be_signed(tmp_path: Path) -> None:
+    """What is signed is a form of JSON without fractions: python-tuf's own error came through."""
+    key = make_key(tmp_path / "key.pem")
+    targets = roles_targets.first_targets(key.public, 1_800_000_000.0)
+    odd = targets.replace(b'"targets":{}', b'"targets":{},"odd":0.5')
+    assert odd != targets
+    for deed in (lambda: roles.signed(odd, [key]), lambda: roles.lacking(odd, odd, "deployments")):
+        with pytest.raises(Refused, match="can be signed: Could not encode"):
+            deed()
