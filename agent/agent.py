@@ -232,7 +232,8 @@ class Agent:
         now_s = self._turned_s = self._clock.uptime_s()
         self._lookout.look_at_threads(self._parts.watch)
         self._parts.keeping.tick()
-        self._lookout.look_at_clock()
+        if self._lookout.look_at_clock():
+            self._updater.clock_was_set()
         if self._recorder.is_due(self._period_s(now_s)):
             self._recorder.cut(self._runtimes.silent(now_s))
             self._lookout.judge(self._recorder.windows)

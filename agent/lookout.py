@@ -78,14 +78,17 @@ class Lookout:
             faulthandler.dump_traceback(sys.__stderr__ or 2)
         raise RuntimeError(why)
 
-    def look_at_clock(self) -> None:
-        """A jump of the system clock is an event: it explains times that make no sense."""
+    def look_at_clock(self) -> bool:
+        """Whether the system clock jumped. That is an event: it explains times that make no
+        sense."""
         ahead_s = self._clock.wall_s() - self._clock.uptime_s()
         by_s = ahead_s - self._wall_ahead_s
         self._wall_ahead_s = ahead_s
-        if abs(by_s) > JUMP_S:
-            way = "forward" if by_s > 0 else "back"
-            self._recorder.note("clock", None, f"the clock was set {way} by {abs(by_s):.0f} s")
+        if abs(by_s) <= JUMP_S:
+            return False
+        way = "forward" if by_s > 0 else "back"
+        self._recorder.note("clock", None, f"the clock was set {way} by {abs(by_s):.0f} s")
+        return True
 
 
 def latency_fault(window: Window, limits: PipelineLimits) -> str | None:

@@ -119,7 +119,7 @@ class TufRepository:
         self.files[f"files/{before}{slash}{prefix}{name}"] = content
 
     def _sign(self, name: str, role: Root | Targets | Snapshot | Timestamp) -> MetaFile:
-        whole = Metadata(role)
+        whole = Metadata(role)  # type: ignore[type-var]
         whole.signatures.clear()
         for signer in self.signers[name]:
             whole.sign(signer, append=True)

@@ -123,6 +123,7 @@ class Bench:
         self.wanted: list[str] = []
         self.pinned: frozenset[str] = frozenset()
         self.sweeps = 0
+        self.looks = 0
         self.deployment = 0
         self.expiries: tuple[tuple[str, float], ...] = ()
         self.last: tuple[str | None, Gates, int] | None = None
@@ -260,6 +261,9 @@ class Bench:
 
     def sweep(self) -> None:
         self.sweeps += 1
+
+    def look(self) -> None:
+        self.looks += 1
 
     def _record(self, pipeline: str, update: Update, book: bytes) -> None:
         assert pipeline == "lane"

@@ -113,6 +113,10 @@ class Fetching:
         """Remove models that nobody needs."""
         self._plan.sweep()
 
+    def look(self) -> None:
+        """What was refused may be believed now."""
+        self._plan.look()
+
     def _run(self) -> None:
         with ExitStack() as stack:
             stack.callback(self._sources.close)

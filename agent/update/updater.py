@@ -59,6 +59,9 @@ class Fetcher(Protocol):
     def sweep(self) -> None:
         """Remove models that nobody needs."""
 
+    def look(self) -> None:
+        """What was refused may be believed now."""
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -117,6 +120,11 @@ class Updater:
         """The bell rang."""
         if self._around.fetcher is not None and timestamp:
             self._around.fetcher.ring(timestamp)
+
+    def clock_was_set(self) -> None:
+        """By a clock that is right what had expired may not have."""
+        if self._around.fetcher is not None and self._refusal is not None:
+            self._around.fetcher.look()
 
     def take(self, said: FromFetch) -> None:
         """A word of the fetch thread."""

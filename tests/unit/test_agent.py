@@ -233,8 +233,11 @@ def test_low_voltage_is_a_fault_and_explains_the_window(rig: Rig, broker: Memory
 
 @pytest.mark.parametrize("years", [-30, 30])
 def test_a_clock_that_jumps_by_years_changes_no_count(
-    rig: Rig, broker: MemoryBroker, years: int
+    rig: Rig, broker: MemoryBroker, years: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told: list[float] = []
+    updater = rig.agent._updater
+    monkeypatch.setattr(updater, "clock_was_set", lambda: told.append(rig.clock.wall_s()))
     rig.say(totals(300, 10.0))
     rig.forward(30.0)
     rig.clock.wall_ahead_s += years * 365 * 86400.0
@@ -246,6 +249,7 @@ def test_a_clock_that_jumps_by_years_changes_no_count(
     assert [window.frames for window in windows] == [300, 1800]
     assert [record.window_s for record in records(broker)] == pytest.approx([60, 60], abs=2)
     assert ("note", "clock", None) in events(broker)
+    assert len(told) == 1, "what had expired may not have"
     assert rig.keeping.lost == 0
 
 

@@ -45,6 +45,22 @@ def test_nothing_is_swept_before_it_is_known_what_is_wanted(clock: Clock) -> Non
     assert due(plan) == Sweep(frozenset(), frozenset())
 
 
+def test_looks_soon_when_what_was_refused_may_be_right(clock: Clock) -> None:
+    plan = plan_of(clock)
+    plan.connected()
+    clock.now_s += BELL_S
+    for _ in range(9):
+        assert due(plan) == Refresh(None)
+        plan.not_refreshed()
+        clock.now_s += MOST_AGAIN_S + 1.0
+    assert due(plan) == Refresh(None)
+    plan.not_refreshed()
+    clock.now_s += GAP_S
+    assert due(plan) is None
+    plan.look()
+    assert due(plan) == Refresh(None)
+
+
 def test_looks_when_it_is_connected_and_every_hour(clock: Clock) -> None:
     plan = plan_of(clock)
     assert due(plan) is None

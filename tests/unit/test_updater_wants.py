@@ -86,11 +86,16 @@ def test_metadata_that_is_not_believed_is_a_fault_and_stops_nothing(bench: Bench
     bench.updater.take(NotRefreshed(why, "refused"))
     bench.live(1)
     assert bench.faults.standing() == (f"trust: {why}",)
+    assert bench.looks == 0
+    bench.updater.clock_was_set()
+    assert bench.looks == 1, "by another clock it may be right"
     bench.live(50)
     assert bench.runtime.digest == one
     bench.desire("1")
     bench.live(1)
     assert bench.faults.standing() == ()
+    bench.updater.clock_was_set()
+    assert bench.looks == 1, "nothing was refused"
 
 
 def test_a_runtime_that_is_busy_is_asked_again(bench: Bench, bundles: Bundles) -> None:
