@@ -66,12 +66,13 @@ class Asking:
         self._by_number: dict[int, _Request] = {}
         self._stream_s = -math.inf  # when a block came that only others asked for
         self._listened_s = 0.0
+        self._arrived_s = -math.inf
 
     def arrived(self, number: int) -> None:
         """This block came, and was taken."""
         self._again.discard(number)
         request = self._by_number.pop(number, None)
-        now = self._clock()
+        self._arrived_s = now = self._clock()
         if request is None:  # somebody else asked for it
             self._listened_s += min(STREAM_S, now - self._stream_s)
             self._stream_s = now
@@ -103,7 +104,10 @@ class Asking:
         for request in list(self._requests):
             if now >= _due_s(request):
                 self._give_up(request)
-                self._window.lost(request.sent_s, now, request.was_answered)
+                if self._arrived_s < request.sent_s:
+                    self._window.silence(request.sent_s, now)
+                else:
+                    self._window.lost(request.sent_s, now, request.was_answered)
         most = self._most()
         room = most - len(self._by_number)
         enough = max(1, min(MANY, most // 2))  # for a request

@@ -59,10 +59,16 @@ class Window:
         self._size = min(float(self._most), self._size + step)
 
     def lost(self, sent_s: float, now_s: float, was_answered: bool) -> None:
-        """A request was not answered in time; was_answered: in part."""
+        """A request was not answered in time, others were; was_answered: in part."""
         if not was_answered:
             self._silences = min(self._silences + 1, 10)
         self._cut(0.5, sent_s, now_s)
+
+    def silence(self, sent_s: float, now_s: float) -> None:
+        """Nothing at all came since this request: what is asked for now may come as often as it
+        is asked for, and late. So ask for little until something comes."""
+        self.lost(sent_s, now_s, was_answered=False)
+        self._size = float(self._least)
 
     def begin_again(self) -> None:
         """A new connection: what was silent may speak again at once."""
