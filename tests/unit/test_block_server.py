@@ -18,6 +18,7 @@ from wire.block.server import BlockServer, ServeTerms
 
 CONTENT = random.Random(2).randbytes(40 * BLOCK + 3)
 KEY = hashlib.sha256(CONTENT).hexdigest()
+OTHER_KEY = "0" * 63 + "1"
 
 
 class World:
@@ -85,10 +86,14 @@ def test_many_askers_are_one_publish() -> None:
     world.now += 0.1
     world.serve()
     assert len(world.published) == 41
-    world.now += 2.0  # whoever asks now did not get it
-    world.ask("late", (7, 8))
+    world.now += 1.0
+    world.ask("late", (7, 8))  # did not listen when it was published, and has it with others
+    world.ask("later", (7, 9))
     world.serve()
-    assert world.numbers[41:] == [7]
+    assert len(world.published) == 41
+    world.now += 1.9
+    world.serve()
+    assert sorted(world.numbers[41:]) == [7, 8]
 
 
 def test_who_asks_for_the_same_twice_has_lost_it() -> None:
@@ -104,13 +109,80 @@ def test_who_asks_for_the_same_twice_has_lost_it() -> None:
     world.now += 0.25
     world.serve()
     assert sorted(world.numbers[3:]) == [5, 6]
-    world.ask("b", (7, 8))  # had it not
+    world.ask("b", (7, 8))  # had it not: it comes to all together who were late
+    world.ask("c", (7, 8))
+    world.ask("c", (7, 8))
+    world.serve()
+    assert world.numbers[5:] == []
+    world.now += 2.75
     world.serve()
     assert world.numbers[5:] == [7]
 
 
-def test_a_first_block_is_repeated_a_little_later() -> None:
+def test_a_herd_is_waited_for() -> None:
+    """Devices wake within two seconds, and the first would have a file before the second asks."""
     world = World()
+    world.files |= {OTHER_KEY: b"metadata"}
+    for second in range(8):
+        world.ask(f"d{second}", (0, 1), key=OTHER_KEY)
+        world.serve()
+        world.now += 0.25
+    count = len(world.published)
+    assert count >= 4, "small files do not wait"
+    for second in range(11):
+        world.ask(f"d{second}", (0, 41))
+        world.serve()
+        world.now += 0.25
+    assert set(world.numbers[count:]) == {0}
+    world.now += 0.3
+    world.serve()
+    assert sorted(n for n in world.numbers[count:] if n) == list(range(1, 41))
+
+
+def test_a_lone_device_waits_for_nobody() -> None:
+    world = World()
+    for _ in range(20):
+        world.ask("a", (0, 1), key=OTHER_KEY)
+    world.ask("a", (0, 41))
+    world.serve()
+    assert sorted(set(world.numbers)) == list(range(41))
+
+
+def test_who_was_seen_long_ago_is_no_herd() -> None:
+    world = World()
+    for who in range(8):
+        world.ask(f"d{who}", (0, 1), key=OTHER_KEY)
+    world.serve()
+    world.now += 3.1
+    world.ask("a", (1, 41))
+    world.serve()
+    assert sorted(world.numbers[-40:]) == list(range(1, 41))
+
+
+def test_a_lagging_device_is_sent_nothing_twice() -> None:
+    """What it asks for waits for it in the broker, as it listened all the time."""
+    world = World()
+    world.ask("quick", (0, 8))
+    world.ask("slow", (0, 1))
+    world.serve()
+    world.ask("quick", (8, 41))
+    world.serve()
+    for _ in range(10):
+        world.now += 1.0
+        world.serve()
+    world.ask("slow", (8, 24))
+    world.serve()
+    world.now += 4.0
+    world.serve()
+    assert len(world.published) == 41
+    world.ask("slow", (8, 24))  # again: they were lost
+    world.serve()
+    assert sorted(world.numbers[41:]) == list(range(8, 24))
+
+
+def test_a_small_file_is_repeated_a_little_later() -> None:
+    world = World()
+    world.files |= {KEY: b"metadata"}
     world.ask("a", (0, 1))
     world.serve()
     world.ask("b", (0, 1))

@@ -7,55 +7,74 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from wire.block.blocks import BLOCK, Block
+
 MOST_REMEMBERED = 16384  # blocks
-MOST_ASKERS = 16  # remembered of each
+MOST_ASKERS = 32  # remembered of each
 
 
 @dataclass
 class _Published:
-    """last_s: when. whole_s: when its allowance will be whole again. askers: since then."""
+    """last_s: when. whole_s: when its allowance will be whole again. whom: who asked for it then,
+    as the first. is_all: it is the only block of its file. askers: since then."""
 
     last_s: float
     whole_s: float
+    whom: str
+    is_all: bool
     askers: set[str] = field(default_factory=set)
 
 
 class Repeats:
-    """gap_s: between two times at least. burst, every_s: so often at once, then once in every_s.
-    way_s: how long a block may be on its way."""
+    """gap_s: between two times at least; late_s: at least, for who did not ask the time before: so
+    those who come late get it together, but for what is a file by itself, as metadata. burst,
+    every_s: so often at once, then once in every_s; what is smaller more often. way_s: how long a
+    block may be on its way."""
 
     def __init__(
-        self, gap_s: float, burst: int, every_s: float, way_s: float, clock: Callable[[], float]
+        self,
+        gap_s: float,
+        late_s: float,
+        burst: int,
+        every_s: float,
+        way_s: float,
+        clock: Callable[[], float],
     ) -> None:
         self._gap_s = gap_s
+        self._late_s = max(gap_s, late_s)
         self._slack_s = (burst - 1) * every_s
         self._every_s = every_s
         self._way_s = way_s
         self._clock = clock
         self._known: OrderedDict[tuple[str, int], _Published] = OrderedDict()  # oldest first
 
-    def due_s(self, key: str, number: int) -> float:
-        """From when on it may be published."""
+    def due_s(self, key: str, number: int, who: str) -> float:
+        """From when on it may be published for this one; -inf: it never was, as far as is known."""
         known = self._known.get((key, number))
         if known is None:
             return -math.inf
-        return max(known.last_s + self._gap_s, known.whole_s - self._slack_s)
+        gap_s = self._gap_s if known.is_all or who == known.whom else self._late_s
+        return max(known.last_s + gap_s, known.whole_s - self._slack_s)
 
-    def is_on_its_way(self, key: str, number: int, who: str) -> bool:
-        """Whether this one, who asks now, most likely has it in a moment: it was published just
-        now for another one. Who asks for the same again has lost it."""
+    def is_on_its_way(self, key: str, number: int, who: str, since_s: float) -> bool:
+        """Whether this one, who asks now and listens since then, most likely has it in a moment: it
+        was published meanwhile for another one. Who asks for the same again has lost it."""
         known = self._known.get((key, number))
-        if known is None or who in known.askers or self._clock() >= known.last_s + self._way_s:
+        if known is None or known.is_all or who in known.askers:
+            return False  # what is a file by itself is worth a repetition: nothing else comes of it
+        if since_s > known.last_s or self._clock() >= known.last_s + self._way_s:
             return False
         if len(known.askers) < MOST_ASKERS:
             known.askers.add(who)
         return True
 
-    def note(self, key: str, number: int, who: str) -> None:
+    def note(self, key: str, number: int, who: str, block: Block) -> None:
         """It was published now, because of this one."""
         now = self._clock()
         known = self._known.pop((key, number), None)
         whole_s = now if known is None else max(known.whole_s, now)
-        self._known[key, number] = _Published(now, whole_s + self._every_s, {who})
+        whole_s += self._every_s * len(block.content) / BLOCK
+        is_all = block.size is None or block.size <= BLOCK
+        self._known[key, number] = _Published(now, whole_s, who, is_all, {who})
         if len(self._known) > MOST_REMEMBERED:
             self._known.popitem(last=False)

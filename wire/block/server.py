@@ -16,6 +16,8 @@ import msgspec
 from wire import topics
 from wire.block.blocks import BLOCK, BlockRequest, packed
 from wire.block.bucket import Bucket
+from wire.block.herd import Herd
+from wire.block.listening import Listening
 from wire.block.queue import Allowance, BlockQueue, Bounds, Wanted
 from wire.block.repeats import Repeats
 from wire.block.shelf import Library, Shelf
@@ -43,7 +45,7 @@ class ServeTerms:
     """kib_per_s: of all together. asker_kib_per_s, asker_burst_kib: what one may cause. gap_s:
     between two times that one block is published, at least; burst, every_s: so many times within
     a short time, then once in so many seconds. way_s: how long one may be on its way to those who
-    did not ask first. askers: how many are remembered. pending: blocks
+    listen and did not ask first. askers: how many are remembered. pending: blocks
     that one may ask for at a time, total_pending: all. stale_s: after that nobody
     waits for a block any more."""
 
@@ -53,7 +55,8 @@ class ServeTerms:
     gap_s: float = 0.25
     burst: int = 8
     every_s: float = 2.0
-    way_s: float = 2.0
+    way_s: float = 15.0
+    gather_s: float = 3.0
     askers: int = 4096
     pending: int = 256
     total_pending: int = 16384
@@ -79,7 +82,11 @@ class BlockServer:
         self._clock = clock
         rate = math.inf if terms.kib_per_s is None else float(terms.kib_per_s * KIB)
         self._bucket = Bucket(rate, max(BLOCK, rate / 4), clock)
-        self._repeats = Repeats(terms.gap_s, terms.burst, terms.every_s, terms.way_s, clock)
+        self._repeats = Repeats(
+            terms.gap_s, terms.gather_s, terms.burst, terms.every_s, terms.way_s, clock
+        )
+        self._herd = Herd(terms.gather_s, clock)
+        self._listening = Listening(terms.askers, clock)
         self._queue = BlockQueue(
             Allowance(terms.asker_kib_per_s * KIB / BLOCK, terms.asker_burst_kib * KIB / BLOCK),
             Bounds(terms.askers, terms.pending, terms.total_pending, terms.stale_s),
@@ -96,6 +103,8 @@ class BlockServer:
             request = self._decoder.decode(payload)
         except UNREADABLE:
             return
+        self._herd.asked(who, request.file)
+        self._listening.asked(request.file, who)
         self._queue.add(who, request.file, request.ranges)
 
     def tick(self) -> float:
@@ -108,7 +117,7 @@ class BlockServer:
                 return self._rest_s()
             if self._has_crossed(wanted):
                 continue
-            due_s = self._repeats.due_s(wanted.key, wanted.number)
+            due_s = self._due_s(wanted)
             if due_s > self._clock():
                 self._queue.later(wanted, due_s)
             elif not self._serve(wanted):
@@ -130,17 +139,22 @@ class BlockServer:
         if self._publish(topic, payload, qos=0) is None:
             return False
         self._bucket.spend(len(payload))
-        self._repeats.note(wanted.key, wanted.number, wanted.who)
+        self._repeats.note(wanted.key, wanted.number, wanted.who, block)
         self.published_blocks += 1
         self.published_bytes += len(payload)
         return True
 
+    def _due_s(self, wanted: Wanted) -> float:
+        due_s = self._repeats.due_s(wanted.key, wanted.number, wanted.who)
+        if math.isinf(due_s) and wanted.number > 0:
+            return self._herd.until_s(wanted.key)
+        return due_s
+
     def _has_crossed(self, wanted: Wanted) -> bool:
         """A block that was published just now for somebody else crossed the request: who did not
-        get it will ask again. A file's first one is worth a repetition: small files have no
-        other."""
-        key, number = wanted.key, wanted.number
-        return number > 0 and self._repeats.is_on_its_way(key, number, wanted.who)
+        get it will ask again."""
+        since_s = self._listening.since_s(wanted.key, wanted.who)
+        return self._repeats.is_on_its_way(wanted.key, wanted.number, wanted.who, since_s)
 
     def _rest_s(self) -> float:
         self._shelf.tidy()

@@ -1,0 +1,73 @@
+"""The fetch of a simulated device: metadata, deployment and blocks, by the code of real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleet.simulate.believing import Believing
+from fleet.simulate.weighing import Weighed
+from wire.block.client import BlockClient
+from wire.deployments import Deployment, Who, nearness, rule_for
+from wire.messages import Trusted
+from wire.troubles import Unavailable
+from wire.trust.trust import Bundle, Trust
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the newest metadata says. deployment: None if nothing is said about the pipeline.
+    bundles: all that there are."""
+
+    trusted: Trusted
+    deployment: Deployment | None
+    bundles: tuple[Bundle, ...]
+
+
+class Getter:
+    """For a device's fetch thread. A bundle is checked and dropped."""
+
+    def __init__(self, believing: Believing, client: BlockClient, who: Who, pipeline: str) -> None:
+        self._believing = believing
+        self._client = client
+        self._who = who
+        self._pipeline = pipeline
+        self._bell = b""
+
+    def said(self, bell: bytes) -> Said:
+        """By the newest metadata. Raises Refused, Unavailable."""
+        self._bell = bell
+
+        def act(trust: Trust) -> Said:
+            trusted = trust.refresh()
+            trust.command_keys()
+            return Said(trusted, trust.deployment(self._pipeline), trust.models())
+
+        return self._believing.ask(bell, bell, self._client, act)
+
+    def wanted(self, said: Said) -> Bundle | None:
+        """What this device is to run; None: nothing is said about it. Raises Unavailable."""
+        rule = None if said.deployment is None else rule_for(said.deployment, self._who)
+        if rule is None:
+            return None
+        found = [
+            (near, bundle.path, bundle)
+            for bundle in said.bundles
+            if (bundle.variant.model, bundle.variant.version) == (rule.model, rule.version)
+            and (near := nearness(bundle.variant.boards, self._who.board)) is not None
+        ]
+        if not found:
+            raise Unavailable(f"{rule.model} {rule.version}: no variant is for this board")
+        return min(found, key=lambda one: one[:2])[2]
+
+    def get(
+        self, bundle: Bundle, progress: Callable[[int], None], is_over: Callable[[], bool]
+    ) -> None:
+        """Until every block came and was right. Raises Refused, Unavailable."""
+        what = self._bell + bundle.digest.encode()
+        digests = self._believing.ask(
+            what, self._bell, self._client, lambda trust: trust.block_digests(bundle)
+        )
+        weighed = Weighed(Path(bundle.path), bundle.size, digests)
+        self._client.fetch(bundle.digest, weighed, progress, is_over)

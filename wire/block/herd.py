@@ -1,0 +1,43 @@
+"""Tells a herd from a lone asker: what many are about to ask for is worth waiting for them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+MANY = 4  # askers, within RECENT_S
+RECENT_S = 3.0
+KEEP_S = 60.0  # after a file was last asked for
+MOST_FILES = 256
+
+
+class Herd:
+    """gather_s: how long a file waits for those who come, from the first who asks for it."""
+
+    def __init__(self, gather_s: float, clock: Callable[[], float]) -> None:
+        self._gather_s = gather_s
+        self._clock = clock
+        self._askers: OrderedDict[str, float] = OrderedDict()  # who asked last comes last
+        self._files: OrderedDict[str, tuple[float, float]] = OrderedDict()  # until, asked for last
+
+    def asked(self, who: str, key: str) -> None:
+        """Somebody asks for some block of a file."""
+        now_s = self._clock()
+        self._askers.pop(who, None)
+        self._askers[who] = now_s
+        if len(self._askers) > MANY:
+            self._askers.popitem(last=False)
+        until_s, last_s = self._files.pop(key, (0.0, -KEEP_S))
+        if now_s - last_s >= KEEP_S:
+            until_s = now_s + (self._gather_s if self._is_there(now_s) else 0.0)
+        self._files[key] = (until_s, now_s)
+        if len(self._files) > MOST_FILES:
+            self._files.popitem(last=False)
+
+    def until_s(self, key: str) -> float:
+        """From when on a file is published that was asked for."""
+        return self._files.get(key, (0.0, 0.0))[0]
+
+    def _is_there(self, now_s: float) -> bool:
+        """Whether many asked for something just now: then they will ask for this file, too."""
+        return len(self._askers) == MANY and now_s - next(iter(self._askers.values())) < RECENT_S
