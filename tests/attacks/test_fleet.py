@@ -27,7 +27,8 @@ from tests.yard import FLEET, Yard, digits, digits_folder, heavy
 from wire import topics
 from wire.block.blocks import Block, BlockRequest, block_bytes, packed
 from wire.deployments import Deployment, Gates, Rule
-from wire.messages import parse
+from wire.messages import parse, to_json
+from wire.offers import OfferAnswer
 from wire.results import Result
 from wire.troubles import Refused
 
@@ -241,6 +242,37 @@ def test_a_stolen_online_key_cannot_lower_floors(scene: Scene, yard: Yard) -> No
     since = {one.phase: one.since for one in yard.updates() if one.version == version}
     assert since["good"] - since["trial"] >= 4.0
     scene.running = version
+
+
+def test_a_forged_answer_makes_no_push_succeed(scene: Scene, yard: Yard) -> None:
+    """Somebody answers in the depot's place that all is done, while the depot cannot sign: the
+    command looks at what is in force."""
+    key, away = yard.fleet / "depot/keys/deployments.pem", scene.folder / "deployments.pem"
+    with depot_away(yard):
+        shutil.move(key, away)
+    stop = threading.Event()
+
+    def lie(hears: Listener) -> None:
+        while not stop.wait(0.005):
+            for one in hears.heard:
+                place = topics.offered(one.topic)
+                assert place is not None
+                said = to_json(OfferAnswer(place.id, "done", "deployments 999 are in force"))
+                hears.publish(topics.offer(FLEET, place.id, "answer"), said)
+
+    with Listener(yard.broker.port, topics.offers(FLEET, "deploy")) as hears:
+        thread = threading.Thread(target=lie, args=(hears,))
+        thread.start()
+        try:
+            words = ("fleet", "deploy", "lane", "digits", scene.running, "--group", "nobody")
+            deployed = yard.run(*words, "--no-wait")
+        finally:
+            stop.set()
+            thread.join()
+        assert hears.heard, "it was lied to"
+    assert deployed.code != 0 and "999" not in deployed.out, deployed
+    with depot_away(yard):
+        shutil.move(away, key)
 
 
 def test_freeze(scene: Scene, yard: Yard) -> None:

@@ -139,6 +139,20 @@ def test_wrong_key_of_another_role(device: Device, repository: Repository, role:
     refused(device, f"{role} is not signed by enough keys")
 
 
+@pytest.mark.parametrize("role", ["timestamp", "snapshot", "targets"])
+def test_a_revoked_key(device: Device, repository: Repository, role: RoleName) -> None:
+    """It was right until the rotation, and signs on."""
+    stolen = repository.keys[role]
+    repository.rotate(role)
+    repository.publish()
+    device.trust.refresh()
+    repository.keys[role] = stolen
+    if role == "targets":
+        repository.targets = roles.renewed(repository.targets, role, NOW_S)
+    repository.publish()
+    refused(device, f"{role} is not signed by enough keys that root 2 names")
+
+
 def test_another_fleets_files(tmp_path: Path, device: Device) -> None:
     (tmp_path / "other").mkdir()
     other = Repository(tmp_path / "other")
@@ -477,10 +491,7 @@ def test_a_deployment_that_is_no_deployment(device: Device, repository: Reposito
     repository.deployments = roles_online.next_deployments(
         repository.deployments, {"lane": content}, NOW_S
     )
-    repository.put(
-        f"targets/deployments/{digest_of(content)}.lane.json",
-        content,
-    )
+    repository.put(f"targets/deployments/{digest_of(content)}.lane.json", content)
     repository.publish()
     device.trust.refresh()
     with pytest.raises(Refused, match="door in the place of lane's"):
