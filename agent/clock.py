@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Protocol
 
 
@@ -25,9 +24,3 @@ class SystemClock:
 
     def wall_s(self) -> float:
         return time.time()
-
-
-def boot_id() -> str:
-    """A random name for this boot of the machine, from the kernel."""
-    text = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")
-    return text.strip().replace("-", "")

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from agent.clock import Clock, boot_id
+from agent.clock import Clock
 from agent.spool.change import Limits, Record
 from agent.spool.file import Full, Kind
 from agent.spool.place import Place, Taken
 from agent.spool.rescue import move
 from agent.spool.spool import Spool
+from wire.boot import boot_id
 from wire.config import TelemetryTable
 from wire.troubles import Refused, Trouble, Unavailable
 

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from models.plain import open_plain
+from models.starts import Starts
 from wire.complaints import shortened
 from wire.names import DIGEST_PATTERN, NAME_PATTERN, Digest
 from wire.troubles import Refused
@@ -47,19 +48,11 @@ class Rejection(Struct, frozen=True):
     reason: str
 
 
-class Starts(Struct, frozen=True):
-    """How often one attempt with one model was started. Written by the runtime alone."""
-
-    digest: Digest
-    attempt: str
-    count: Annotated[int, Meta(ge=0)]
-
-
 class PipelineState(Struct, frozen=True):
     """What a pipeline is to run. problems: what on disk was unreadable, and read as absent.
 
     active: what to run now. good: what to go back to. trial: of the active model, None once it is
-    good. starts: of the active model in this trial.
+    good. starts: of the active model in this trial. ends: how those before the last ended.
     """
 
     active: str | None
@@ -68,6 +61,7 @@ class PipelineState(Struct, frozen=True):
     starts: int
     rejected: tuple[Rejection, ...]
     problems: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
 
     def rejection(self, digest: str) -> Rejection | None:
         """Why this pipeline refuses a model, or None."""
@@ -99,16 +93,22 @@ class Lying(Struct, frozen=True):
         trial = None
         if active != self.good:
             trial = next((one for one in self.trials if one.digest == active), None)
-        return PipelineState(
-            active, self.good, trial, self._count(active, trial), self.rejected, self.problems
-        )
+        counted = self._counted(active, trial)
+        starts, ends = (0, ()) if counted is None else (counted.count, counted.ends)
+        return PipelineState(active, self.good, trial, starts, self.rejected, self.problems, ends)
 
-    def _count(self, active: str | None, trial: Trial | None) -> int:
-        attempt = trial.attempt if trial else ""
-        counted = self.starts
+    def _counted(self, active: str | None, trial: Trial | None) -> Starts | None:
+        """What was counted of this very trial."""
+        attempt, counted = trial.attempt if trial else "", self.starts
         if counted is None or active == self.good:
-            return 0
-        return counted.count if (counted.digest, counted.attempt) == (active, attempt) else 0
+            return None
+        return counted if (counted.digest, counted.attempt) == (active, attempt) else None
+
+    @property
+    def counted(self) -> Starts | None:
+        """The starts of the active model in its trial; None: it is on none, or was not started."""
+        meant = self.meant
+        return self._counted(meant.active, meant.trial)
 
 
 class Layout(Struct, frozen=True):

@@ -27,7 +27,8 @@ import msgspec
 
 from models import changes, digests, pipelines
 from models.changes import Rejections, Trials
-from models.pipelines import Layout, Lying, PipelineState, Starts, Trial
+from models.pipelines import Layout, Lying, PipelineState, Trial
+from models.starts import MOST_ENDS, Came, Starts, end_of
 from wire.durable import (
     link_durably,
     make_folder_durably,
@@ -78,8 +79,7 @@ class Store:
 
     def pipeline(self, name: str) -> PipelineState:
         """What a pipeline is to run. A pipeline that nobody heard of runs nothing."""
-        with _disk(self._layout.root):
-            return pipelines.read(self._layout, name).meant
+        return self._lying(name).meant
 
     def install(self, bundle: Path) -> str:
         """Verify a bundle and unpack it to where it is known by its digest, which is returned.
@@ -196,26 +196,44 @@ class Store:
                 Rejections,
             )
 
-    def count_start(self, name: str) -> int:
-        """Count a start of the active model for good, before it is opened.
+    def count_start(self, name: str, boot: str = "", said: str = "") -> int:
+        """Count a start of the active model for good, before it is opened. boot: of the machine.
+        said: systemd's words on the end of the process that had the start before.
 
         Returns how often it was started in this trial, this start included; 0 if it is good, and
         nothing is counted. Called by the runtime, at the same time as anything else. Raises
         Unavailable if there is no active model.
         """
-        state = self.pipeline(name)
+        lying = self._lying(name)
+        state, before = lying.meant, lying.counted
         if state.active is None:
             raise Unavailable(f"pipeline {name} has no active model")
         if state.active == state.good:
             return 0
         attempt = state.trial.attempt if state.trial else ""
-        starts = Starts(state.active, attempt, state.starts + 1)
+        ends = () if before is None else (*before.ends, end_of(before, boot, said))[-MOST_ENDS:]
+        self._write_starts(
+            name, Starts(state.active, attempt, state.starts + 1, boot=boot, ends=ends)
+        )
+        reached("load.counted", state.active)
+        return state.starts + 1
+
+    def note_came(self, name: str, digest: str, came: Came) -> None:
+        """Note for good how far the last start of the model on trial came. Nothing is noted of any
+        other model. Called by the runtime."""
+        counted = self._lying(name).counted
+        if counted is not None and counted.digest == digest and counted.came != came:
+            self._write_starts(name, msgspec.structs.replace(counted, came=came))
+
+    def _lying(self, name: str) -> Lying:
+        with _disk(self._layout.root):
+            return pipelines.read(self._layout, name)
+
+    def _write_starts(self, name: str, starts: Starts) -> None:
         path = self._layout.starts(name)
         with _disk(path):
             make_folder_durably(path.parent)
             write_durably(path, msgspec.json.encode(starts))
-            reached("load.counted", starts.digest)
-        return starts.count
 
     @contextlib.contextmanager
     def _changing(self, name: str) -> Iterator[tuple[Path, Lying]]:

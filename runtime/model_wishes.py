@@ -116,6 +116,10 @@ class ModelWishes:
         else:
             self._line.decline(wish.message.id, outcome.text, now_s + ANSWER_S)
 
+    def answered(self, digest: str) -> None:
+        """A model gave its first result."""
+        self._loader.do(lambda: self._takeover.note_answered(digest))
+
     def close(self, now_s: float) -> None:
         """Give up what is under way, and say so. May be called twice."""
         wish, self._wish = self._wish, None

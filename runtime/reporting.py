@@ -103,6 +103,7 @@ class Reporter:
         self._poll_ns = 0
         self._totals_ns = 0
         self._seen: Sight | None = None
+        self._answered = ""  # the model whose result was seen last
         self.glance: Callable[[Frame], None] = self._errands.glance  # one call less per frame
 
     def emit(self, result: Result) -> None:
@@ -110,6 +111,8 @@ class Reporter:
         if result.digest != self._counted.digest:
             self._count_for(self._model())
         self.frames += 1
+        if result.digest != self._answered:
+            self._say_answered(result.digest)
         reached("trial.result", result.digest)
         self._times.record(result.timing)
         self._confidence.add(result.found, self._counted)
@@ -215,6 +218,11 @@ class Reporter:
         elif isinstance(message, Leave):
             self._line.answer(message.id, None, "it ends now", now_s + ANSWER_S)
             self.is_leaving = True
+
+    def _say_answered(self, digest: str) -> None:
+        self._answered = digest
+        if self.wishes is not None:
+            self.wishes.answered(digest)
 
     def _count_for(self, model: Model) -> None:
         self._line.send(self.totals())  # or a window would hold the times of two models

@@ -21,7 +21,7 @@ class Service:
     It is ready, and the watchdog is petted, when a frame came out, while the camera is reported
     absent and is being reopened, while there is no model to run, and for a while when one is loaded
     in the place of another. Not otherwise: an engine that hangs is for systemd to end.
-    title: model and camera, for people. clock: seconds, monotonic.
+    title: model and camera, for people. clock: seconds, monotonic. is_ready: systemd was told so.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Service:
         self._notifier = notifier
         self._title = title
         self._clock = clock
-        self._is_ready = False
+        self.is_ready = False
         self._held_s: float | None = None  # since when there is no model because the next is loaded
         self._said: tuple[str, str | None] | None = None
         self._said_s = clock()
@@ -59,7 +59,7 @@ class Service:
             reporter.has_ended = True
             return False
         now_s = self._clock()
-        if not self._is_ready or self._notifier.due(now_s):
+        if not self.is_ready or self._notifier.due(now_s):
             self._say_alive(came or self._may_be_without(now_s))
         reporter.tick()
         if now_s - self._said_s >= STATUS_S or (
@@ -83,8 +83,8 @@ class Service:
     def _say_alive(self, is_well: bool) -> None:
         if not is_well:
             return
-        if not self._is_ready:
-            self._is_ready = True
+        if not self.is_ready:
+            self.is_ready = True
             self._notifier.ready(self._title())
         self._notifier.watchdog()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from models.pipelines import PipelineState
+from models.starts import Came, ends_in_words
 from models.store import Store
 from runtime.checking import Report
 from runtime.child import check_in_child, needed_bytes, try_in_child
@@ -15,6 +16,7 @@ from runtime.engines import EngineOptions
 from runtime.locating import Located, locate
 from runtime.loop import Model
 from runtime.opening import open_model
+from wire.boot import boot_id
 from wire.steps import reached
 from wire.troubles import Refused, Trouble
 
@@ -36,7 +38,7 @@ class Sources:
     """The models that one pipeline can run. On one thread at a time.
 
     configured: the model of its own configuration, if it names one. said: told in one line what a
-    person should know.
+    person should know. ended: systemd's words on the process before this one.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Sources:
         engine_kind: str | None,
         options: EngineOptions,
         said: Callable[[str], None],
+        ended: str = "",
     ) -> None:
         self.configured = configured
         self._store = store
@@ -54,6 +57,7 @@ class Sources:
         self._engine_kind = engine_kind
         self._options = options
         self._said = said
+        self._ended = ended
 
     def own(self) -> Source | None:
         """The configured model."""
@@ -77,13 +81,23 @@ class Sources:
         state = self.state()
         if source.digest is None or source.digest != state.active or state.active == state.good:
             return
-        count = state.starts + 1
+        count, ended = state.starts + 1, self._ended
+        self._ended = "success 0"  # of this process there will be an end of its own
         try:
-            count = self._store.count_start(self._pipeline)
+            count = self._store.count_start(self._pipeline, _boot(), ended)
         except (Trouble, OSError) as trouble:
             self._said(f"a start of {source} is not counted: {trouble}")
         if count >= MOST_STARTS:
-            raise Refused(f"it was started {count} times in its trial, and never stayed")
+            ends = ends_in_words(self.state().ends)
+            why = f": {ends}" if ends else ""
+            raise Refused(f"it was started {count} times in its trial, and never stayed{why}")
+
+    def note_came(self, digest: str, came: Came) -> None:
+        """The model on trial came so far. What cannot be noted will not be known."""
+        try:
+            self._store.note_came(self._pipeline, digest, came)
+        except (Trouble, OSError) as trouble:
+            self._said(f"how far a trial came is not noted: {trouble}")
 
     def open(self, source: Source) -> Model:
         """Open a model, tried in a child process first if that is not known to do no harm.
@@ -94,6 +108,7 @@ class Sources:
             try_in_child(located, self._options)
             model = open_model(located, self._options)
             reached("load.opened", model.digest)
+        self.note_came(source.digest or "", "opened")
         for guess in model.guesses:
             self._said(f"no manifest: {guess}")
         return model
@@ -118,3 +133,11 @@ class Sources:
                 yield located
         except Trouble as trouble:  # where the store has it says nothing to a person
             raise type(trouble)(str(trouble).replace(f"{source.path}", f"{source}")) from None
+
+
+def _boot() -> str:
+    """ "" where the kernel does not say."""
+    try:
+        return boot_id()
+    except OSError:
+        return ""

@@ -90,6 +90,10 @@ class Takeover:
         except WHAT_FAILS:
             return  # said, and in `trouble`
 
+    def note_answered(self, digest: str) -> None:
+        """A model gave its first result: if it is on trial, that is noted."""
+        self._sources.note_came(digest, "answered")
+
     def reconsider(self) -> None:
         """Call now and then while there is trouble: with a model that the store does not want any
         more there is none."""

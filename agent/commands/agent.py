@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.agent import Agent
 from agent.boards import open_board
-from agent.clock import SystemClock, boot_id
+from agent.clock import SystemClock
 from agent.commander import Commander
 from agent.inbox import Inbox, LocalReader
 from agent.keeping import Keeping
@@ -22,6 +22,7 @@ from agent.parts import MakeLink, Parts
 from agent.settings import Settings
 from wire import fault, logs
 from wire.accepted import InForce, accept, in_force
+from wire.boot import boot_id
 from wire.config import Broker
 from wire.folders import Folders, add_folder_options, folders_of
 from wire.link import Link, MakeWill, Post

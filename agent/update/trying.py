@@ -16,6 +16,7 @@ from agent.update.steering import NotLoaded, Steering
 from agent.update.trial_records import End, TrialRecords
 from agent.update.trial_time import TrialTime
 from models.pipelines import Trial
+from models.starts import ends_in_words
 from wire.deployments import Rule
 from wire.local import Answer, Totals
 from wire.steps import reached
@@ -172,7 +173,8 @@ class Trying:
         """Why the model on trial must go, or None."""
         latest, starts = self.observation.latest, self.state.starts
         if starts >= MOST_STARTS:
-            why = f": {self._failure}" if self._failure else ""
+            known = self._failure or ends_in_words(self.state.ends)
+            why = f": {known}" if known else ""
             return f"its process was started {starts} times in its trial and did not stay{why}"
         if latest is not None and self._went_on_without(latest):
             return f"its process went on without it: {latest.unloaded}"

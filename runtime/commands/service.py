@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -21,6 +22,7 @@ from runtime.choosing import Choice
 from runtime.commands.flags import duration_s, port, positive
 from runtime.engines import EngineOptions
 from runtime.frames import Frame
+from runtime.last_end import last_end
 from runtime.loader import Loader
 from runtime.locating import resolve
 from runtime.loop import Loop, Model, Result
@@ -39,7 +41,10 @@ from wire.systemd import Notifier
 from wire.troubles import Trouble
 
 PATIENCE_S = 0.5  # how long one step waits for a frame before the stop flag is looked at
+PATIENT = 2  # times that of the watchdog, until a process that opened its model has a first frame
 OPENING_S = 300.0  # an unknown model is tried in a child process before it is opened
+
+IN_STORE = re.compile(r"/\S*/digests/([0-9a-f]{12})[0-9a-f]{52}(/[^\s:]+)?")
 
 log = logging.getLogger("vedette.runtime")
 
@@ -55,8 +60,7 @@ def main(argv: Sequence[str]) -> int:
     set_level(device.log_level)
     with ExitStack() as stack:
         notifier = stack.enter_context(Notifier())
-        line = AgentLine(folders.run, words.name, note)
-        stack.callback(line.close)
+        line = stack.enter_context(closing(AgentLine(folders.run, words.name, note)))
         sources = sources_of(folders, words.name, wanted)
         with told(line, words.name):
             camera: Camera = PatientCamera(make_camera(wanted.camera))
@@ -90,7 +94,8 @@ def main(argv: Sequence[str]) -> int:
 
         reloading = Reloading(folders, words.name, wanted, reporter, load, expect)
         log.info("%s", title(choice.model, wanted.camera))
-        serve(service, reporter, words, reloading, again)
+        with told(line, words.name), first_frame_within(notifier.watchdog_s) as came:
+            serve(service, reporter, words, reloading, again, came)
     if words.json:
         print(msgspec.json.encode(reporter.totals()).decode())
     return 0
@@ -102,23 +107,54 @@ def serve(
     words: argparse.Namespace,
     reloading: Reloading,
     again: Callable[[], bool],
+    came: Callable[[], None],
 ) -> None:
-    """Step until the wished number of results, the wished time, the end, or a signal."""
+    """Step until the wished number of results, the wished time, the end, or a signal. came: called
+    when the service is ready."""
     stop = stopping.stop_on_signals()
     service.start()  # last of all, or it would see its first frames overtaken
     end_s = time.monotonic() + (words.seconds or float("inf"))
     while not stop.is_set() and service.step(PATIENCE_S):
         if reporter.frames >= (words.frames or float("inf")) or time.monotonic() >= end_s:
             break
+        if came is not nothing and service.is_ready:
+            came()
+            came = nothing
         if again():
             reloading.read_again()
+
+
+@contextmanager
+def first_frame_within(watchdog_s: float | None) -> Iterator[Callable[[], None]]:
+    """A process that was opened and hangs before it is ready is ended by SIGALRM. Gives what to
+    call when it is ready; from then on systemd's watchdog sees to it.
+
+    systemd gave it minutes for opening, and takes none of them back. What hangs may hold Python's
+    lock, so no code of ours may be needed. watchdog_s: None: nobody would start it again.
+    """
+
+    def disarm() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+
+    if watchdog_s is not None:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, PATIENT * watchdog_s)
+    try:
+        yield disarm
+    finally:
+        disarm()
+
+
+def nothing() -> None:
+    """There is nothing to do any more."""
 
 
 def sources_of(folders: Folders, name: str, wanted: config.Pipeline) -> Sources:
     """Where its models come from."""
     own = None if wanted.model is None else resolve(wanted.model)
     store = Store(folders.state / "models")
-    return Sources(store, name, own, wanted.engine, options_of(wanted), note)
+    ended = last_end(folders.run, name)
+    return Sources(store, name, own, wanted.engine, options_of(wanted), note, ended)
 
 
 def options_of(wanted: config.Pipeline) -> EngineOptions:
@@ -143,11 +179,13 @@ def chosen(sources: Sources, device: config.Config, notifier: Notifier) -> Choic
 
 @contextmanager
 def told(line: AgentLine, name: str) -> Iterator[None]:
-    """What makes a start fail is known to the agent too, not only to the journal."""
+    """What ends a process is known to the agent too, not only to the journal."""
     try:
         yield
-    except Trouble as trouble:
-        line.send(Failed(name, printable(str(trouble), LONGEST_TEXT)))
+    except Exception as trouble:
+        why = str(trouble) if isinstance(trouble, Trouble) else f"a bug: {trouble!r}"
+        why = IN_STORE.sub(r"model \1", why)  # where the store has it says nothing to a person
+        line.send(Failed(name, printable(why, LONGEST_TEXT)))
         raise
 
 
