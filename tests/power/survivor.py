@@ -22,7 +22,7 @@ from agent.fetch.day_budget import DayBudget
 from agent.fetch.fetching import FOLDER
 from agent.fetch.plan import Get, Sweep
 from agent.fetch.refreshing import Refreshing
-from agent.fetch.words import FromFetch
+from agent.fetch.words import FromFetch, NotRefreshed
 from agent.keeping import Keeping
 from agent.recorder import UPDATES_NOTE
 from agent.settings import Settings
@@ -50,8 +50,16 @@ class DepotFolder:
         self.bell: bytes | None = None
         self.timestamp: bytes | None = None
         self.blocks = 0
+        self._is_read = False
         self._depot = depot
         self._files: dict[str, bytes | None] = {}
+
+    def read_all(self) -> None:
+        """From here on it is the device's disk alone that is used."""
+        for file in self._depot.rglob("*"):
+            if file.is_file():
+                self._content(str(file.relative_to(self._depot)))
+        self._is_read = True
 
     def read(self, path: str, most_bytes: int) -> bytes:
         content = self._content(path)
@@ -76,10 +84,10 @@ class DepotFolder:
             progress(part.have_bytes)
 
     def _content(self, path: str) -> bytes | None:
-        if path not in self._files:
+        if path not in self._files and not self._is_read:
             file = self._depot / path
             self._files[path] = file.read_bytes() if file.is_file() else None
-        return self._files[path]
+        return self._files.get(path)
 
 
 class Survivor:
@@ -136,9 +144,13 @@ class Survivor:
     def live(self, seconds: int) -> None:
         """In a world in which everything works."""
         self.updater.hear(self.runtime.totals())
-        for said in self._refreshing.refresh(None):
-            self._take(said)
+        is_news = False
         for second in range(seconds):
+            if not is_news:
+                words = self._refreshing.refresh(None)
+                is_news = not isinstance(words[-1], NotRefreshed)
+                for word in words:
+                    self._take(word)
             for bundle in self.wanted:
                 said_of = self._bundles.get(Get(bundle, self._pinned), self._take, lambda: False)
                 assert said_of is not None
