@@ -78,11 +78,12 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
 
 @dataclass
 class Course:
-    """An update on its way. digest, version: of the bundle."""
+    """An update on its way. digest, version, size: of the bundle."""
 
     field: Field
     version: str
     digest: str
+    size: int
     before_bytes: int
 
     def at(self, share: float) -> None:
@@ -95,8 +96,8 @@ class Course:
         yard = self.field.yard
         yard.until_ended(self.version, "good")
         assert yard.runs(self.version)
-        published = self.field.published_bytes(self.digest) / SIZE
-        arrived = (self.field.line.down_bytes - self.before_bytes) / SIZE
+        published = self.field.published_bytes(self.digest) / self.size
+        arrived = (self.field.line.down_bytes - self.before_bytes) / self.size
         print(f"published {published:.3f}, arrived {arrived:.3f} x size")
         assert 1.0 <= published <= DEAR
         assert arrived <= DEAR
@@ -114,7 +115,7 @@ def course(field: Field, tmp_path: Path, request: pytest.FixtureRequest) -> Iter
     digest = hashlib.sha256(large.read_bytes()).hexdigest()
     before_bytes = field.line.down_bytes
     assert field.yard.push(large, trial_s=1, more=("--no-wait",)).code == 0
-    yield Course(field, version, digest, before_bytes)
+    yield Course(field, version, digest, large.stat().st_size, before_bytes)
     field.line.weather = Weather()
 
 
