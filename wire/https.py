@@ -6,6 +6,7 @@ It is trusted no more than the broker is: TLS keeps listeners out, signatures ke
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import socket
 import ssl
@@ -19,6 +20,7 @@ from urllib.parse import quote, urlsplit
 from wire.block.blocks import BLOCK, NoSuchFile, block_bytes, block_count
 from wire.block.bucket import Bucket
 from wire.block.part import Part
+from wire.complaints import shortened
 from wire.troubles import Refused, Unavailable
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ PIECE = 16 * 1024  # bytes at a time
 KIB = 1024
 SECURE = ("https",)
 _ABSENT = (403, 404, 410)
+_STRANGER = "the mirror is not who it says it is, or unknown to the authorities (mirror_ca_file): "
 
 
 class _Lost(Unavailable):
@@ -64,6 +67,7 @@ class HttpsSource:
         self.received_bytes = 0  # of files' contents
         with _urllib3():
             import urllib3
+        logging.getLogger("urllib3").setLevel(logging.ERROR)  # odd headers are logged in full
         self._pool = urllib3.PoolManager(
             num_pools=1,
             retries=False,
@@ -198,13 +202,9 @@ class HttpsSource:
 
         try:
             yield
-        except SSLError as error:
-            raise _Lost(
-                f"{self._url}{path}: the mirror is not who it says it is, or its authority is "
-                f"unknown here (mirror_ca_file): {error}"
-            ) from None
         except (HTTPError, OSError) as error:
-            raise _Lost(f"{self._url}{path}: {error}") from None
+            why = _STRANGER if isinstance(error, SSLError) else ""
+            raise _Lost(f"{self._url}{path}: {why}{shortened(str(error))}") from None
 
     def _wait(self, wait_s: float, is_over: Callable[[], bool]) -> None:
         until_s = self._clock() + wait_s

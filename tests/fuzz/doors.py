@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from tests.fuzz import agent_doors, model_doors, toml_doors, trust_doors, wire_doors
+from tests.fuzz import (
+    agent_doors,
+    disk_doors,
+    far_doors,
+    fleet_doors,
+    model_doors,
+    toml_doors,
+    trust_doors,
+    wire_doors,
+)
 from tests.fuzz.door import Door
 
 DOORS: tuple[Door, ...] = (
@@ -11,6 +20,9 @@ DOORS: tuple[Door, ...] = (
     *toml_doors.DOORS,
     *trust_doors.DOORS,
     *agent_doors.DOORS,
+    *disk_doors.DOORS,
+    *fleet_doors.DOORS,
+    *far_doors.DOORS,
 )
 BY_NAME = {door.name: door for door in DOORS}
 assert len(BY_NAME) == len(DOORS), "two doors of one name"

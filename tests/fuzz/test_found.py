@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,13 +11,14 @@ import pytest
 from fleet.roles import roles
 from fleet.roles import targets as roles_targets
 from runtime.golden import read_answer
+from tests.fuzz.doors import BY_NAME
 from wire import orders
 from wire.block.server import BlockServer
 from wire.deployments import read_deployment
 from wire.messages import Presence, parse
 from wire.mqtt.url import address_of
 from wire.signing import make_key
-from wire.troubles import Refused
+from wire.troubles import Refused, Unavailable
 
 
 class NoFiles:
@@ -56,6 +58,18 @@ def test_a_strangers_words_are_not_repeated_in_full() -> None:
         with pytest.raises(Refused) as refused:
             read(b'{"verb":"%b","body":1,"pipeline":"lane","rules":["%b"]}' % (long, long))
         assert len(str(refused.value)) < 300
+
+
+@pytest.mark.parametrize("line", ["HTTP/1.1 " + "\0" * 9000, "HTTP/1.1 404 no\r\nX\0" + "y" * 9000])
+def test_a_mirrors_odd_answer_is_not_repeated_in_full(
+    line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither in the reason, nor in urllib3's own log."""
+    with ExitStack() as last, pytest.raises(Unavailable) as given_up:
+        opened = BY_NAME["https.mirror"].open(Path(), last)
+        opened.attempt(f"{line}\r\n\r\n".encode())
+    assert len(str(given_up.value)) < 400
+    assert sum(len(one.getMessage()) for one in caplog.records) < 300
 
 
 def test_metadata_with_a_fraction_cannot_be_signed(tmp_path: Path) -> None:

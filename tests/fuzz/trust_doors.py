@@ -1,4 +1,4 @@
-"""Doors of trust: metadata of a broker or a mirror, metadata of thieves, and what lies on the disk."""
+"""Doors of trust: metadata of a broker or a mirror, metadata of thieves, and files that rotted."""
 
 from __future__ import annotations
 
