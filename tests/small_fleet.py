@@ -29,9 +29,12 @@ from wire.release import Variant, blocks_path, bundle_path, file_key
 class SmallFleet:
     """serves: whether the depot answers. requests: that came so far."""
 
-    def __init__(self, place: Path, make_link: Callable[[str, Post], Link]) -> None:
-        """make_link: takes a client id, and where events go."""
-        self.yard: Yard = make_yard(place)
+    def __init__(
+        self, place: Path, make_link: Callable[[str, Post], Link], yard: Yard | None = None
+    ) -> None:
+        """make_link: takes a client id, and where events go. yard: a fleet that is there already;
+        None: a new one."""
+        self.yard: Yard = make_yard(place) if yard is None else yard
         self.signer = Signer(self.yard.depot)
         self.serves = True
         self.requests = 0
