@@ -1,4 +1,4 @@
-"""Updates of a device whose disk fails now and then, each followed by one that does not. Under fiu-run.
+"""Updates on a disk that fails now and then, each followed by one without failures. For fiu-run.
 
     fiu-run -x -f '' python -m tests.power.faulty_cycles DEPOTS STATE SEED CYCLES CHANCE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -78,12 +79,22 @@ def check_trust(trust: Trust, marks: tuple[str, ...]) -> None:
         assert all(n >= int(t) for n, t in zip(now, told[-1], strict=True)), (now, told[-1])
 
 
+def check_floor(folder: Path, marks: tuple[str, ...]) -> None:
+    """Nothing older than what was told is taken from anybody."""
+    for said in newest(marks, "trusted")[-1:]:
+        for role, version in zip(("timestamp", "targets", "deployments"), said[1:], strict=True):
+            kept = json.loads((folder / f"{role}.json").read_bytes())["signed"]["version"]
+            assert kept >= int(version), (role, kept, version)
+        assert (folder / "root_history" / f"{said[0]}.root.json").exists()
+
+
 def test_what_is_believed(life: Life) -> None:
     count = 0
     for cut in cuts(life.recording, "updates/trust", rounds(1) - 1, blind="work/"):
         count += 1
         with told(cut), laid(cut.tree) as folder:
             check_trust(Trust(folder, life.root, life.depot, time.time), cut.marks)
+            check_floor(folder, cut.marks)
             again = Trust(folder, life.root, life.depot, time.time)
             trusted = again.refresh()
             assert (trusted.root, trusted.targets) == (2, 6)

@@ -1,4 +1,4 @@
-"""Any call of the disk may fail, at any time: the next start without failures brings the update in."""
+"""Any call of the disk may fail, at any time: the next start without failures does the update."""
 
 from __future__ import annotations
 

@@ -1,17 +1,21 @@
-"""Kills what changes a depot's folder at every step: START PLACE OPERATION [FILE...]
+"""Lets depots take releases and wishes, to be recorded. Run by test_depot.
 
-As store_steps.py does it for the store of a device; see there what is left at each step.
+    python -m tests.power.depot_life FOLDER WORDS
+
+WORDS is a file of JSON: by name of a depot's folder below FOLDER an operation and its files. Says
+`NAME begins` and `NAME ends`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from pathlib import Path
 
 from fleet.signer.signer import Signer
 from tests.depot_folder import FLEET
-from tests.story.store_steps import kill_at_every_step
+from tests.power.recorder import mark
 
 
 def operate(depot: Path, operation: str, *files: str) -> None:
@@ -33,9 +37,12 @@ def operate(depot: Path, operation: str, *files: str) -> None:
         signer.close()
 
 
-def main(start: Path, place: Path, words: list[str]) -> int:
-    return kill_at_every_step(start, place, lambda root: operate(root, *words))
+def main(folder: Path, words: dict[str, list[str]]) -> None:
+    for name, told in words.items():
+        mark(f"{name} begins")
+        operate(folder / name, *told)
+        mark(f"{name} ends")
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]))
+    main(Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_bytes()))
