@@ -81,9 +81,33 @@ class Many(Yard):
         self._crowds.append(crowd)
         return crowd
 
+    def another_depot(self, folder: Path, *words: str) -> subprocess.Popen[str]:
+        """On a copy of the folder. Returns when it serves."""
+        command = [sys.executable, "-m", "vedette", "fleet", "depot", "--dir", str(folder)]
+        with open(self.folder / "another.log", "ab") as log:
+            depot = subprocess.Popen(
+                [*command, "--json", *words], cwd=ROOT, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=log, text=True,
+            )  # fmt: skip
+        self._crowds.append(depot)
+        self.until_another_says("connected to the broker")
+        return depot
+
+    @property
+    def another_log(self) -> str:
+        return (self.folder / "another.log").read_text()
+
+    def until_another_says(self, words: str, patience_s: float = 60.0) -> None:
+        end_s = time.monotonic() + patience_s
+        while words not in self.another_log:
+            told = f"{self.another_log}\n{self.crowd_log}\n{self.depot_log}"
+            assert time.monotonic() < end_s, f"never: {words}\n{told}"
+            time.sleep(0.02)
+
     @property
     def crowd_log(self) -> str:
-        return (self.folder / "crowd.log").read_text()
+        path = self.folder / "crowd.log"
+        return path.read_text() if path.exists() else ""
 
     def until_crowd_says(self, words: str, patience_s: float = 60.0) -> None:
         end_s = time.monotonic() + patience_s

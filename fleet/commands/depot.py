@@ -11,17 +11,22 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from typing import Protocol
 
+from fleet.depot.copy import PATIENCE_S, CopyDepot
 from fleet.depot.depot import Depot, MakeLink
+from fleet.depot.share import Share, share_of
 from fleet.folder import FleetFolder
 from fleet.offering.flags import add_fleet_options, fleet_of
-from fleet.signer.signer import Signer
+from fleet.signer.signer import Signer, Versions
 from wire import logs
 from wire.block.server import ServeTerms
+from wire.block.standing_by import StandingBy
 from wire.config import Broker
 from wire.link import Link, Post
 from wire.mqtt.mqtt import MqttLink
 from wire.systemd import Notifier
+from wire.troubles import Refused
 
 STATUS_S = 5.0
 
@@ -36,9 +41,14 @@ def main(argv: Sequence[str]) -> int:
     terms = ServeTerms(kib_per_s=words.kib_per_s)
     with ExitStack() as stack:
         notifier = stack.enter_context(Notifier())
-        signer = Signer(fleet.depot)
-        stack.callback(signer.close)
-        depot = Depot(fleet.name, signer, _link_to(fleet.broker), terms)
+        depot: Serving
+        if words.serve_only or words.standby:
+            depot = _copy(words, fleet, terms)
+        else:
+            signer = Signer(fleet.depot)
+            stack.callback(signer.close)
+            link_to = _link_to(fleet.broker)
+            depot = Depot(fleet.name, signer, link_to, terms, share=words.shard)
         signals.depot = depot
         stack.callback(depot.close)
         depot.open()
@@ -47,8 +57,36 @@ def main(argv: Sequence[str]) -> int:
         _turn(depot, signals, notifier)
         notifier.stopping("saying goodbye")
     if words.json:
-        print(_as_json(fleet, signer, depot))
+        print(_as_json(fleet, depot))
     return 0
+
+
+class Serving(Protocol):
+    """A depot of either kind."""
+
+    @property
+    def published_bytes(self) -> int: ...
+
+    @property
+    def versions(self) -> Versions | None: ...
+
+    def open(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def step(self) -> None: ...
+
+    def status(self) -> str: ...
+
+    def wake(self) -> None: ...
+
+    def counted(self) -> dict[str, int]: ...
+
+
+def _copy(words: argparse.Namespace, fleet: FleetFolder, terms: ServeTerms) -> CopyDepot:
+    standing_by = StandingBy(PATIENCE_S, time.monotonic) if words.standby else None
+    link_to = _link_to(fleet.broker)
+    return CopyDepot(fleet.name, fleet.depot, link_to, terms, words.shard, standing_by)
 
 
 class Signals:
@@ -56,7 +94,7 @@ class Signals:
 
     def __init__(self, end_s: float | None) -> None:
         """end_s: when to stop without being asked, by time.monotonic."""
-        self.depot: Depot | None = None
+        self.depot: Serving | None = None
         self._stop = False
         self._end_s = end_s
         signal.signal(signal.SIGTERM, self._hear)
@@ -70,10 +108,10 @@ class Signals:
             os._exit(128 + number)
         self._stop = True
         if self.depot is not None:
-            self.depot.inbox.wake()
+            self.depot.wake()
 
 
-def _turn(depot: Depot, signals: Signals, notifier: Notifier) -> None:
+def _turn(depot: Serving, signals: Signals, notifier: Notifier) -> None:
     said_s = time.monotonic()
     while not signals.is_over():
         depot.step()
@@ -92,15 +130,23 @@ def _link_to(broker: Broker) -> MakeLink:
     return make
 
 
-def _as_json(fleet: FleetFolder, signer: Signer, depot: Depot) -> str:
+def _as_json(fleet: FleetFolder, depot: Serving) -> str:
+    versions = depot.versions
     return json.dumps(
         {
             "fleet": fleet.name,
-            "versions": asdict(signer.versions),
+            "versions": None if versions is None else asdict(versions),
             "published_bytes": depot.published_bytes,
-            "counts": asdict(depot.counts),
+            "counts": depot.counted(),
         }
     )
+
+
+def share(text: str) -> Share:
+    try:
+        return share_of(text)
+    except Refused as refused:
+        raise argparse.ArgumentTypeError(str(refused)) from None
 
 
 def kib(text: str) -> int:
@@ -119,11 +165,25 @@ def parser() -> argparse.ArgumentParser:
         prog="vedette fleet depot",
         description="Serve the fleet's signed models over MQTT, take releases and deployments of "
         "operators, and keep the metadata fresh. It needs fleet.toml and depot/ of the fleet's "
-        "folder, and nothing else of it. One process at a time works on a folder.",
+        "folder, and nothing else of it. One process at a time works on a folder. More depots can "
+        "serve devices from copies of it: a share each (--shard), or as a standby. One of all "
+        "takes releases and signs: all others have --serve-only, and need no keys.",
     )
     add_fleet_options(parser)
     parser.add_argument(
         "--kib-per-s", type=kib, metavar="N", help="serve so many KiB a second at most"
     )
+    parser.add_argument(
+        "--shard", type=share, default=Share(), metavar="K/N",
+        help="answer devices for the K-th of N shares of all files only",
+    )  # fmt: skip
+    parser.add_argument(
+        "--serve-only", action="store_true",
+        help="serve devices from a copy of depot/metadata and depot/targets; sign and take nothing",
+    )  # fmt: skip
+    parser.add_argument(
+        "--standby", action="store_true",
+        help="as --serve-only, and only while no other depot answers",
+    )  # fmt: skip
     parser.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
     return parser

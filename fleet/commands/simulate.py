@@ -103,6 +103,7 @@ def _line(report: Report) -> str:
     if report.fetch_s is not None:
         p50, p99, most = report.fetch_s
         line += f" in {p50:.1f} s (median), {p99:.1f} s (p99), {most:.1f} s (all)"
+    if report.received_bytes:
         line += f"; {size(report.received_bytes)} came"
     for why, count in sorted(report.troubles.items(), key=lambda one: -one[1])[:1]:
         line += f"; {count} with trouble: {why}"

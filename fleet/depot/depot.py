@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict
 
 from fleet.depot.answers import Answers
 from fleet.depot.bell import Bell
 from fleet.depot.candidates import Candidates
+from fleet.depot.counts import Counts
 from fleet.depot.inbox import DepotInbox
 from fleet.depot.incoming import Incoming
 from fleet.depot.intake import (
@@ -27,8 +28,9 @@ from fleet.depot.intake import (
     ReleaseArrived,
 )
 from fleet.depot.library import DepotLibrary
+from fleet.depot.share import Share
 from fleet.depot.watch import ExpiryWatch
-from fleet.signer.signer import Signer
+from fleet.signer.signer import Signer, Versions
 from wire import topics
 from wire.block.client import BlockClient, FetchTerms
 from wire.block.server import BlockServer, ServeTerms
@@ -45,18 +47,6 @@ log = logging.getLogger("vedette.depot")
 MakeLink = Callable[[str, Post], Link]  # client id, where events go
 
 
-@dataclass
-class Counts:
-    """What was done since the start, and what could not be read."""
-
-    releases: int = 0
-    wishes: int = 0
-    candidates: int = 0
-    refused: int = 0
-    garbage: int = 0
-    requests: int = 0
-
-
 class Depot:
     """Between the broker and one fleet's folder. The signer is opened and closed by the caller."""
 
@@ -67,12 +57,15 @@ class Depot:
         make_link: MakeLink,
         terms: ServeTerms = ServeTerms(),  # noqa: B008 - frozen
         fetch: FetchTerms = FETCH,
+        share: Share = Share(),  # noqa: B008 - frozen
     ) -> None:
+        """share: of what devices ask for; operators are answered in any case."""
         self.counts = Counts()
         self.inbox: DepotInbox[FromIntake] = DepotInbox()
         self._fleet = fleet
         self._signer = signer
         self._fetch = fetch
+        self._share = share
         self._candidates = Candidates(signer.place)
         self._library = DepotLibrary(signer.place.folder)
         self._link = make_link(f"depot-{fleet}"[:64], self._post)
@@ -90,7 +83,7 @@ class Depot:
         self._renew()
         self._fill()
         for pattern in (
-            topics.from_devices(self._fleet, "request"),
+            *self._share.patterns(self._fleet),
             topics.offers(self._fleet, "ask"),
             topics.offers(self._fleet, "offer"),
             topics.offers(self._fleet, "deploy"),
@@ -129,6 +122,18 @@ class Depot:
     def published_bytes(self) -> int:
         """Of blocks, so far."""
         return self._server.published_bytes
+
+    @property
+    def versions(self) -> Versions:
+        """Of the metadata in force."""
+        return self._signer.versions
+
+    def wake(self) -> None:
+        """Let `step` return at once. Any thread."""
+        self.inbox.wake()
+
+    def counted(self) -> dict[str, int]:
+        return asdict(self.counts)
 
     def _post(self, event: LinkEvent) -> None:
         """For the link's thread."""

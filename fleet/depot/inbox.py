@@ -13,6 +13,7 @@ from wire.link import LinkEvent, Received
 ROOM = 2_000  # messages of strangers; who gets no answer asks again
 MOST_OF_ONE = 250  # of one device, and of all others together: nobody keeps the rest out
 LONGEST = offers.LARGEST + 1  # bytes: no payload that we take is longer
+LEAST_WAIT_S = 0.01
 MOST_BYTES = 32 * 1024 * 1024  # of payloads that wait
 
 Own = TypeVar("Own")
@@ -91,10 +92,12 @@ class DepotInbox(Generic[Own]):
     def take(self, timeout_s: float) -> LinkEvent | Own | None:
         """The next one, or None if none comes in time."""
         try:
-            if timeout_s <= 0:  # as a timeout of 0 it may wait for ever, by a bug of Python 3.10
+            # SimpleQueue waits for ever where a timeout has passed before it begins to wait: a bug
+            # of Python up to 3.12, so no wait is that short
+            if timeout_s <= 0:
                 event = self._queue.get_nowait()
             else:
-                event = self._queue.get(timeout=timeout_s)
+                event = self._queue.get(timeout=max(LEAST_WAIT_S, timeout_s))
         except queue.Empty:
             return None
         if isinstance(event, Received):

@@ -308,3 +308,15 @@ def test_no_asker_is_an_exception(who: str) -> None:
     world.ask(who, (0, 1))
     world.serve()
     assert world.numbers == [0]
+
+
+def test_what_had_to_wait_goes_in_order() -> None:
+    world = World(ServeTerms(kib_per_s=320))
+    for who in range(4):
+        world.ask(f"d{who}", (0, 1), key=OTHER_KEY)
+    world.serve()
+    count = len(world.published)
+    world.ask("a", (0, 41))
+    for _ in range(80):
+        world.now += max(world.serve(), 0.01)
+    assert world.numbers[count:] == list(range(41))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+LEAST_WAIT_S = 0.001  # what lacks may be less than a clock can see: nobody turns in circles for it
+
 
 class Bucket:
     """per_s: what flows in; math.inf for no limit. most: how much is in it when it is full."""
@@ -43,4 +45,4 @@ class Bucket:
     def wait_s(self, amount: float) -> float:
         """Until so much is in it."""
         lacking = amount - self.level
-        return lacking / self._per_s if lacking > 0 else 0.0
+        return max(LEAST_WAIT_S, lacking / self._per_s) if lacking > 0 else 0.0

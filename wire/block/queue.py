@@ -76,8 +76,10 @@ class BlockQueue:
     def next(self) -> Wanted | None:
         """A block to publish now; it waits no longer."""
         now = self._clock()
+        due = []
         while self._later and self._later[0][0] <= now:
-            wanted = heapq.heappop(self._later)[1]
+            due.append(heapq.heappop(self._later)[1])
+        for wanted in reversed(due):  # the first goes first
             self._lane(wanted.who).appendleft(wanted)
         while self._lanes:
             who, lane = next(iter(self._lanes.items()))

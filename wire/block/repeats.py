@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from wire.block.blocks import BLOCK, Block
+from wire.block.blocks import BLOCK, block_bytes
 
 MOST_REMEMBERED = 16384  # blocks
 MOST_ASKERS = 32  # remembered of each
@@ -68,13 +68,18 @@ class Repeats:
             known.askers.add(who)
         return True
 
-    def note(self, key: str, number: int, who: str, block: Block) -> None:
-        """It was published now, because of this one."""
+    def was_published(self, key: str, number: int, since_s: float) -> bool:
+        """Whether it was since then."""
+        known = self._known.get((key, number))
+        return known is not None and known.last_s >= since_s
+
+    def note(self, key: str, number: int, who: str, size: int | None) -> None:
+        """It was published now, because of this one. size: of the file; None: there is none."""
         now = self._clock()
         known = self._known.pop((key, number), None)
         whole_s = now if known is None else max(known.whole_s, now)
-        whole_s += self._every_s * len(block.content) / BLOCK
-        is_all = block.size is None or block.size <= BLOCK
+        whole_s += self._every_s * (0 if size is None else block_bytes(size, number)) / BLOCK
+        is_all = size is None or size <= BLOCK
         self._known[key, number] = _Published(now, whole_s, who, is_all, {who})
         if len(self._known) > MOST_REMEMBERED:
             self._known.popitem(last=False)

@@ -21,6 +21,7 @@ from wire.block.listening import Listening
 from wire.block.queue import Allowance, BlockQueue, Bounds, Wanted
 from wire.block.repeats import Repeats
 from wire.block.shelf import Library, Shelf
+from wire.block.standing_by import StandingBy
 from wire.unreadable import UNREADABLE
 
 __all__ = ["BlockServer", "Library", "Publish", "ServeTerms"]
@@ -73,7 +74,9 @@ class BlockServer:
         library: Library,
         terms: ServeTerms = ServeTerms(),
         clock: Callable[[], float] = time.monotonic,
+        standing_by: StandingBy | None = None,
     ) -> None:
+        """standing_by: where another one is to answer first."""
         self.published_blocks = 0
         self.published_bytes = 0
         self._publish = publish
@@ -93,6 +96,7 @@ class BlockServer:
             clock,
         )
         self._shelf = Shelf(library, clock)
+        self._standing_by = standing_by
         self._decoder = msgspec.json.Decoder(BlockRequest)
 
     def asked(self, who: str, payload: bytes) -> None:
@@ -109,13 +113,14 @@ class BlockServer:
 
     def tick(self) -> float:
         """Publish what is due. Returns seconds until it should be called again."""
+        self._hear_the_other()
         for _ in range(BURST):
             if self._bucket.level < BLOCK:
                 return self._bucket.wait_s(BLOCK)
             wanted = self._queue.next()
             if wanted is None:
                 return self._rest_s()
-            if self._has_crossed(wanted):
+            if self._has_crossed(wanted) or self._was_answered(wanted):
                 continue
             due_s = self._due_s(wanted)
             if due_s > self._clock():
@@ -139,7 +144,9 @@ class BlockServer:
         if self._publish(topic, payload, qos=0) is None:
             return False
         self._bucket.spend(len(payload))
-        self._repeats.note(wanted.key, wanted.number, wanted.who, block)
+        self._repeats.note(wanted.key, wanted.number, wanted.who, block.size)
+        if self._standing_by is not None:
+            self._standing_by.published(wanted.key, wanted.number)
         self.published_blocks += 1
         self.published_bytes += len(payload)
         return True
@@ -147,8 +154,21 @@ class BlockServer:
     def _due_s(self, wanted: Wanted) -> float:
         due_s = self._repeats.due_s(wanted.key, wanted.number, wanted.who)
         if math.isinf(due_s) and wanted.number > 0:
-            return self._herd.until_s(wanted.key)
-        return due_s
+            due_s = self._herd.until_s(wanted.key)
+        if self._standing_by is None:
+            return due_s
+        return self._standing_by.due_s(due_s, wanted.since_s)
+
+    def _hear_the_other(self) -> None:
+        if self._standing_by is not None:
+            for one in self._standing_by.news():
+                self._repeats.note(one.key, one.number, "", one.size)
+
+    def _was_answered(self, wanted: Wanted) -> bool:
+        """By the other one, while we stood by."""
+        if self._standing_by is None:
+            return False
+        return self._repeats.was_published(wanted.key, wanted.number, wanted.since_s)
 
     def _has_crossed(self, wanted: Wanted) -> bool:
         """A block that was published just now for somebody else crossed the request: who did not
