@@ -99,16 +99,19 @@ class TufRepository:
         self.publish_root()
         self.signers[role] = [new]
 
-    def delegate(self, name: str, paths: list[str]) -> None:
+    def delegate(self, name: str, paths: list[str], by: str = "targets") -> None:
+        """A role with a key of its own. by: who trusts it; another one than the first time names
+        another key, with which nothing is signed."""
         signer = CryptoSigner.generate_ed25519()
         role = DelegatedRole(name, [signer.public_key.keyid], 1, False, paths)
-        if self.targets.delegations is None:
-            self.targets.delegations = Delegations({}, {})
-        assert self.targets.delegations.roles is not None
-        self.targets.delegations.roles[name] = role
-        self.targets.delegations.keys[signer.public_key.keyid] = signer.public_key
-        self.signers[name] = [signer]
-        self.delegated[name] = Targets(expires=self.targets.expires)
+        owner = self.targets if by == "targets" else self.delegated[by]
+        if owner.delegations is None:
+            owner.delegations = Delegations({}, {})
+        assert owner.delegations.roles is not None
+        owner.delegations.roles[name] = role
+        owner.delegations.keys[signer.public_key.keyid] = signer.public_key
+        self.signers.setdefault(name, [signer])
+        self.delegated.setdefault(name, Targets(expires=self.targets.expires))
 
     def add(self, path: str, content: bytes, role: str = "targets") -> None:
         """A file, served and named; to be published."""

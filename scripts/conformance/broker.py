@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -58,7 +59,7 @@ def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
         with suppress(OSError):
             socket.create_connection((HOST, port), 1).close()
             return process.poll() is None
-        time.sleep(0.01)
+        threading.Event().wait(0.01)  # time.sleep fails under faketime
     return False
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.machinery
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -281,6 +282,18 @@ def test_delegated_targets(client: Driven, name: str) -> None:
     assert client.download("ours/file") == 1
 
 
+def test_role_that_one_trusts_is_not_trusted_for_another(client: Driven) -> None:
+    """What is kept of it was right by one delegator, and is not by the other."""
+    for owner in ("one", "other"):
+        client.repository.delegate(owner, [f"{owner}/*"])
+        client.repository.delegate("shared", ["*/*"], by=owner)
+        client.repository.add(f"{owner}/file", owner.encode(), "shared")
+    client.repository.renew()
+    assert client.download("one/file") == 0
+    assert client.download("other/file") == 1
+    assert client.files == [b"one"]
+
+
 @pytest.mark.parametrize("damage", ["version", "signature", "all"])
 def test_first_root_that_is_none(client: Driven, damage: str) -> None:
     root = json.loads(client.repository.first_root)
@@ -304,13 +317,20 @@ def test_as_a_process(repository: TufRepository, tmp_path: Path, way: list[str])
     state = ["--metadata-dir", str(tmp_path / "state")]
     urls = ["--metadata-url", f"{repository.url}metadata", "--target-base-url",
             f"{repository.url}files", "--target-dir", str(tmp_path)]  # fmt: skip
-    for words, code in (
-        ([*state, "init", str(tmp_path / "root.json")], 0),
-        ([*state, *urls, *way, "--target-name", "file", "download"], 0),
-        ([*state, *urls, *way, "--target-name", "other", "download"], 1),
-    ):
-        done = subprocess.run([sys.executable, SCRIPT, *words], capture_output=True, text=True)
-        assert done.returncode == code, done.stderr
-    assert done.stderr == "tuf-client: other: nobody signed such a file\n"
+    ask = [*state, *urls, *way, "--target-name"]
+    assert run(*state, "init", str(tmp_path / "root.json"))[0] == 0
+    assert run(*ask, "file", "download")[0] == 0
     assert (tmp_path / "file").read_bytes() == b"content"
+    assert run(*ask, "other", "download") == (1, "tuf-client: other: nobody signed such a file\n")
     assert repository.asked.count("metadata/timestamp.json") == 2
+    if shutil.which("faketime"):
+        code, said = run(*ask, "file", "download", before=["faketime", "+31 days"])
+        assert code == 1
+        assert "expired on" in said
+
+
+def run(*words: str, before: Sequence[str] = ()) -> tuple[int, str]:
+    """The exit code of the client, and what it said is wrong."""
+    command = [*before, sys.executable, str(SCRIPT), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stderr
