@@ -12,9 +12,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from agent.sums import Sum, added, has_grown, since, sum_of
+from agent.sums import Sum, added, has_grown, is_possible, since, sum_of
 from wire.local import Totals
 from wire.messages import Window
+from wire.unreadable import UNREADABLE
 
 LEAST_S = 1.0  # a rate of less is one of chance: the first word of a process has one frame
 
@@ -116,11 +117,18 @@ def newest(books: list[bytes | None]) -> Book | None:
     readable = []
     for kept in books:
         try:
-            readable.append(msgspec.msgpack.decode(kept or b"", type=Book))
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            book = msgspec.msgpack.decode(kept or b"", type=Book)
+        except UNREADABLE:
             continue
+        if all(map(_is_possible, book.accounts.values())):
+            readable.append(book)
     # of two with as many cuts the later in the list has heard more since
     return max(reversed(readable), key=lambda book: book.cuts, default=None)
+
+
+def _is_possible(account: Account) -> bool:
+    whole = is_possible(account.taken) and is_possible(account.carried)
+    return whole and has_grown(sum_of(account.latest), account.taken)
 
 
 def _window(account: Account, silent: bool, throttled: tuple[str, ...] | None) -> Window:

@@ -114,6 +114,14 @@ def has_grown(later: Sum, earlier: Sum) -> bool:
     )
 
 
+def is_possible(one: Sum) -> bool:
+    """Whether somebody can have counted this: what was kept may have rotted."""
+    stages = (getattr(one.stages, name) for name in StageCounts.__struct_fields__)
+    return has_grown(one, Sum()) and all(
+        not each.count or None not in (each.minimum_us, each.maximum_us) for each in stages
+    )
+
+
 def _counts_have_grown(later: Counts, earlier: Counts) -> bool:
     at = dict(enumerate(later.counts, later.offset))
     possible = later.count == sum(later.counts) <= MOST and later.sum_us <= MOST_US

@@ -6,15 +6,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
+from agent.ledger import Ledger, newest
 from fleet.roles import roles
 from fleet.roles import targets as roles_targets
 from runtime.golden import read_answer
 from tests.fuzz.doors import BY_NAME
+from tests.rig import totals
 from wire import orders
 from wire.block.server import BlockServer
 from wire.deployments import read_deployment
+from wire.histogram import Counts
 from wire.messages import Presence, parse
 from wire.mqtt.url import address_of
 from wire.signing import make_key
@@ -70,6 +75,25 @@ def test_a_mirrors_odd_answer_is_not_repeated_in_full(
         opened.attempt(f"{line}\r\n\r\n".encode())
     assert len(str(given_up.value)) < 400
     assert sum(len(one.getMessage()) for one in caplog.records) < 300
+
+
+def test_a_book_that_rotted_is_not_counted_on() -> None:
+    """What was taken of an account was more than it ever had: every start of the agent failed."""
+    ledger = Ledger("boot1", 10.0, None)
+    ledger.hear(totals(300, 10.0))
+    ledger.cut(20.0, set(), ())
+    book = newest([ledger.book()])
+    assert book is not None
+    account = book.accounts["lane"]
+    far = Counts(5, 1.0, 400, (5,), 1.0, 1.0)
+    hollow = Counts(5, 1.0, 40, (5,))
+    for odd in (far, hollow):
+        taken = replace(account.taken, stages=replace(account.taken.stages, queue=odd))
+        for spoiled in (replace(account, taken=taken), replace(account, carried=taken)):
+            rotten = replace(book, accounts={"lane": spoiled})
+            again = Ledger("boot1", 30.0, newest([msgspec.msgpack.encode(rotten)]))
+            again.hear(totals(600, 20.0, run="run2"))
+            again.cut(40.0, set(), ())
 
 
 def test_metadata_with_a_fraction_cannot_be_signed(tmp_path: Path) -> None:
