@@ -22,7 +22,7 @@ USUAL_FPS_SHARE, USUAL_SCORE_DROP, USUAL_ERROR_SHARE = 0.8, 0.3, 0.01
 
 
 class Bar(Struct, frozen=True):
-    """What holds for one trial: nothing is left open. p95_ms: None: any."""
+    """What holds for one trial: nothing is left open. p95_ms, memory_mb: None: any."""
 
     trial_s: float = USUAL_TRIAL_S
     first_result_s: float = USUAL_FIRST_RESULT_S
@@ -30,6 +30,7 @@ class Bar(Struct, frozen=True):
     fps_share: float = USUAL_FPS_SHARE
     score_drop: float = USUAL_SCORE_DROP
     error_share: float = USUAL_ERROR_SHARE
+    memory_mb: float | None = None
 
 
 class Before(Struct, frozen=True):
@@ -60,6 +61,7 @@ def bar_of(manifest: Manifest | None, wished: Gates) -> Bar:
         fps_share=_largest(floors.fps_share, wished.fps_share, usual.fps_share),
         score_drop=_smallest(floors.score_drop, wished.score_drop, usual.score_drop),
         error_share=_smallest(floors.error_share, wished.error_share, usual.error_share),
+        memory_mb=None if manifest is None else manifest.limits.memory_mb,
     )
 
 

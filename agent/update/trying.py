@@ -184,6 +184,7 @@ class Trying:
             return None
         elapsed_s = self._elapsed_s
         failure = failure_of(tried.bar, self.observation.shown, tried.before, elapsed_s)
+        failure = failure or self.observation.growth.failure(tried.bar)
         return None if failure is None else failure.reason
 
     def _went_on_without(self, latest: Totals) -> bool:
