@@ -117,7 +117,7 @@ class Many(Yard):
 
 
 def fan_out(folder: Path, devices: int, size: int, patience_s: float) -> FanOut:
-    """All devices are there when the bundle is deployed to them."""
+    """All devices are there when the bundle is deployed to them. In one process."""
     with Many(folder) as yard:
         packed = heavy(folder, "2", size)
         made = yard.run("fleet", "push", str(packed), "--no-deploy")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from wire.block.blocks import BLOCK, block_bytes
 
 MOST_REMEMBERED = 16384  # blocks
-MOST_ASKERS = 32  # remembered of each
+MOST_ASKERS = 65536  # remembered, of all blocks together
 
 
 @dataclass
@@ -47,6 +47,7 @@ class Repeats:
         self._way_s = way_s
         self._clock = clock
         self._known: OrderedDict[tuple[str, int], _Published] = OrderedDict()  # oldest first
+        self._askers = 0
 
     def due_s(self, key: str, number: int, who: str) -> float:
         """From when on it may be published for this one; -inf: it never was, as far as is known."""
@@ -64,8 +65,9 @@ class Repeats:
             return False  # what is a file by itself is worth a repetition: nothing else comes of it
         if since_s > known.last_s or self._clock() >= known.last_s + self._way_s:
             return False
-        if len(known.askers) < MOST_ASKERS:
+        if self._askers < MOST_ASKERS:
             known.askers.add(who)
+            self._askers += 1
         return True
 
     def was_published(self, key: str, number: int, since_s: float) -> bool:
@@ -77,9 +79,10 @@ class Repeats:
         """It was published now, because of this one. size: of the file; None: there is none."""
         now = self._clock()
         known = self._known.pop((key, number), None)
+        self._askers += 1 - (0 if known is None else len(known.askers))
         whole_s = now if known is None else max(known.whole_s, now)
         whole_s += self._every_s * (0 if size is None else block_bytes(size, number)) / BLOCK
         is_all = size is None or size <= BLOCK
         self._known[key, number] = _Published(now, whole_s, who, is_all, {who})
         if len(self._known) > MOST_REMEMBERED:
-            self._known.popitem(last=False)
+            self._askers -= len(self._known.popitem(last=False)[1].askers)

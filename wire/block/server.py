@@ -56,7 +56,7 @@ class ServeTerms:
     gap_s: float = 0.25
     burst: int = 8
     every_s: float = 2.0
-    way_s: float = 15.0
+    way_s: float = 30.0
     gather_s: float = 3.0
     askers: int = 4096
     pending: int = 256
