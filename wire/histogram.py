@@ -18,7 +18,7 @@ SCALE = 4
 PER_OCTAVE = 2**SCALE
 BUCKETS = 30 * PER_OCTAVE  # from 1 us to 2^30 us, 18 minutes
 
-Natural = Annotated[int, Meta(ge=0)]
+Natural = Annotated[int, Meta(ge=0, le=2**63 - 1)]  # more could be read, and never written again
 Duration = Annotated[float, Meta(ge=0, le=1e15)]  # a bound keeps infinities and NaN out
 
 

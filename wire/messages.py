@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from wire.health import Health
 from wire.histogram import Counts
+from wire.histogram import Natural as Natural  # for all messages
 from wire.names import Name
 from wire.troubles import Refused
 from wire.unreadable import UNREADABLE, why
@@ -20,7 +21,6 @@ from wire.unreadable import UNREADABLE, why
 LARGEST = 256 * 1024  # bytes; larger payloads are refused unread
 LARGEST_SNAPSHOT = 60_000  # bytes of JPEG: it fits every broker
 
-Natural = Annotated[int, Meta(ge=0)]
 Text = Annotated[str, Meta(max_length=1000)]
 Identity = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")]
 Phase = Literal["starting", "serving", "no_camera", "no_model", "ended", "silent"]

@@ -20,8 +20,9 @@ from wire import orders
 from wire.block.server import BlockServer
 from wire.deployments import read_deployment
 from wire.histogram import Counts
-from wire.messages import Presence, parse
+from wire.messages import Presence, parse, to_json
 from wire.mqtt.url import address_of
+from wire.offers import Candidate, CandidateList
 from wire.signing import make_key
 from wire.troubles import Refused, Unavailable
 
@@ -94,6 +95,16 @@ def test_a_book_that_rotted_is_not_counted_on() -> None:
             again = Ledger("boot1", 30.0, newest([msgspec.msgpack.encode(rotten)]))
             again.hear(totals(600, 20.0, run="run2"))
             again.cut(40.0, set(), ())
+
+
+def test_a_whole_number_of_hundreds_of_digits() -> None:
+    """It was taken, and ended whoever reckoned with it: a command that lists a depot's bundles."""
+    one = Candidate("a" * 64, 5000, "digits", "2", "tflite", (), 1.0)
+    listed = to_json(CandidateList((one,)))
+    msgspec.json.decode(listed, type=CandidateList)
+    for number in (b"9" * 400, b"%d" % 2**63):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.json.decode(listed.replace(b"5000", number), type=CandidateList)
 
 
 def test_metadata_with_a_fraction_cannot_be_signed(tmp_path: Path) -> None:
