@@ -131,12 +131,15 @@ class Yard:
     def updates(self, device: str = "door") -> list[Update]:
         """Which phases a device went through, in order, each once."""
         told: dict[tuple[str, int], Update] = {}
+        spools: list[str] = []
         for one in self.listener.heard:
             if one.topic == topics.event(FLEET, device):
                 event = parse(one.payload, Event)
                 if event.update is not None:
                     told.setdefault((event.spool, event.seq), event.update)
-        return list(told.values())
+                    spools += [event.spool] if event.spool not in spools else []
+        # what could not be sent at once comes later than what is newer
+        return [told[key] for key in sorted(told, key=lambda key: (spools.index(key[0]), key[1]))]
 
     def phases(self, version: str, device: str = "door") -> list[str]:
         return [one.phase for one in self.updates(device) if one.version == version]

@@ -46,6 +46,7 @@ def test_four_versions(yard: Yard, tmp_path: Path) -> None:
     device = started(yard)
     first = yard.push(digits(tmp_path, "1"))
     assert first.code == 0, first.err
+    yard.until_ended("1", "good")  # the state says so before its record has come
     assert yard.phases("1") == ["fetching", "staged", "checking", "trial", "good"]
     second = yard.push(digits(tmp_path, "2"))
     assert second.code == 0, second.err
@@ -53,10 +54,12 @@ def test_four_versions(yard: Yard, tmp_path: Path) -> None:
 
     third = yard.push(lying(tmp_path, "3"))
     assert third.code == 1, third.err
-    assert yard.phases("3")[-1] == "rejected" and "trial" not in yard.phases("3")
+    yard.until_ended("3", "rejected")
+    assert "trial" not in yard.phases("3")
     assert "golden" in yard.reason("3")
     fourth = yard.push(slow(tmp_path, "4"))
     assert fourth.code == 1, fourth.err
+    yard.until_ended("4", "rolled_back")
     assert yard.phases("4")[-2:] == ["trial", "rolled_back"]
     assert "too slow" in yard.reason("4")
     yard.until(lambda: yard.runs("2"))
@@ -78,10 +81,10 @@ def test_a_first_model_that_fails_leaves_the_device_waiting_for_the_next(
 ) -> None:
     started(yard)
     assert yard.push(slow(tmp_path, "1")).code == 1
-    assert yard.phases("1")[-1] == "rolled_back"
+    yard.until_ended("1", "rolled_back")
     yard.until(lambda: (state := yard.state()) and state.pipelines["lane"].phase == "no_model")
     assert yard.push(digits(tmp_path, "2"), trial_s=1).code == 0
-    assert yard.runs("2")
+    yard.until(lambda: yard.runs("2"))
 
 
 def test_the_same_twice_is_no_news_and_other_bytes_are_another_version(
@@ -108,7 +111,7 @@ def test_canary_then_wave_then_back(yard: Yard, tmp_path: Path) -> None:
     assert yard.push(digits(tmp_path, "1"), trial_s=1).code == 0
     canary = yard.push(digits(tmp_path, "2"), more=("--canary", "gate"))
     assert canary.code == 0, canary.err
-    assert yard.runs("2", "gate") and yard.runs("1", "door")
+    yard.until(lambda: yard.runs("2", "gate") and yard.runs("1", "door"))
     words = ["--wave", "100%", "--trial", "3", "--json"]
     wide = yard.run("fleet", "deploy", "lane", "digits", "2", *words)
     assert wide.code == 0, wide.err
@@ -143,7 +146,7 @@ def test_an_agent_killed_again_and_again_comes_to_the_end(yard: Yard, tmp_path: 
         device.kill("agent")
         device.start("agent")
     yard.until_ended("2", "good")
-    assert yard.runs("2")
+    yard.until(lambda: yard.runs("2"))
 
 
 def test_a_depot_and_a_broker_that_die_in_between(yard: Yard, tmp_path: Path) -> None:
