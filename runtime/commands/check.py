@@ -6,6 +6,7 @@ Contract, golden answers, memory and time. The one who asks survives whatever th
 from __future__ import annotations
 
 import argparse
+import errno
 from collections.abc import Sequence
 
 import msgspec
@@ -14,7 +15,10 @@ from runtime.checking import check
 from runtime.commands.flags import add_engine_options, engine_options
 from runtime.limits import add_limit_options, limit_this_process
 from wire import fault
-from wire.troubles import Refused
+from wire.troubles import Refused, Unavailable
+
+# what a disk or a machine lacks says nothing of a model
+OF_THE_MACHINE = (errno.EIO, errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.EROFS)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -23,6 +27,11 @@ def main(argv: Sequence[str]) -> int:
     fault.arm()
     try:
         report = check(options.path, options.engine, engine_options(options))
+    except OSError as error:
+        if error.errno not in OF_THE_MACHINE:
+            raise
+        why = f"{options.path}: cannot be read or tried now: {error.strerror}"
+        raise Unavailable(why) from error
     except MemoryError:
         raise Refused(f"{options.path}: needs more memory than it may have") from None
     if options.json:
