@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.laws.sources import ROOT
+from tests.rounds import rounds
 from wire.fault import KINDS
-from wire.steps import STEPS
+from wire.steps import NAMES, STEPS
 
 pytestmark = pytest.mark.slow
 
@@ -32,6 +33,15 @@ CASES = [
     for step in STEPS
     if step.who.startswith("agent")
     for kind in KINDS
+]
+# Each takes some seconds of a processor: the others by VEDETTE_TEST_ROUNDS=2.
+OFTEN = ("kill", "error", "trial.result:hang", "load.counted:hang", "check.in_child:hang")
+OF_RUNTIMES = [
+    case
+    for step in STEPS
+    if step.who.startswith("runtime")
+    for kind in KINDS
+    if (case := f"{step.name}:{kind}") and (rounds(1) > 1 or {kind, case} & {*OFTEN})
 ]
 
 
@@ -90,3 +100,20 @@ def agent(
 @pytest.mark.parametrize("case", CASES)
 def test_of_the_agent(case: str, agent: Trying) -> None:
     assert agent.wrong(case) == []
+
+
+@pytest.fixture(scope="module")
+def runtimes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Trying]:
+    yield from trying(request, tmp_path_factory, "tests.story.fault_runtimes", OF_RUNTIMES)
+
+
+@pytest.mark.parametrize("case", OF_RUNTIMES)
+def test_of_the_runtime(case: str, runtimes: Trying) -> None:
+    assert runtimes.wrong(case) == []
+
+
+def test_every_state_is_tried() -> None:
+    tried = {case.split(":")[1] for case in CASES} | {case.split(":")[0] for case in OF_RUNTIMES}
+    assert tried == NAMES

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from agent.commands import agent as service
 from agent.fetch.fetching import Fetching
 from agent.inbox import Inbox, LocalReader
 from agent.update import updating
 from tests.depot_folder import make_yard
 from tests.device import until
 from tests.rig import Rig, config_text
+from wire.accepted import InForce
 from wire.config import parse
+from wire.folders import Folders
+from wire.link import Will
 from wire.local import agent_mailbox
 from wire.memory_link import MemoryBroker
 from wire.pulse import Watch
@@ -105,3 +110,19 @@ def test_an_agent_whose_fetch_thread_hangs_says_so_and_ends(
         (spool,) = rig.keeping.ids()
         said = [bytes(record.body) for record in rig.keeping.after(spool, 0, 100)]
         assert any(b"'fetch' hangs" in body for body in said)
+
+
+def test_every_thread_of_the_service_is_watched(tmp_path: Path) -> None:
+    text = config_text(port=1)
+    (tmp_path / "vedette.toml").write_text(text)
+    for name in ("state", "run"):
+        (tmp_path / name).mkdir()
+    folders = Folders(tmp_path / "vedette.toml", tmp_path / "state", tmp_path / "run")
+    with ExitStack() as stack:
+        parts = service._open_parts(folders, InForce(parse(text, "x"), None, text), stack)
+        link = parts.make_link("door", lambda _: None, lambda _: Will("t", b""))
+        (pulse,) = parts.watch._seen
+        assert (pulse.name, pulse.beats) == ("mqtt", 0)
+        link.open()
+        until(lambda: pulse.beats >= 1, 20)
+        link.close()
