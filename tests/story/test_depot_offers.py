@@ -15,7 +15,7 @@ import pytest
 from fleet.roles import roles
 from fleet.roles import targets as roles_targets
 from fleet.signer.checks import check_blocks
-from tests.brokers import Mosquitto
+from tests.brokers import Listener, Mosquitto
 from tests.depot_folder import FLEET, Yard, block_digests, make_yard, pack, without_a_trace
 from tests.story.depot_process import (
     Peer,
@@ -58,6 +58,8 @@ def yard(tmp_path: Path) -> Yard:
 def running(yard: Yard, broker: Mosquitto) -> Iterator[Running]:
     with Running(yard, broker, SHORT) as running:
         yield running
+    with Listener(broker.port) as speaker:  # the next fleet here has the same keys, and is younger
+        speaker.publish(topics.bell(FLEET), b"", retain=True)
 
 
 @pytest.fixture
