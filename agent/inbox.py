@@ -17,6 +17,7 @@ LONGEST = orders.LARGEST + 1  # bytes: no payload that we take is longer, and th
 Message = LinkEvent | FromRuntime | FromFetch
 
 PATIENCE_S = 0.5  # how long the reader waits before it looks whether to end
+PARTING_S = 10.0  # until a reader that hangs is left behind
 
 
 class Inbox:
@@ -62,7 +63,7 @@ class LocalReader:
 
     def close(self) -> None:
         self._ends.set()
-        self._thread.join()
+        self._thread.join(PARTING_S)
 
     def _run(self) -> None:
         while not self._ends.is_set():

@@ -82,7 +82,8 @@ STEPS = (
     Step(
         "check.in_child", "runtime, check child",
         "the model",
-        "a child that dies, hangs or fails refuses the model; one that lacks memory is tried later",
+        "one that crashes, hangs or finds fault refuses the model; one that was killed, or whose "
+        "disk or memory failed, is asked again",
     ),
     Step(
         "check.passed", "agent, main",
