@@ -189,9 +189,9 @@ def test_what_was_left_is_not_subscribed_again(world: World) -> None:
     link.open()  # the twin in memory does not come back by itself
     inbox.wait(Connected, 2)
     for topic in ("a", "b", "last"):
-        link.publish(topic, b"")
+        inbox.wait_delivered(link.publish(topic, b""))
     inbox.wait(Received)
-    assert [m.topic for m in inbox.all_of(Received)] == ["last"]
+    assert [m.topic for m in inbox.all_of(Received)] == ["last"], inbox.events
 
 
 def test_nothing_is_sent_without_a_connection(world: World) -> None:

@@ -267,3 +267,22 @@ def test_silence_is_met_with_ever_fewer_requests(tmp_path: Path) -> None:
     device.asking.begin_again()
     carrier.run(lambda: device.part.is_whole)
     assert carrier.server.published_bytes < 1.01 * len(CONTENT)
+
+
+def test_what_a_silent_line_keeps_for_later_is_little(tmp_path: Path) -> None:
+    """A line that stands still loses nothing: all requests arrive when it goes on."""
+    now, asked = 100.0, 0
+    part = Part(tmp_path / "door", len(CONTENT), KEY, DIGESTS)
+    asking = Asking(
+        PartTaking(part), Window(32, 128), Bucket(math.inf, 0.0, lambda: now), lambda: now
+    )
+
+    def send(ranges: tuple[tuple[int, int], ...]) -> bool:
+        nonlocal asked
+        asked += sum(behind - first for first, behind in ranges)
+        return True
+
+    while now < 104.0:
+        asking.tick(send)
+        now += 0.02
+    assert 32 < asked <= 32 + 8, "again, but not the whole window"
