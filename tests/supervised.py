@@ -108,12 +108,13 @@ class Supervised:
             for unit in self._units.values():
                 self._end(unit)
 
-    def boot(self) -> None:
-        """After a cut: what is in memory is gone, and the boot has another name."""
+    def boot(self, *names: str) -> None:
+        """After a cut: what is in memory is gone, and the boot has another name. names: of the
+        units that come up; without any, both."""
         self.boots += 1
         shutil.rmtree(self.folder / "run")
         (self.folder / "run").mkdir()
-        self.start("agent", "lane")
+        self.start(*(names or self._units))
 
     def results(self, name: str) -> list[str]:
         return list(self._units[name].results)
