@@ -49,7 +49,7 @@ STRUCTS: dict[str, type[Struct]] = {
     topics.result("home", "door", "lane"): Result,
     topics.reply("home", "door"): Reply,
     topics.ack("home", "door"): Ack,
-    topics.request("home", "door"): BlockRequest,
+    topics.request("home", "door", 4): BlockRequest,
     topics.offer("home", OFFER, "offer"): Offer,
     topics.offer("home", OFFER, "answer"): OfferAnswer,
 }

@@ -1,0 +1,114 @@
+"""Simulated devices are what operators and brokers see of real ones."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fleet.commands import simulate
+from tests.depot_folder import make_yard
+from tests.fanout import Many
+from tests.yard import FLEET, digits
+from wire import topics
+from wire.messages import Presence, Telemetry, parse
+from wire.troubles import Refused
+
+NAMES = ("simulated-1", "simulated-2", "simulated-3")
+
+
+@pytest.fixture(scope="module")
+def yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Many]:
+    with Many(tmp_path_factory.mktemp("yard")) as yard:
+        yield yard
+
+
+def online(yard: Many) -> list[bool]:
+    """What each device said last of itself."""
+    said = [yard.listener.payloads(topics.presence(FLEET, name)) for name in NAMES]
+    return [parse(each[-1], Presence).online for each in said if each]
+
+
+def test_a_push_goes_through_with_them(yard: Many) -> None:
+    crowd = yard.simulate(3, "--fetch", "--spread-s", "0", "--telemetry-s", "0.2")
+    yard.until_crowd_says("3 of 3 connected")
+    pushed = yard.push(digits(yard.folder, "2"))
+    assert pushed.code == 0, pushed.err
+    devices = pushed.said["devices"]
+    assert isinstance(devices, dict)
+    assert sorted(devices) == list(NAMES)
+    assert all(yard.runs("2", name) for name in NAMES)
+    assert yard.phases("2", NAMES[0]) == ["fetching", "trial", "good"]
+    status = yard.run("fleet", "status", "--json")
+    assert status.code == 0
+    telemetry = topics.telemetry(FLEET, NAMES[2])
+    yard.until(lambda: len(yard.listener.payloads(telemetry)) >= 3)
+    records = [parse(one, Telemetry) for one in yard.listener.payloads(telemetry)]
+    assert [one.seq for one in records] == sorted({one.seq for one in records})
+    assert records[-1].pipelines["lane"].version == "2"
+    assert online(yard) == [True] * 3
+
+    crowd.send_signal(signal.SIGINT)
+    told, _ = crowd.communicate(timeout=30)
+    assert crowd.returncode == 0
+    report = json.loads(told)
+    assert (report["devices"], report["fetched"], report["lost"]) == (3, 3, 0)
+    assert report["troubles"] == {}
+    yard.until(lambda: online(yard) == [False] * 3)  # they said goodbye
+
+
+def test_the_will_of_each_is_the_brokers_to_say(yard: Many) -> None:
+    crowd = yard.simulate(3)
+    yard.until(lambda: online(yard) == [True] * 3)
+    crowd.kill()
+    yard.until(lambda: online(yard) == [False] * 3)
+
+
+def test_once_ends_when_all_have_it(yard: Many) -> None:
+    pushed = yard.run("fleet", "push", str(digits(yard.folder, "3")), "--pipeline", "lane",
+                      "--no-wait")  # fmt: skip
+    assert pushed.code == 0, pushed.err
+    crowd = yard.simulate(5, "--fetch", "--once", "--seconds", "60", "--prefix", "many")
+    told, _ = crowd.communicate(timeout=90)
+    assert crowd.returncode == 0, yard.crowd_log
+    assert json.loads(told)["up_to_date"] == 5
+
+
+def test_a_fleet_that_is_not_theirs(yard: Many, tmp_path: Path) -> None:
+    """They believe another root: nothing is taken, and why is told."""
+    root = yard.fleet / "root.json"
+    right = root.read_bytes()
+    root.write_bytes((make_yard(tmp_path).place / "root.json").read_bytes())
+    try:
+        crowd = yard.simulate(2, "--fetch", "--once", "--seconds", "4", "--prefix", "wary",
+                              "--spread-s", "0")  # fmt: skip
+        told, _ = crowd.communicate(timeout=60)
+    finally:
+        root.write_bytes(right)
+    report = json.loads(told)
+    assert crowd.returncode == 1
+    assert (report["fetched"], report["up_to_date"]) == (0, 0)
+    assert sum(report["troubles"].values()) == 2
+    assert "with trouble" in yard.crowd_log
+
+
+@pytest.mark.parametrize("words", [["--devices", "0"], ["--devices", "99999"], []])
+def test_what_cannot_be_meant_is_refused(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        simulate.main(words)
+    assert refused.value.code == 2
+
+
+def test_once_is_about_fetching(yard: Many) -> None:
+    with pytest.raises(Refused, match="--fetch"):
+        simulate.main(["--devices", "3", "--once", "--dir", str(yard.fleet)])
+
+
+def test_a_folder_without_a_root_is_told(yard: Many, tmp_path: Path) -> None:
+    (tmp_path / "fleet.toml").write_text((yard.fleet / "fleet.toml").read_text())
+    missing = yard.run("fleet", "simulate", "--devices", "1", "--fetch", "--dir", str(tmp_path))
+    assert missing.code == 1
+    assert "root.json" in missing.err
