@@ -6,6 +6,7 @@ nothing: what came whole and verified is told, and the depot's thread puts it in
 
 from __future__ import annotations
 
+import math
 import queue
 import re
 import threading
@@ -31,6 +32,7 @@ MOST_WAITING = 8  # offers
 MOST_ROOTS = 16
 TELL_S = 0.5
 IMPATIENT_S = 15.0  # without news, when others wait
+TURN_S = 60.0  # of an offer that nobody has signed, when others wait: then it is their turn
 _METADATA = re.compile(r"metadata/\d{1,9}\.(root|targets)\.json\Z")
 
 
@@ -112,6 +114,7 @@ class Intake:
         self._client: BlockClient | None = None
         self._news_s = 0.0
         self._told_s = 0.0
+        self._turn_s = math.inf  # when the turn of what is fetched is over
         self._thread = threading.Thread(target=self._run, name="intake", daemon=True)
         self._thread.start()
 
@@ -155,6 +158,7 @@ class Intake:
 
     def _work(self, offer: Offer) -> None:
         self._news_s = time.monotonic()
+        self._turn_s = self._news_s + TURN_S if offer.kind == "candidate" else math.inf
         client = self._client = self._make_client(offer.id)
         self._settled.clear()
         if self._is_closed:
@@ -162,6 +166,8 @@ class Intake:
         try:
             self._tell(self._arrived(offer, client))
         except Trouble as trouble:
+            if self._others_are_due() and self.take(offer):  # what came is kept
+                return
             self._tell(NotTaken(offer.id, trouble))
         finally:
             self._client = None
@@ -272,7 +278,13 @@ class Intake:
     def _is_over(self) -> bool:
         """Whether to give up: the depot ends, or others wait and nothing comes."""
         silent_s = time.monotonic() - self._news_s
-        return self._is_closed or (silent_s > IMPATIENT_S and not self._offers.empty())
+        is_silent = silent_s > IMPATIENT_S and not self._offers.empty()
+        return self._is_closed or is_silent or self._others_are_due()
+
+    def _others_are_due(self) -> bool:
+        """Whether one that drips has kept others waiting for long enough."""
+        is_long = time.monotonic() > self._turn_s
+        return is_long and not self._is_closed and not self._offers.empty()
 
 
 @dataclass(frozen=True)

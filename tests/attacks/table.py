@@ -174,9 +174,11 @@ ATTACKS = (
         + _tests("unit/test_block_server.py", "floods_cost_little"),
     ),
     Attack(
-        "offers without end",
-        "eight wait, the depot answers 20 a second, and devices are served meanwhile",
-        _tests(DEPOT, "devices_are_served_while_an_offer_comes", "garbage_on_every_topic")
+        "offers without end, and one that drips",
+        "eight wait, the depot answers 20 a second, and devices are served meanwhile; what nobody "
+        "has signed has a minute, and then it is another's turn",
+        _tests(FLOODING, "a_candidate_that_drips_keeps_no_release_waiting")
+        + _tests(DEPOT, "devices_are_served_while_an_offer_comes", "garbage_on_every_topic")
         + _tests(PARTS, "strangers_cannot_make_it_talk_without_end"),
     ),
     Attack(

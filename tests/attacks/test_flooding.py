@@ -12,18 +12,28 @@ import msgspec
 import pytest
 
 from agent.fetch.plan import Get, Plan, Refresh
+from fleet.depot import intake
 from fleet.depot.inbox import MOST_OF_ONE, ROOM, DepotInbox
 from fleet.roles import targets as roles_targets
 from tests.brokers import Listener, Mosquitto
-from tests.depot_folder import FLEET, Yard, make_yard
-from tests.story.depot_process import DepotProcess, device, operator, rand_model
+from tests.depot_folder import FLEET, Yard, block_digests, make_yard, pack
+from tests.story.depot_process import (
+    DepotProcess,
+    Running,
+    device,
+    operator,
+    rand_model,
+    until,
+)
 from tests.unit.test_block_server import CONTENT, KEY, World
 from tests.unit.test_fetch_plan import Clock, bundle, plan_of
 from wire import topics
 from wire.block.blocks import BLOCK, BlockRequest
+from wire.block.client import FetchTerms
 from wire.block.part import Part
 from wire.block.server import ServeTerms
 from wire.link import Received
+from wire.offers import candidate_blocks_path, candidate_path
 
 MANY = 4000  # blocks of the file that nobody needs
 KIB_PER_S = 1024
@@ -127,6 +137,33 @@ def test_a_device_that_floods_a_real_depot(yard: Yard, tmp_path: Path) -> None:
                 thread.join()
     assert part.finish().stat().st_size == file.size
     assert took_s < 10.0
+
+
+def test_a_candidate_that_drips_keeps_no_release_waiting(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody may offer one; a signed release has its turn, and the candidate goes on after it."""
+    monkeypatch.setattr(intake, "TURN_S", 1.0)
+    content, _ = pack(yard.place, "9", rand_model(2_000_000))
+    digest, targets = hashlib.sha256(content).hexdigest(), yard.with_model("7")
+    dripping = {
+        candidate_path(digest): content,
+        candidate_blocks_path(digest): block_digests(content),
+    }
+    with (
+        Mosquitto() as broker,
+        Running(yard, broker, FetchTerms(read_s=10.0, patience_s=10.0)),
+        operator(broker, "thief", kib_per_s=400) as thief,
+        operator(broker) as push,
+    ):
+        thief.offer("c1", "candidate", dripping)
+        until("some of it", lambda: thief.served_bytes > 100_000)
+        push.offer("o1", "release", yard.offered(targets))
+        assert push.outcome("o1").phase == "done"
+        assert all(one.phase == "fetching" for one in thief.answers("c1")), "it still comes"
+        assert thief.served_bytes < len(content) * 0.9
+        assert thief.outcome("c1").phase == "done"
+        assert thief.served_bytes < len(content) * 1.5, "what had come was kept"
 
 
 def rung_without_end(plan: Plan, clock: Clock, look_s: float, seconds: float) -> float:
