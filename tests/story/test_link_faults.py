@@ -184,6 +184,19 @@ def test_a_restarted_broker_is_no_second_device() -> None:
         assert not any(event.taken_over for event in inbox.all_of(Disconnected))
 
 
+def test_a_network_that_resets_is_no_second_device() -> None:
+    with (
+        Mosquitto() as broker,
+        TcpGate(broker.port) as gate,
+        linked(f"mqtt://127.0.0.1:{gate.port}", again_s=0.05) as (_, inbox),
+    ):
+        for times in range(1, 5):
+            inbox.wait(Connected, times)
+            gate.cut()
+            inbox.wait(Disconnected, times)
+        assert not any(event.taken_over for event in inbox.all_of(Disconnected))
+
+
 def test_not_allowed_to_publish_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     with (
         Mosquitto(acl="topic readwrite a/#\n") as broker,

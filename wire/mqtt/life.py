@@ -287,7 +287,8 @@ class Life:
         address = self._terms.address
         if self._accepted_s is not None:
             largest = max(self._waiting.largest(), self._wiring.largest())
-            return Ended(words.broken(address, largest), broken=True)
+            hung_up = not isinstance(self._wiring.fault, ConnectionResetError)  # networks reset
+            return Ended(words.broken(address, largest), broken=hung_up)
         if address.encrypted and self._wiring.fault is not None:
             return Ended(words.no_handshake(address, str(self._wiring.fault)))
         return Ended(words.mute(address), mute=True)

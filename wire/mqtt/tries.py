@@ -20,9 +20,9 @@ SUSPICIOUS = 3  # short lives in a row
 class Ended:
     """How a connection ended. lasted_s: since the broker accepted it, None if it never did.
 
-    mute: without a word before CONNACK. silent: open, but CONNACK never came. broken: without a
-    word later. refused: until somebody mends something. window: the broker takes only so many
-    messages at a time, connect again at once.
+    mute: without a word before CONNACK. silent: open, but CONNACK never came. broken: hung up on
+    without a word later. refused: until somebody mends something. window: the broker takes only so
+    many messages at a time, connect again at once.
     """
 
     why: str
