@@ -22,7 +22,7 @@ from tests.yard import FLEET, Yard, digits
 
 pytestmark = pytest.mark.slow
 
-TERMS = Terms(restart_s=0.3, watchdog_s=3.0)
+TERMS = Terms(restart_s=0.3, watchdog_s=4.0)
 FPS = 30.0
 START_S = 8.0  # a process until its first frame, on a machine that has a lot to do
 DAWN_S, LATER = PICTURES / FPS, 100.0  # a whole recording; a level that is reached after 100 frames

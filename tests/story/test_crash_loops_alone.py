@@ -24,7 +24,9 @@ pytestmark = [
     pytest.mark.skipif(platform.machine() != "x86_64", reason="there a division does not trap"),
 ]
 
-TERMS = Terms(restart_s=0.2, watchdog_s=2.0)
+TERMS = Terms(restart_s=0.2, watchdog_s=30.0)
+HASTY = Terms(restart_s=0.2, watchdog_s=3.0)  # for those that hang
+PATIENCE_S = 100.0
 CONFIG = """\
 device = "door"
 [broker]
@@ -89,9 +91,9 @@ def alone(place: Path, build: Callable[[Path], object], terms: Terms = TERMS) ->
 def test_it_goes_back_by_itself(
     tmp_path: Path, build: Callable[[Path], object], end: str, result: str
 ) -> None:
-    with alone(tmp_path, build) as site:
+    with alone(tmp_path, build, HASTY if "hung" in end else TERMS) as site:
         site.device.start("lane")
-        until(site.came_back)
+        until(site.came_back, PATIENCE_S)
         assert site.device.results("lane") == [result, result]
         assert site.ends == (end, end)
         assert f"never stayed: {end}\n" in site.device.log("lane")
@@ -103,7 +105,7 @@ def test_one_that_outgrows_the_memory_of_its_service(tmp_path: Path) -> None:
     terms = replace(TERMS, memory_max=600e6)
     with alone(tmp_path, functools.partial(onnx_live.devours, mebibytes=2000), terms) as site:
         site.device.start("lane")
-        until(site.came_back)
+        until(site.came_back, PATIENCE_S)
         assert site.device.results("lane") == ["signal SIGKILL"] * 2
         assert "killed at its first frame, most often that is for want of memory" in site.ends[0]
 
@@ -116,11 +118,11 @@ def test_power_cuts_between_the_count_and_the_first_frame(tmp_path: Path, state:
         device.environment["lane"] = {"VEDETTE_FAULT": f"{state}:kill:1:{site.tried[:12]}"}
         device.start("lane")
         for cuts in (1, 2):
-            until(lambda cuts=cuts: len(device.results("lane")) == cuts)  # type: ignore[misc]
+            until(lambda cuts=cuts: len(device.results("lane")) == cuts, PATIENCE_S)  # type: ignore[misc]
             assert site.store.pipeline("lane").starts == cuts
             device.cut()
             device.boot("lane")
-        until(lambda: device.is_up("lane"))
+        until(lambda: device.is_up("lane"), PATIENCE_S)
         assert site.ends == ("the whole device went down when it was opened",) * 2
         assert len(device.results("lane")) == 2
 
@@ -130,6 +132,6 @@ def test_a_good_model_that_dies_is_not_gone_back_from(tmp_path: Path) -> None:
     with alone(tmp_path, functools.partial(onnx_live.dies, level=30.0)) as site:
         site.store.mark_good("lane", site.tried)
         site.device.start("lane")
-        until(lambda: len(site.device.results("lane")) >= 4)
+        until(lambda: len(site.device.results("lane")) >= 4, PATIENCE_S)
         state = site.store.pipeline("lane")
         assert (state.active, state.starts, state.ends) == (site.tried, 0, ())
