@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +24,7 @@ from wire.troubles import Refused, Unavailable
 if TYPE_CHECKING:
     from wire.trust.trust import Bundle, Trust
 
+READ_BYTES = 1024 * 1024
 _OURS = re.compile(r"\.?([0-9a-f]{64})\.zip")
 
 
@@ -100,10 +102,16 @@ class Bundles:
             reached("fetch.whole", bundle.digest)
         try:
             digest = self._store.install(path)
+            if digest != bundle.digest:
+                raise Refused(f"{bundle.path}: other bytes than were signed")
         except Unavailable as trouble:  # of the disk: no depot is to blame
             return NotFetched(bundle.digest, str(trouble), "no_room")
-        if digest != bundle.digest:
-            raise Refused(f"{bundle.path}: other bytes than were signed")
+        except Refused as trouble:
+            if not _has_digest(path, bundle.digest):
+                self._drop(bundle.digest)
+                why = f"the disk has spoiled it, it is fetched again: {trouble}"
+                return NotFetched(bundle.digest, why, "no_room")
+            self._store.install(path)  # a disk that failed just once condemns no model
         remove_durably(path)
         reached("install.cleared", bundle.digest)
         return None
@@ -167,3 +175,15 @@ class Bundles:
         for suffix in ("zip", "zip.part", "zip.have"):
             with contextlib.suppress(OSError):
                 remove_durably(self._folder / f"{digest}.{suffix}")
+
+
+def _has_digest(path: Path, digest: str) -> bool:
+    """Whether a file is what was signed, and can be read."""
+    content = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while piece := file.read(READ_BYTES):
+                content.update(piece)
+    except OSError:
+        return False
+    return content.hexdigest() == digest

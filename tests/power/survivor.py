@@ -96,6 +96,7 @@ class Survivor:
     def __init__(self, state: Path, depot: DepotFolder, config: Config, root: bytes) -> None:
         self.clock = SetClock(wall_ahead_s=time.time() - 1000.0)
         self.told: list[Update] = []
+        self.words: list[FromFetch] = []  # of the fetch, the last ones
         self.wanted: tuple[Bundle, ...] = ()
         self._pinned: frozenset[str] = frozenset()
         self._stack = ExitStack()
@@ -149,6 +150,8 @@ class Survivor:
             if not is_news:
                 words = self._refreshing.refresh(None)
                 is_news = not isinstance(words[-1], NotRefreshed)
+                if not is_news:
+                    self.words = words
                 for word in words:
                     self._take(word)
             for bundle in self.wanted:
@@ -174,6 +177,7 @@ class Survivor:
         """Not here."""
 
     def _take(self, said: FromFetch) -> None:
+        self.words = [*self.words, said][-4:]
         self.updater.take(said)
 
     def _answer(self) -> None:

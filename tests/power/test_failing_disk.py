@@ -50,6 +50,7 @@ def test_next_start_brings_it_in(chance: float, depots: Path) -> None:
             cwd=PROJECT, capture_output=True, text=True, timeout=60 + 10 * cycles,
             stdin=subprocess.DEVNULL, check=False,
         )  # fmt: skip
+        assert done.stdout, done.stderr
         for line in done.stdout.splitlines():
             cycle, first, second, told = json.loads(line)
             assert second == "well", f"cycle {cycle}: {first}, then {second}: {done.stderr}"
