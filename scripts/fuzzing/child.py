@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib
 import logging
 import os
 import random
 import resource
 import signal
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,12 +22,13 @@ from scripts.fuzzing.board import MOST, Board
 from scripts.fuzzing.finds import MOST as MOST_FINDS
 from scripts.fuzzing.finds import Find, find_of, save
 from scripts.fuzzing.jobs import SEEDS, Job
+from tests.fuzz.door import Door, scratch, tried
 
 if TYPE_CHECKING:
     from tests.fuzz.changing import Stock
-    from tests.fuzz.door import Door, Opened
+    from tests.fuzz.door import Opened
 
-MEMORY_FOLDER = Path("/dev/shm")  # noqa: S108 - files there cost no disk
+END_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 MIB = 1 << 20
 ROOM_MIB = 64  # of addresses, for threads and allocators
 PEAK_EVERY = 256
@@ -40,16 +42,14 @@ def main() -> int:
     """0: done. 3: too many finds."""
     job = msgspec.json.decode(sys.argv[1], type=Job)
     logging.disable(logging.CRITICAL)
-    place = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None
+    ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)
     with ExitStack() as last:
-        folder = Path(last.enter_context(tempfile.TemporaryDirectory(dir=place)))
+        folder = last.enter_context(scratch())
         board = last.enter_context(Board(Path(job.board)))
         if job.engine == "atheris":
             guided(job, board, folder, last)
             return 0
-        from tests.fuzz.doors import BY_NAME
-
-        door = BY_NAME[job.door]
+        door = _door(job)
         knocking = Knocking(door, door.open(folder, last), job, board)
         return by_chance(knocking, job)
 
@@ -80,10 +80,9 @@ def guided(job: Job, board: Board, folder: Path, last: ExitStack) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["agent", "fleet", "models", "runtime", "wire"]):
-        from tests.fuzz.doors import BY_NAME
+        door = _door(job)
     from tests.fuzz.changing import changed, drawn
 
-    door = BY_NAME[job.door]
     knocking = Knocking(door, door.open(folder, last), job, board)
     corpus = folder / "corpus"
     corpus.mkdir()
@@ -126,8 +125,6 @@ class Knocking:
 
     def knock(self, content: bytes) -> None:
         """Try one input, and write down what must not have come of it."""
-        from tests.fuzz.door import tried
-
         content = content[: min(self._door.most_bytes, MOST)]
         self._board.begin(content)
         outcome, self._is_at_it = "wrong", True
@@ -155,6 +152,11 @@ class Knocking:
         if find.where not in self.known:
             self.known.add(find.where)
             save(self._crashes, self._door.name, find, content)
+
+
+def _door(job: Job) -> Door:
+    found: Door = importlib.import_module(job.table).BY_NAME[job.door]
+    return found
 
 
 def _stock(door: Door, opened: Opened) -> Stock:

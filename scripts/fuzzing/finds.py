@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REASON = ".txt"
+ALARM = "_too_long"  # the function that hears the clock
 MOST = 20  # different ones of one door: then something is wrong with the door itself
 
 
@@ -23,6 +24,8 @@ class Find:
 def find_of(error: BaseException, kind: str) -> Find:
     """What an exception tells."""
     frames = traceback.extract_tb(error.__traceback__)
+    if len(frames) > 1 and frames[-1].name == ALARM:  # where it was interrupted, not by what
+        frames.pop()
     where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "nowhere"
     text = "".join(traceback.format_exception(error))
     return Find(kind, f"{type(error).__name__} at {where}", text[-20_000:])

@@ -12,7 +12,8 @@ Engine = Literal["atheris", "own"]
 
 
 class Job(Struct, frozen=True):
-    """One stretch at one door. inputs, seconds: whichever is over first. board, crashes: paths."""
+    """One stretch at one door. inputs, seconds: whichever is over first. board, crashes: paths.
+    table: the module that has the door."""
 
     door: str
     engine: Engine
@@ -21,6 +22,7 @@ class Job(Struct, frozen=True):
     seed: int
     board: str
     crashes: str
+    table: str
 
 
 class Found(Struct, frozen=True):

@@ -25,13 +25,14 @@ TOO_MANY = 3
 
 
 class Wish(msgspec.Struct, frozen=True):
-    """How long a door is knocked at, and how. crashes: where finds go."""
+    """How long a door is knocked at, and how. crashes: where finds go. table: that has the door."""
 
     engine: Engine
     inputs: int
     seconds: float
     seed: int
     crashes: Path
+    table: str = "tests.fuzz.doors"
 
 
 def knocked(door: Door, wish: Wish) -> Report:
@@ -49,7 +50,7 @@ def knocked(door: Door, wish: Wish) -> Report:
                 break
             job = Job(
                 door.name, wish.engine, left, left_s, wish.seed + death, str(path),
-                str(wish.crashes),
+                str(wish.crashes), wish.table,
             )  # fmt: skip
             ended, said = _child(job, door, path)
             edges = max(filter(None, (edges, _edges(said))), default=edges)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.changing import MOST_CHANGES, MOST_NUMBER, Stock, changed
-from tests.fuzz.door import Door, Opened, tried
+from tests.fuzz.door import Door, Opened, scratch, tried
 from tests.fuzz.doors import DOORS
 from tests.rounds import rounds
 
@@ -38,9 +38,9 @@ class Peak:
 
 
 @pytest.fixture
-def opened(door: Door, tmp_path: Path) -> Iterator[Opened]:
-    with ExitStack() as last:
-        yield door.open(tmp_path, last)
+def opened(door: Door) -> Iterator[Opened]:
+    with scratch() as folder, ExitStack() as last:
+        yield door.open(folder, last)
 
 
 def knock(door: Door, opened: Opened, content: bytes) -> None:

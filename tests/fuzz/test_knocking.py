@@ -1,0 +1,91 @@
+"""What knocks at doors notices a door that raises, hangs, eats memory or dies, and says where."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.fuzzing.finds import REASON, door_of
+from scripts.fuzzing.jobs import Report
+from scripts.fuzzing.watching import Wish, knocked
+from tests.fuzz import traps
+from tests.fuzz.changing import Stock, changed, drawn
+from tests.laws.sources import ROOT
+
+FUZZ = str(ROOT / "scripts" / "fuzz")
+INPUTS = 20
+SEED = b'{"a":[1,2,{"b":"c"}]}'
+
+
+def reported(name: str, folder: Path) -> Report:
+    wish = Wish("own", INPUTS, 60.0, 1, folder, "tests.fuzz.traps")
+    return knocked(traps.BY_NAME[name], wish)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "kind", "what"),
+    [
+        ("raises", "error", "KeyError at traps.py"),
+        ("computes", "slow", "TooLong at traps.py"),
+        ("eats", "memory", "MemoryError at traps.py"),
+    ],
+)
+def test_a_broken_door(name: str, kind: str, what: str, tmp_path: Path) -> None:
+    report = reported(name, tmp_path)
+    assert report.inputs == INPUTS
+    assert [one.kind for one in report.found] == [kind]
+    (found,) = report.found
+    assert found.what.startswith(what)
+    path = Path(found.file)
+    assert traps.RARE in path.read_bytes() and door_of(path) == name
+    assert path.with_name(path.name + REASON).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "kind"), [("dies", "death"), ("waits", "hang")])
+def test_a_door_that_ends_its_process(name: str, kind: str, tmp_path: Path) -> None:
+    wish = Wish("own", 3, 60.0, 1, tmp_path, "tests.fuzz.traps")
+    report = knocked(traps.BY_NAME[name], wish)
+    assert {one.kind for one in report.found} == {kind}
+    assert all(traps.RARE in Path(one.file).read_bytes() for one in report.found)
+
+
+def test_a_sound_door(tmp_path: Path) -> None:
+    report = reported("sound", tmp_path)
+    assert (report.inputs, report.found) == (INPUTS, ())
+    assert report.taken and report.refused and report.taken + report.refused == INPUTS
+
+
+def test_the_same_numbers_make_the_same_input() -> None:
+    for form in ("bytes", "json", "toml", "msgpack"):
+        stock = Stock(form, (b"word",), (b"another",))  # type: ignore[arg-type]
+        made = [
+            [changed(SEED, drawn(random.Random(n)), stock) for n in range(200)] for _ in range(2)
+        ]
+        assert made[0] == made[1]
+        assert len(set(made[0])) > 100
+
+
+def test_changes_keep_the_form_often_enough() -> None:
+    """Else the inner rooms of a door would never be reached."""
+    stock = Stock("json")
+    whole = 0
+    for n in range(500):
+        try:
+            json.loads(changed(SEED, drawn(random.Random(n)), stock))
+            whole += 1
+        except (ValueError, RecursionError):
+            continue
+    assert whole > 100
+
+
+@pytest.mark.slow
+def test_the_script_refuses_a_door_that_is_none() -> None:
+    other = subprocess.run([sys.executable, FUZZ, "nowhere"], capture_output=True, text=True)
+    assert other.returncode == 2 and "no such door: nowhere" in other.stderr
