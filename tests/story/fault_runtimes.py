@@ -28,7 +28,7 @@ from models.pipelines import Trial
 from models.store import Store
 from runtime import child, model_wishes
 from runtime.engines import litert
-from tests.depot_folder import make_yard
+from tests.depot_folder import Yard, make_yard
 from tests.rig import Rig, SetClock
 from tests.small_fleet import SmallFleet, rule
 from tests.story.fault_lives import fork, is_tidy, wrong_in
@@ -132,20 +132,56 @@ def attend(box: Box, notify: socket.socket, over: int) -> bool:
             return True
 
 
-def try_case(case: str, place: Path) -> list[str]:
-    """What is wrong with how it ended."""
-    place.mkdir()
-    yard = make_yard(place / "fleet")
-    box = Box(place)
+@dataclass(frozen=True)
+class Start:
+    """A device that runs version 1, which is good, and bundles of 2 and 3. packed: by version."""
+
+    yard: Yard
+    box: Box
+    store: Store
+    packed: dict[str, bytes]
+
+    def digest(self, version: str) -> str:
+        return hashlib.sha256(self.packed[version]).hexdigest()
+
+
+def make_start(place: Path) -> Start:
     for folder in ("device/state/models/starts", "device/run", "cache", "bundles"):
         (place / folder).mkdir(parents=True)
+    yard, box = make_yard(place / "fleet"), Box(place)
     box.config.write_text(CONFIG.format(root=yard.place / "root.json"))
     packed = {version: digits(place / "bundles", version).read_bytes() for version in "123"}
     store = Store(place / "device" / "state" / "models")
     first = store.install(place / "bundles" / "digits-1-tflite.zip")
     store.activate("lane", Trial(first, 1.0, 1.0))
     store.mark_good("lane", first)
-    broker = MemoryBroker()
+    return Start(yard, box, store, packed)
+
+
+def try_case(case: str, place: Path) -> list[str]:
+    """What is wrong with how it ended."""
+    start = make_start(place)
+    os.environ[fault.FAULT] = f"{case}:1:{start.digest('2')}"
+    os.environ[fault.ONCE] = str(place / "struck")
+    over, ends = os.pipe()
+
+    def supervised() -> None:
+        os.close(ends)
+        supervise(start.box, over)
+
+    systemd = fork(supervised)  # before there is any thread
+    with ExitStack() as stack:
+        stack.callback(os.waitpid, systemd, 0)
+        stack.callback(os.close, ends)
+        wrong = update_twice(start, stack, lambda: os.write(ends, b"."))
+    if not (place / "struck").exists():
+        wrong.append("it never came to that state")
+    return wrong
+
+
+def update_twice(start: Start, stack: ExitStack, begin: Callable[[], object]) -> list[str]:
+    """To version 2, in which the fault comes, and to 3. begin: lets the runtime be started."""
+    place, broker = start.box.place, MemoryBroker()
     told: list[str] = []
 
     def hear(event: LinkEvent) -> None:
@@ -153,57 +189,34 @@ def try_case(case: str, place: Path) -> list[str]:
         if update is not None:
             told.append(f"{update.version} {update.phase}")
 
-    # everything that has threads begins after the fork
-    digests = {version: hashlib.sha256(packed[version]).hexdigest() for version in packed}
-    os.environ[fault.FAULT] = f"{case}:1:{digests['2']}"
-    os.environ[fault.ONCE] = str(place / "struck")
-    over, ends = os.pipe()
+    fleet = stack.enter_context(SmallFleet(place, broker.link, start.yard))
+    listener = broker.link("listener", hear)
+    listener.subscribe(topics.event("yard", "door"))
+    listener.open()
+    for version, content in start.packed.items():
+        fleet.release_bytes(version, content)
+    config = parse_config(start.box.config.read_text(), "vedette.toml")
+    rig = stack.enter_context(Rig(place / "device", broker.link, config, RealClock()))
+    rig.runtime.close()
+    begin()
 
-    def supervised() -> None:
-        os.close(ends)
-        supervise(box, over)
+    def live_until(holds: Callable[[], bool]) -> None:
+        rig.until(holds, LIFE_S)
 
-    systemd = fork(supervised)
-    with ExitStack() as stack:
-        stack.callback(os.waitpid, systemd, 0)
-        stack.callback(os.close, ends)
-        fleet = stack.enter_context(SmallFleet(place, broker.link, yard))
-        listener = broker.link("listener", hear)
-        listener.subscribe(topics.event("yard", "door"))
-        listener.open()
-        for version, content in packed.items():
-            assert fleet.release_bytes(version, content) == digests[version]
-        config = parse_config(box.config.read_text(), "vedette.toml")
-        rig = stack.enter_context(Rig(place / "device", broker.link, config, RealClock(), run=None))
-        rig.runtime.close()
-        os.write(ends, b".")  # the real one may come
+    def runs(version: str) -> bool:
+        lane = rig.agent.state().pipelines["lane"]
+        return lane.digest == start.digest(version) and lane.phase == "serving"
 
-        def live_until(holds: Callable[[], bool]) -> None:
-            end_s = time.monotonic() + LIFE_S
-            while not holds():
-                if time.monotonic() > end_s:
-                    raise AssertionError(f"it never came to that: {told}")
-                rig.agent.step(0.05)
-
-        def runs(version: str) -> bool:
-            lane = rig.agent.state().pipelines["lane"]
-            return lane.digest == digests[version] and lane.phase == "serving"
-
-        live_until(lambda: runs("1"))
-        fleet.deploy(rule("2", GATES))
-        live_until(lambda: bool(told) and told[-1].removeprefix("2 ") in ENDS)
-        wanted = "2" if told[-1] == "2 good" else "1"
-        live_until(lambda: runs(wanted))
-        wrong = wrong_in(place, digests[wanted])
-        ended = told[-1]
-        fleet.deploy(rule("3", GATES))
-        live_until(lambda: "3 good" in told and runs("3"))
-        live_until(lambda: is_tidy(place) and not rig.agent.state().faults)
-        wrong += wrong_in(place, digests["3"])
-    if not (place / "struck").exists():
-        wrong.append("it never came to that state")
-    print(f"{case}: {ended}", file=sys.stderr)
-    return wrong
+    live_until(lambda: runs("1"))
+    fleet.deploy(rule("2", GATES))
+    live_until(lambda: bool(told) and told[-1].removeprefix("2 ") in ENDS)
+    wanted = "2" if told[-1] == "2 good" else "1"
+    live_until(lambda: runs(wanted))
+    wrong = wrong_in(place, start.digest(wanted))
+    fleet.deploy(rule("3", GATES))
+    live_until(lambda: "3 good" in told and runs("3"))
+    live_until(lambda: is_tidy(place) and not rig.agent.state().faults)
+    return [*wrong, *wrong_in(place, start.digest("3"))]
 
 
 def main(place: Path, cases: list[str]) -> int:
