@@ -6,6 +6,7 @@ and `sweep` that of comers only.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -78,10 +79,15 @@ def _noted(layout: Layout) -> list[str]:
 
 
 def named(layout: Layout) -> set[str]:
-    """Every digest that some pipeline runs, goes back to, or is about to try."""
+    """Every digest that some pipeline runs, goes back to, or is about to try.
+
+    Raises OSError where a disk does not let us know: what may be needed is not removed.
+    """
     digests: set[str] = set()
     for name in pipeline_names(layout):
         lying = pipelines.read(layout, name)
+        for problem in filter(pipelines.is_of_disk, lying.problems):
+            raise OSError(errno.EIO, problem)
         digests.update(one.digest for one in lying.trials)
         digests.update(one for one in (lying.active, lying.good) if one is not None)
     return digests

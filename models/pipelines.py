@@ -164,6 +164,11 @@ def read(layout: Layout, name: str) -> Lying:
     return Lying(active, good, trials, starts, rejected, tuple(problems))
 
 
+def is_of_disk(problem: str) -> bool:
+    """Whether something could not be read; else it was read, and is damaged."""
+    return "cannot be read: " in problem or "that can be read: " in problem
+
+
 def read_link(layout: Layout, path: Path, problems: list[str]) -> str | None:
     """The digest that a link names, if that model is installed."""
     try:

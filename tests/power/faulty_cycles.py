@@ -11,6 +11,7 @@ Prints a line of JSON for each cycle: how the first process ended.
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ from wire.troubles import Trouble
 
 # a close that fails closes all the same, on Linux; libfiu would leave the file open
 KINDS = (b"posix/io/oc/open", b"posix/io/rw/*", b"posix/io/sync/*", b"posix/io/dir/*")
+ERRORS = (errno.EIO, errno.ENOSPC, errno.ENOMEM, errno.EMFILE)
 LONGEST_S = 60  # of a process: then it hangs
 ENDS = {0: "well", 3: "trouble", 4: "error of the disk", 5: "bug", -signal.SIGALRM: "hung"}
 
@@ -85,7 +87,7 @@ def fail_by_chance(seed: int, chance: float) -> None:
     fiu.fiu_enable_random.argtypes = kinds
     fiu.fiu_set_prng_seed(seed)
     for kind in KINDS:
-        assert fiu.fiu_enable_random(kind, 1, None, 0, chance) == 0
+        assert fiu.fiu_enable_random(kind, 1, ERRORS[seed % len(ERRORS)], 0, chance) == 0
 
 
 def ended(act: Callable[[], None], log: Path | None) -> int:

@@ -13,6 +13,7 @@ from tests.power.device_life import GATES, config_of
 from tests.power.survivor import DepotFolder, Survivor
 from tests.small_fleet import SmallFleet, rule
 from wire.memory_link import MemoryBroker
+from wire.troubles import Unavailable
 
 
 @pytest.fixture
@@ -62,3 +63,16 @@ def test_a_disk_that_cannot_open_it_once(fleet: SmallFleet, tmp_path: Path) -> N
         device.live(60)
         assert phase(device) == "good", device.told
     assert failures == 0
+
+
+def test_what_cannot_be_read_is_not_taken_for_unneeded(fleet: SmallFleet, tmp_path: Path) -> None:
+    digest = fleet.release("1")
+    fleet.deploy(rule("1", GATES))
+    with opened(fleet, tmp_path / "state") as device:
+        device.live(60)
+        assert phase(device) == "good", device.told
+        with patch("models.pipelines.os.readlink", side_effect=OSError(5, "Input/output error")):
+            device.sweep()
+            with pytest.raises(Unavailable):
+                device.store.collect(0)
+        assert device.store.pipeline("lane").good == digest
