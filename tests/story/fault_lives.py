@@ -73,7 +73,7 @@ class Start:
 class Life:
     """A device from its start to its end or death. told: every phase, in all its lives."""
 
-    def __init__(self, place: Path, start: Start, case: Case | None, pet: Callable[[], None]):
+    def __init__(self, place: Path, start: Start, case: Case | None, pet: Callable[[], object]):
         self.place = place
         self.start = start
         self.case = case
@@ -199,7 +199,7 @@ def try_case(case: Case, start: Start, place: Path) -> list[str]:
     return wrong
 
 
-def live(place: Path, start: Start, case: Case, pet: Callable[[], None]) -> None:
+def live(place: Path, start: Start, case: Case, pet: Callable[[], object]) -> None:
     """One life, to the end of version 2 and then that of version 3."""
     plan.FIRST_AGAIN_S, plan.MOST_AGAIN_S, plan.GAP_S, plan.BELL_S = 0.02, 0.1, 0.02, 0.02
     fault.arm()
@@ -253,7 +253,7 @@ def strays(place: Path) -> list[Path]:
     return [path for path in (place / "device" / "state").rglob("*") if path.name.endswith(STRAYS)]
 
 
-def watched(life: Callable[[Callable[[], None]], None], place: Path) -> int:
+def watched(life: Callable[[Callable[[], object]], None], place: Path) -> int:
     """Its exit code; it dies by SIGKILL when it does not pet the watchdog."""
     hears, says = os.pipe()
     was_struck = (place / "struck").exists()
@@ -261,7 +261,7 @@ def watched(life: Callable[[Callable[[], None]], None], place: Path) -> int:
     def lived() -> None:
         os.dup2(os.open(place / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
         logging.basicConfig(level=logging.WARNING)
-        life(lambda: os.write(says, b".") and None)
+        life(lambda: os.write(says, b"."))
 
     pid, petted_s = fork(lived), time.monotonic()
     os.close(says)

@@ -94,7 +94,7 @@ class Box:
         hangs = os.environ[fault.FAULT].partition(":")[2].startswith("hang")
         if hangs and not self.is_struck:
             child.SECONDS, model_wishes.PATIENCE_S, model_wishes.HUNG_S = 12, 20.0, 22.0
-        model_wishes.working_formats = lambda _: ("tflite",)
+        vars(model_wishes)["working_formats"] = lambda _: ("tflite",)
         os.environ["NOTIFY_SOCKET"] = str(self.place / "notify")
         os.environ["WATCHDOG_USEC"] = "1500000"  # it is petted each third of that
         os.environ["XDG_CACHE_HOME"] = str(self.place / "cache")
@@ -119,8 +119,8 @@ def attend(box: Box, notify: socket.socket, over: int) -> bool:
     was_struck, pid = box.is_struck, fork(box.run)
     petted_s = time.monotonic()
     while True:
-        ready = select.select([notify, over], [], [], 0.1)[0]
-        said = notify.recv(4096) if notify in ready else b""
+        ready = select.select([notify.fileno(), over], [], [], 0.1)[0]
+        said = notify.recv(4096) if notify.fileno() in ready else b""
         if b"WATCHDOG=1" in said or b"READY=1" in said:
             petted_s = time.monotonic()
         most_s = STRUCK_S if box.is_struck and not was_struck else WATCHDOG_S
