@@ -4,6 +4,7 @@ the loop's.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
@@ -117,8 +118,10 @@ class ModelWishes:
             self._line.decline(wish.message.id, outcome.text, now_s + ANSWER_S)
 
     def answered(self, digest: str) -> None:
-        """A model gave its first result."""
-        self._loader.do(lambda: self._takeover.note_answered(digest))
+        """A model gave its first result. It may die of the next one, so the note does not wait for
+        what the loader does, nor the loop for the disk."""
+        note = self._takeover.note_answered
+        threading.Thread(target=note, args=(digest,), name="note", daemon=True).start()
 
     def close(self, now_s: float) -> None:
         """Give up what is under way, and say so. May be called twice."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Source:
 
 
 class Sources:
-    """The models that one pipeline can run. On one thread at a time.
+    """The models that one pipeline can run. On one thread at a time, but for `note_came`.
 
     configured: the model of its own configuration, if it names one. said: told in one line what a
     person should know. ended: systemd's words on the process before this one.
@@ -58,6 +59,7 @@ class Sources:
         self._options = options
         self._said = said
         self._ended = ended
+        self._counting = threading.Lock()  # two threads write one file
 
     def own(self) -> Source | None:
         """The configured model."""
@@ -84,7 +86,8 @@ class Sources:
         count, ended = state.starts + 1, self._ended
         self._ended = "success 0"  # of this process there will be an end of its own
         try:
-            count = self._store.count_start(self._pipeline, _boot(), ended)
+            with self._counting:
+                count = self._store.count_start(self._pipeline, _boot(), ended)
         except (Trouble, OSError) as trouble:
             self._said(f"a start of {source} is not counted: {trouble}")
         if count >= MOST_STARTS:
@@ -93,9 +96,11 @@ class Sources:
             raise Refused(f"it was started {count} times in its trial, and never stayed{why}")
 
     def note_came(self, digest: str, came: Came) -> None:
-        """The model on trial came so far. What cannot be noted will not be known."""
+        """The model on trial came so far. What cannot be noted will not be known. Any thread may
+        call."""
         try:
-            self._store.note_came(self._pipeline, digest, came)
+            with self._counting:
+                self._store.note_came(self._pipeline, digest, came)
         except (Trouble, OSError) as trouble:
             self._said(f"how far a trial came is not noted: {trouble}")
 
