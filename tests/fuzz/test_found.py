@@ -47,7 +47,10 @@ def test_an_expected_answer_that_is_no_text(tmp_path: Path, task: str) -> None:
         read_answer(path, task)
 
 
-@pytest.mark.parametrize("url", ["mqtt://" + "a" * 9000, "\0" * 9000, "mqtt://user@" + "b" * 9000])
+@pytest.mark.parametrize(
+    "url",
+    ["mqtt://" + "a" * 9000, "\0" * 9000, "mqtt://user@" + "b" * 9000, "mqtt://a:1" + "c" * 9000],
+)
 def test_a_long_address_is_not_repeated_in_full(url: str) -> None:
     with pytest.raises(Refused) as refused:
         address_of(url)

@@ -62,4 +62,4 @@ def address_of(url: str) -> Address:
 
 
 def _refusal(url: str, why: str) -> Refused:
-    return Refused(f"the broker's URL {shortened(repr(url))}: {why}: {HINT}")
+    return Refused(f"the broker's URL {shortened(repr(url))}: {shortened(why)}: {HINT}")
