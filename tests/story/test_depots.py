@@ -17,6 +17,7 @@ from tests.fanout import Many, fan_out
 from tests.yard import heavy
 from wire.block.server import ServeTerms
 
+pytestmark = pytest.mark.slow
 SIZE = 1_000_000
 GATHER_S = ServeTerms().gather_s
 
@@ -112,7 +113,6 @@ def test_a_standby_takes_over(yard: Many) -> None:
     assert told["fetched"] == 3
     assert told["received_bytes"] <= 1.1 * 3 * bundle
     assert silent_s <= GATHER_S + PATIENCE_S + 1.0
-    print(f"FIGURES silent {silent_s:.2f} s, {told['received_bytes'] / 3 / bundle:.3f} x")
     yard.start_depot()
     yard.simulate(1, "--fetch", "--prefix", "late")
     yard.until_another_says("another depot answers again", 30)

@@ -17,6 +17,7 @@ from wire import topics
 from wire.messages import Presence, Telemetry, parse
 from wire.troubles import Refused
 
+pytestmark = pytest.mark.slow
 NAMES = ("simulated-1", "simulated-2", "simulated-3")
 
 
