@@ -162,7 +162,7 @@ def load_key(path: Path, passphrase: bytes | None = None) -> SigningKey:
     no key of ours.
     """
     with _cryptography():
-        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.exceptions import InternalError, UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
     content = _read(path)
@@ -171,7 +171,7 @@ def load_key(path: Path, passphrase: bytes | None = None) -> SigningKey:
         raise WrongPassphrase(f"{path}: it is encrypted: give its passphrase")
     try:
         private = load_pem_private_key(content, passphrase if is_encrypted else None)
-    except (TypeError, ValueError, UnsupportedAlgorithm):
+    except (TypeError, ValueError, UnsupportedAlgorithm, InternalError):
         if is_encrypted:
             raise WrongPassphrase(f"{path}: this is not its passphrase") from None
         raise Refused(

@@ -23,7 +23,7 @@ from wire.histogram import Counts
 from wire.messages import Presence, parse, to_json
 from wire.mqtt.url import address_of
 from wire.offers import Candidate, CandidateList
-from wire.signing import make_key
+from wire.signing import load_key, make_key
 from wire.troubles import Refused, Unavailable
 
 
@@ -108,6 +108,18 @@ def test_a_whole_number_of_hundreds_of_digits() -> None:
     for number in (b"9" * 400, b"%d" % 2**63):
         with pytest.raises(msgspec.ValidationError):
             msgspec.json.decode(listed.replace(b"5000", number), type=CandidateList)
+
+
+def test_a_key_file_that_openssl_itself_stumbles_over(tmp_path: Path) -> None:
+    """32 bytes that are said to be a key of X448, which has 56."""
+    path = tmp_path / "key.pem"
+    path.write_text(
+        "-----BEGIN PRIVATE KEY-----\n"
+        "MC4CAQAwBQYDK2VvBCIEIEbON5D5LHelvV8p14n72WfJL/4+Q32fgjdo4R6lkjEC\n"
+        "-----END PRIVATE KEY-----\n"
+    )
+    with pytest.raises(Refused, match="no private key"):
+        load_key(path)
 
 
 def test_metadata_with_a_fraction_cannot_be_signed(tmp_path: Path) -> None:
