@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import Struct
 
 from fleet.simulate.device import MakeLink, Place, SimulatedDevice
 
+CLOSE_TOGETHER = 64
 OPEN_PER_S = 200.0  # connections; brokers have a short queue of those that come
 
 
@@ -56,11 +58,12 @@ class Crowd:
         return told_s if self._opened == len(self._devices) else min(told_s, 1 / OPEN_PER_S)
 
     def close(self) -> None:
-        """Every device says goodbye."""
-        for device in self._devices[: self._opened]:
+        """Every device says goodbye, many at a time: each waits for the broker."""
+        opened = self._devices[: self._opened]
+        for device in opened:
             device.say_goodbye()
-        for device in self._devices[: self._opened]:
-            device.close()
+        with ThreadPoolExecutor(CLOSE_TOGETHER) as pool:
+            list(pool.map(SimulatedDevice.close, opened))
 
     def report(self) -> Report:
         counted = [device.counted for device in self._devices]
