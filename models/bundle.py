@@ -7,6 +7,7 @@ Its sha256 is the digest that names the model everywhere.
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -24,6 +25,8 @@ from models.plain import open_plain
 from wire import typed_toml
 from wire.durable import sync_file, sync_folder, writing_durably
 from wire.troubles import Refused, Trouble, Unavailable
+
+OF_THE_DISK = (errno.EIO, errno.ENOSPC, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EINTR)
 
 
 class Bundle(Struct, frozen=True):
@@ -191,6 +194,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         file = open_plain(path)
     except OSError as error:
+        if error.errno in OF_THE_DISK:  # it says nothing of the bundle
+            raise Unavailable(f"{path}: cannot be read: {error.strerror}") from error
         raise Refused(f"{path}: {error.strerror}") from None
     with file:
         try:
