@@ -28,7 +28,11 @@ from wire.config import Config
 from wire.release import target_file
 from wire.trust.trust import Trust
 
-pytestmark = pytest.mark.skipif(STRACE is None, reason="needs strace: run scripts/setup")
+pytestmark = [
+    pytest.mark.skipif(STRACE is None, reason="needs strace: run scripts/setup"),
+    pytest.mark.slow,
+    pytest.mark.timeout(rounds(120)),
+]
 LAST = "4"
 
 

@@ -19,7 +19,11 @@ from tests.power.recorder import STRACE, Recording, record
 from tests.power.spool_life import TABLE, opened
 from tests.rounds import rounds
 
-pytestmark = pytest.mark.skipif(STRACE is None, reason="needs strace: run scripts/setup")
+pytestmark = [
+    pytest.mark.skipif(STRACE is None, reason="needs strace: run scripts/setup"),
+    pytest.mark.slow,
+    pytest.mark.timeout(rounds(120)),
+]
 LIFE = [sys.executable, "-m", "tests.power.spool_life"]
 
 
