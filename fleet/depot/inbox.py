@@ -92,8 +92,8 @@ class DepotInbox(Generic[Own]):
     def take(self, timeout_s: float) -> LinkEvent | Own | None:
         """The next one, or None if none comes in time."""
         try:
-            # SimpleQueue waits for ever where a timeout has passed before it begins to wait: a bug
-            # of Python up to 3.12, so no wait is that short
+            # a timeout of 0 may wait for ever, by a bug of Python 3.10; a depot that waited for some
+            # nanoseconds was seen to stand still until the next message, too
             if timeout_s <= 0:
                 event = self._queue.get_nowait()
             else:
