@@ -92,8 +92,8 @@ class DepotInbox(Generic[Own]):
     def take(self, timeout_s: float) -> LinkEvent | Own | None:
         """The next one, or None if none comes in time."""
         try:
-            # a timeout of 0 may wait for ever, by a bug of Python 3.10; a depot that waited for some
-            # nanoseconds was seen to stand still until the next message, too
+            # a timeout of 0 may wait for ever, by a bug of Python 3.10; a depot that waited for
+            # some nanoseconds was seen to stand still until the next message, too
             if timeout_s <= 0:
                 event = self._queue.get_nowait()
             else:
