@@ -222,7 +222,7 @@ def test_a_slow_one_is_compared_with_the_one_before(site: Site, tmp_path: Path) 
 def test_one_that_leaks_is_told_by_its_growth(site: Site, tmp_path: Path) -> None:
     """On a device where it becomes bright slowly: what the engine keeps grows all the time."""
     slowly, trial_s = camera(site.yard.folder / "dawn", 4.0), 28.0
-    back = site.yard.run("fleet", "deploy", "lane", "digits", "1", "--no-wait", "--json")
+    back = site.yard.run("fleet", "deploy", "lane", "digits", "1", "--trial", "1", "--no-wait")
     assert back.code == 0, back.err
     with supervised(site.yard, "gate", slowly) as device:
         gate = Site(site.yard, device, "gate")
