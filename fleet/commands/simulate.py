@@ -45,7 +45,8 @@ goodbye.
 """
 EPILOG = """\
 exit code: 0 ended as asked; with --once: every device has what is deployed
-           1 something was not there; with --once: not in --seconds
+           1 something was not there: at the end no device was connected; with --once: not every
+             device has what is deployed
            2 refused
 Simulated devices stay known to the broker as offline devices, like real ones that were there.
 """
@@ -73,7 +74,8 @@ def main(argv: Sequence[str]) -> int:
         print(msgspec.json.encode(report).decode())
     else:
         print(_line(report))
-    return 0 if is_done or not words.once else 1
+    is_right = is_done if words.once else report.connected > 0
+    return 0 if is_right else 1
 
 
 def _turn(crowd: Crowd, stop: threading.Event, end_s: float, once: bool) -> bool:
@@ -103,6 +105,8 @@ def _line(report: Report) -> str:
     if report.fetch_s is not None:
         p50, p99, most = report.fetch_s
         line += f" in {p50:.1f} s (median), {p99:.1f} s (p99), {most:.1f} s (all)"
+    if report.idle:
+        line += f"; nothing is deployed to the pipeline of {report.idle}"
     if report.received_bytes:
         line += f"; {size(report.received_bytes)} came"
     for why, count in sorted(report.troubles.items(), key=lambda one: -one[1])[:1]:

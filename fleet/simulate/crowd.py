@@ -19,13 +19,14 @@ class Report(Struct, frozen=True):
     """`--json`. connected: now. lost: connections that broke. fetched: models that came whole, of
     all devices; fetch_s: how long those took from the bell on: the median, 99 of 100, all.
     content_bytes: of these models; received_bytes: of blocks that came to devices, wanted or not.
-    up_to_date: devices that have done what the newest bell asks for. troubles: that last, and of
-    how many devices."""
+    up_to_date: devices that have done what the newest bell asks for; idle: of these, those to whose
+    pipeline nothing is deployed. troubles: that last, and of how many devices."""
 
     devices: int
     connected: int
     lost: int
     up_to_date: int
+    idle: int
     fetched: int
     fetch_s: tuple[float, float, float] | None
     content_bytes: int
@@ -73,11 +74,12 @@ class Crowd:
             connected=sum(one.is_connected for one in counted),
             lost=sum(one.lost for one in counted),
             up_to_date=sum(one.is_up_to_date for one in counted),
+            idle=sum(one.is_up_to_date and one.has_nothing for one in counted),
             fetched=len(took_s),
             fetch_s=None if not took_s else _shares(took_s),
             content_bytes=sum(one.content_bytes for one in counted),
             received_bytes=sum(device.received_bytes for device in self._devices),
-            troubles=dict(Counter(why for one in counted if (why := one.trouble))),
+            troubles=dict(Counter(why for one in counted if (why := one.apart or one.trouble))),
         )
 
 

@@ -25,6 +25,7 @@ from wire.trust.trust import Bundle
 CORRECT_S = 1.0  # between two corrections of an old will
 SAY_PERCENT = 25  # between two words about how far a fetch is
 TERMS = FetchTerms()
+NO_BELL = "no depot has told yet which models there are: start `vedette fleet depot`"
 
 MakeLink = Callable[[str, Post, MakeWill], Link]  # client id, where events go, will
 
@@ -44,12 +45,15 @@ class Place:
 
 @dataclass
 class Counted:
-    """Of one device. lost: connections. is_up_to_date: what the newest bell asks for is done.
-    fetches_s: how long each model took, from the bell on. trouble: that lasts."""
+    """Of one device. apart: why it is not connected, once it was tried. lost: connections.
+    is_up_to_date: what the newest bell asks for is done. has_nothing: nothing is deployed to its
+    pipeline. fetches_s: how long each model took, from the bell on. trouble: that lasts."""
 
     is_connected: bool = False
+    apart: str | None = None
     lost: int = 0
     is_up_to_date: bool = False
+    has_nothing: bool = False
     fetches_s: list[float] = field(default_factory=list)
     content_bytes: int = 0
     trouble: str | None = None
@@ -120,12 +124,14 @@ class SimulatedDevice:
             return
         if isinstance(event, Connected):
             self._session = event.session
-            self.counted.is_connected = True
+            self.counted.is_connected, self.counted.apart = True, None
+            if self._place.believing is not None and self._bell is None:
+                self.counted.trouble = NO_BELL
             self._say_presence()
             self._say_state()
         elif isinstance(event, Disconnected):
             self.counted.lost += self.counted.is_connected
-            self.counted.is_connected = False
+            self.counted.is_connected, self.counted.apart = False, event.why
         elif isinstance(event, Received):
             self._receive(event)
 
@@ -143,6 +149,8 @@ class SimulatedDevice:
                 return
             if self._bell is not None and self._bell[0] == bell:
                 return
+            if self._bell is None:
+                self.counted.trouble = None
             self._bell = (bell, time.monotonic())
             self.counted.is_up_to_date = False
             if self._thread is None:
@@ -214,6 +222,7 @@ class SimulatedDevice:
         said = getter.said(bell)
         bundle = getter.wanted(said)
         self._teller.trusted = said.trusted
+        self.counted.has_nothing = bundle is None
         if bundle is None or bundle.digest == self.runs:
             self._say_state()
             return

@@ -96,6 +96,30 @@ def test_a_fleet_that_is_not_theirs(yard: Many, tmp_path: Path) -> None:
     assert "with trouble" in yard.crowd_log
 
 
+def test_a_broker_that_is_not_there_is_told(yard: Many) -> None:
+    """Also at the end: none of them was ever connected."""
+    told = yard.run("fleet", "simulate", "--devices", "2", "--seconds", "3",
+                    "--broker", "mqtt://127.0.0.1:1")  # fmt: skip
+    assert told.code == 1
+    assert "2 with trouble: nothing listens at 127.0.0.1, port 1" in told.err
+
+
+def test_that_nothing_is_deployed_is_told(yard: Many) -> None:
+    crowd = yard.simulate(2, "--fetch", "--once", "--seconds", "60", "--prefix", "idle",
+                          "--pipeline", "typo")  # fmt: skip
+    told, _ = crowd.communicate(timeout=90)
+    report = json.loads(told)
+    assert (crowd.returncode, report["up_to_date"], report["idle"]) == (0, 2, 2)
+    assert "nothing is deployed to the pipeline of 2" in yard.crowd_log
+
+
+def test_that_no_depot_was_heard_is_told(yard: Many) -> None:
+    told = yard.run("fleet", "simulate", "--devices", "2", "--fetch", "--once", "--seconds", "3",
+                    "--fleet", "deserted")  # fmt: skip
+    assert told.code == 1
+    assert "2 with trouble: no depot has told yet which models there are" in told.err
+
+
 @pytest.mark.parametrize("words", [["--devices", "0"], ["--devices", "99999"], []])
 def test_what_cannot_be_meant_is_refused(words: list[str]) -> None:
     with pytest.raises(SystemExit) as refused:
