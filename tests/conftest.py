@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import pytest
 
 ORDER = ("laws", "unit", "fuzz", "contract", "attacks", "power", "story", "system", "budget")
 HERE = Path(__file__).parent
+
+# a shell that has us in its background ignores Ctrl-C; what we start would inherit that
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # shared machines stall: an example's wall time says nothing about the code
 hypothesis.settings.register_profile("shared", deadline=None)

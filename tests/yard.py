@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import os
 import re
@@ -9,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -26,6 +29,7 @@ from wire.troubles import Refused
 ROOT = Path(__file__).parent.parent
 DIGITS = ROOT / "models" / "zoo" / "digits"
 FLEET, PASSPHRASE = "yard", "a passphrase of tests"
+ELSEWHERE = "mqtt://127.0.0.1:1"
 EVERYTHING = f"vedette/{FLEET}/device/#"
 UPDATES = """\
 [updates]
@@ -64,8 +68,7 @@ class Yard:
         self._stack.enter_context(self.broker)
         try:
             self.listener = self._stack.enter_context(Listener(self.broker.port, EVERYTHING))
-            made = self.run("fleet", "init", "--name", FLEET, "--broker", self.broker.url())
-            assert made.code == 0, made.err
+            found(self.fleet, self.broker.url())
             self.start_depot()
         except BaseException:
             self.__exit__(None, None, None)
@@ -173,6 +176,29 @@ class Yard:
 
     def heard(self) -> list[Heard]:
         return self.listener.heard
+
+
+@functools.cache
+def founded() -> Path:
+    """A fleet's folder as `vedette fleet init` makes it, once in this process."""
+    place = Path(tempfile.mkdtemp(prefix="vedette-yard-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    words = ("--dir", str(place / "fleet"), "--name", FLEET, "--broker", ELSEWHERE)
+    subprocess.run(
+        [sys.executable, "-m", "vedette", "fleet", "init", *words],
+        cwd=ROOT, check=True, capture_output=True, timeout=110, stdin=subprocess.DEVNULL,
+        env=os.environ | {"VEDETTE_PASSPHRASE": PASSPHRASE},
+    )  # fmt: skip
+    return place / "fleet"
+
+
+def found(fleet: Path, broker: str) -> None:
+    """A fleet with this broker, and the keys that all fleets of this process have."""
+    shutil.copytree(founded(), fleet)
+    toml = fleet / "fleet.toml"
+    text = toml.read_text()
+    assert text.count(ELSEWHERE) == 1
+    toml.write_text(text.replace(ELSEWHERE, broker))
 
 
 def digits_folder(folder: Path, version: str, variant: str = "tflite") -> Path:

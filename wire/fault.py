@@ -32,7 +32,7 @@ from wire.troubles import Refused
 
 FAULT, ONCE = "VEDETTE_FAULT", "VEDETTE_FAULT_ONCE"
 
-log = logging.getLogger("vedette")
+log = logging.getLogger("vedette.fault")
 
 
 def arm(environment: Mapping[str, str] = os.environ) -> None:

@@ -45,7 +45,7 @@ def test_power_cut_at_any_moment() -> None:
         check_complete(recording, place / "spool")
     every = list(cuts(recording, "", rounds(1)))
     assert len(every) > 500
-    for cut in every[:: max(1, 12 // rounds(1))]:
+    for cut in every[:: max(1, 24 // rounds(1))]:
         with told(cut), laid(cut.tree) as folder, opened_later(folder) as keeping:
             assert keeping.fault is None
             check_records(keeping, cut)
@@ -132,7 +132,7 @@ def bodies(keeping: Keeping) -> set[bytes]:
 
 def check_mending(recording: Recording, expected: set[bytes], lost: int) -> None:
     count = 0
-    for cut in list(cuts(recording, "", rounds(1)))[:: max(1, 3 // rounds(1))]:
+    for cut in list(cuts(recording, "", rounds(1)))[:: max(1, 6 // rounds(1))]:
         count += 1
         with told(cut), laid(cut.tree) as folder, opened_later(folder) as keeping:
             assert keeping.fault is None or "damaged" in keeping.fault
