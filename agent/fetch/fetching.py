@@ -19,7 +19,7 @@ from agent.fetch.day_budget import DayBudget
 from agent.fetch.plan import FIRST_AGAIN_S, MOST_AGAIN_S, Get, Job, Plan, Refresh
 from agent.fetch.refreshing import Refreshing, first_root
 from agent.fetch.sources import Sources
-from agent.fetch.words import Fetched, FromFetch, NotFetched, NotRefreshed, Progress
+from agent.fetch.words import Fetched, FromFetch, NotFetched, NotRefreshed
 from models.store import Store
 from wire import topics
 from wire.backoff import Backoff
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 FOLDER = "updates"  # in the state folder: trust, the bytes of the day, bundles on their way
 PARTING_S = 5.0  # until we end without the thread
-# Without a job done, or a block come, until it is held to hang: to verify and unpack gigabytes on a
-# slow card takes minutes.
+# Without a job done, or a look for blocks, until it is held to hang: to verify and unpack gigabytes
+# on a slow card takes minutes.
 HUNG_S = 1800.0
 
 log = logging.getLogger("vedette.agent")
@@ -204,17 +204,17 @@ class Fetching:
             bundles.sweep(job)
 
     def _get(self, get: Get, bundles: Bundles) -> None:
-        said = bundles.get(get, self._progressed, lambda: self._plan.is_over(get))
+        def is_over() -> bool:
+            self._home.pulse.beat()  # who asks waits for blocks, hours if there is no connection
+            return self._plan.is_over(get)
+
+        said = bundles.get(get, self._home.post, is_over)
         if said is None:
             return
         if isinstance(said, Fetched) or said.kind == "refused":
             self._plan.done(said.digest)
         else:
             self._plan.pause(said.digest)
-        self._home.post(said)
-
-    def _progressed(self, said: Progress) -> None:
-        self._home.pulse.beat()
         self._home.post(said)
 
     def _open_mirror(self) -> HttpsSource:
