@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import random
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from scripts.fuzzing.finds import REASON, door_of
@@ -86,6 +89,37 @@ def test_changes_keep_the_form_often_enough() -> None:
 
 
 @pytest.mark.slow
-def test_the_script_refuses_a_door_that_is_none() -> None:
-    other = subprocess.run([sys.executable, FUZZ, "nowhere"], capture_output=True, text=True)
-    assert other.returncode == 2 and "no such door: nowhere" in other.stderr
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["nowhere"], "no such door: nowhere"),
+        (["topics", "--inputs", "0"], "no whole number from 1 on"),
+        (["topics", "--seconds", "nan"], "no number of seconds"),
+        (["topics", "--crashes", FUZZ], "nothing can be written there"),
+        (["--replay", "nowhere"], "its name does not begin with that of a door"),
+        (["--replay", "topics-error-0123456789ab"], "no such file"),
+    ],
+)
+def test_the_script_refuses_what_cannot_be_meant(words: list[str], why: str) -> None:
+    other = subprocess.run([sys.executable, FUZZ, *words], capture_output=True, text=True)
+    assert other.returncode == 2 and why in other.stderr and "Traceback" not in other.stderr
+
+
+@pytest.mark.slow
+def test_an_interrupted_search_says_what_it_did(tmp_path: Path) -> None:
+    words = ["topics", "bundle", "--seconds", "600", "--crashes", str(tmp_path), "--engine", "own"]
+    search = subprocess.Popen([sys.executable, FUZZ, *words], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True)  # fmt: skip
+    until_it_has_a_child(search)
+    search.send_signal(signal.SIGINT)
+    told, why = search.communicate(timeout=60)
+    assert search.returncode == 130
+    assert "ended at topics" in why and "Traceback" not in why
+    assert told == "0 inputs at 0 doors: nothing found\n"
+
+
+def until_it_has_a_child(search: subprocess.Popen[str]) -> None:
+    """It is at a door then."""
+    end_s = time.monotonic() + 60
+    while not psutil.Process(search.pid).children() and time.monotonic() < end_s:
+        time.sleep(0.05)
