@@ -160,6 +160,22 @@ def test_a_herd_is_waited_for() -> None:
     assert sorted(n for n in world.numbers[count:] if n) == list(range(1, 41))
 
 
+def test_a_flood_of_names_does_not_have_a_herd_wait_for_ever() -> None:
+    world = World()
+    for who in range(8):
+        world.ask(f"d{who}", (0, 1), key=OTHER_KEY)
+    for second in range(5):
+        for number in range(300):
+            world.ask("flood", (0, 1), key=f"{second * 300 + number:064x}")
+        for who in range(8):
+            world.ask(f"d{who}", (0, 41))
+        world.serve()
+        world.now += 1.0
+    assert set(range(41)) <= {
+        int(topic.rpartition("/")[2]) for topic, _ in world.published if f"/{KEY}/" in topic
+    }
+
+
 def test_a_lone_device_waits_for_nobody() -> None:
     world = World()
     for _ in range(20):

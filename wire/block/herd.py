@@ -27,12 +27,12 @@ class Herd:
         self._askers[who] = now_s
         if len(self._askers) > MANY:
             self._askers.popitem(last=False)
-        until_s, last_s = self._files.pop(key, (0.0, -KEEP_S))
+        until_s, last_s = self._files.get(key, (0.0, -KEEP_S))
         if now_s - last_s >= KEEP_S:
             until_s = now_s + self.late_s
-        self._files[key] = (until_s, now_s)
-        if len(self._files) > MOST_FILES:
-            self._files.popitem(last=False)
+        if self._has_room(key, now_s):
+            self._files[key] = (until_s, now_s)
+            self._files.move_to_end(key)
 
     @property
     def late_s(self) -> float:
@@ -42,6 +42,17 @@ class Herd:
     def until_s(self, key: str) -> float:
         """From when on a file is published that was asked for."""
         return self._files.get(key, (0.0, 0.0))[0]
+
+    def _has_room(self, key: str, now_s: float) -> bool:
+        """Whether a file can be noted. Who asks for ever more must not have one forgotten that then
+        waits from the beginning, again and again: of what has no room nobody waits."""
+        if key in self._files or len(self._files) < MOST_FILES:
+            return True
+        oldest, (_, last_s) = next(iter(self._files.items()))
+        if now_s - last_s < KEEP_S:
+            return False
+        del self._files[oldest]
+        return True
 
     def _is_there(self, now_s: float) -> bool:
         """Whether many asked for something just now: then they will ask for this file, too."""
