@@ -204,7 +204,8 @@ class HttpsSource:
             yield
         except (HTTPError, OSError) as error:
             why = _STRANGER if isinstance(error, SSLError) else ""
-            raise _Lost(f"{self._url}{path}: {why}{shortened(str(error))}") from None
+            said = str(error).rpartition("): ")[2]  # after the connection, as Python writes objects
+            raise _Lost(f"{self._url}{path}: {why}{shortened(said)}") from None
 
     def _wait(self, wait_s: float, is_over: Callable[[], bool]) -> None:
         until_s = self._clock() + wait_s

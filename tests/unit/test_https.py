@@ -323,3 +323,14 @@ def test_a_head_that_drips_is_given_up(
         source.close()
         listener.close()
         thread.join()
+
+
+def test_nobody_there_is_said_in_words() -> None:
+    """Not by the name of a class of ours."""
+    source = HttpsSource("https://127.0.0.1:1/")
+    try:
+        with pytest.raises(Unavailable, match=r"x\.zip: Failed to .*refused") as told:
+            source.read(PATH, 1000)
+    finally:
+        source.close()
+    assert "host=" not in str(told.value)
