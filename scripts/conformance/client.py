@@ -15,7 +15,7 @@ from tuf.api.metadata import Metadata, Root, TargetFile
 from tuf.ngclient import Updater, UpdaterConfig
 
 from wire.durable import make_folder_durably, write_durably
-from wire.troubles import Refused
+from wire.troubles import Refused, Unavailable
 from wire.trust.kept import Kept
 from wire.trust.updating import LIMITS, Source
 from wire.trust.verified import Verified
@@ -35,9 +35,12 @@ TERMS = UpdaterConfig(
 
 def initialize(folder: Path, root: bytes) -> None:
     """Trust this root first. Asks nobody, and judges nothing: that is for the first refresh."""
-    make_folder_durably(folder)
-    write_durably(folder / FIRST, root)
-    write_durably(folder / NEWEST, root)
+    try:
+        make_folder_durably(folder)
+        write_durably(folder / FIRST, root)
+        write_durably(folder / NEWEST, root)
+    except OSError as error:
+        raise Unavailable(f"{folder}: {error.strerror}") from None
 
 
 class Client:
@@ -71,7 +74,10 @@ class Client:
                 file.verify_length_and_hashes(content)
             except LengthOrHashMismatchError:
                 raise Refused(f"{path}: other bytes than were signed") from None
-            write_durably(place, content)
+            try:
+                write_durably(place, content)
+            except OSError as error:
+                raise Unavailable(f"{place}: {error.strerror}") from None
         return place
 
     def _refreshed(self, updater: Updater) -> None:

@@ -334,3 +334,18 @@ def run(*words: str, before: Sequence[str] = ()) -> tuple[int, str]:
     command = [*before, sys.executable, str(SCRIPT), *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     return done.returncode, done.stderr
+
+
+def test_folders_that_cannot_be_written_are_told(
+    client: Driven, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.repository.add("some.txt", b"some")
+    client.repository.renew()
+    shutil.rmtree(tmp_path / "files")
+    (tmp_path / "files").write_bytes(b"")
+    assert client.download("some.txt") == 1
+    shutil.rmtree(tmp_path / "metadata")
+    (tmp_path / "metadata").write_bytes(b"")
+    assert client.init() == 1
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition(str(tmp_path))[0] for line in told] == ["tuf-client: "] * 2
