@@ -29,6 +29,7 @@ SOON_S = 8.0  # a clock that is set right is seen within a second, and the fleet
 PATIENCE_S = 100.0  # of the test, with a machine that others use too
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not LIBRARIES, reason="faketime is missing: apt install faketime"),
     pytest.mark.timeout(400),
 ]
