@@ -139,6 +139,7 @@ def test_a_device_that_floods_a_real_depot(yard: Yard, tmp_path: Path) -> None:
     assert took_s < 10.0
 
 
+@pytest.mark.slow
 def test_a_candidate_that_drips_keeps_no_release_waiting(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
