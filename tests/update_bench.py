@@ -122,6 +122,7 @@ class Bench:
         self.book: bytes | None = None
         self.wanted: list[str] = []
         self.pinned: frozenset[str] = frozenset()
+        self.is_hurried = False
         self.sweeps = 0
         self.looks = 0
         self.deployment = 0
@@ -140,10 +141,15 @@ class Bench:
             faults=self.faults,
             fetcher=self,
             tell=lambda _, message: self.runtime.take(message),
-            hurry=lambda _: self.runtime.listens,
+            hurry=self._hurry,
             obey=lambda _: None,
         )
         self.updater = Updater(around, {"lane": latest})
+
+    def _hurry(self, _: str) -> bool:
+        """The process is asked what it has counted."""
+        self.is_hurried = self.runtime.listens
+        return self.runtime.listens
 
     @property
     def update(self) -> Update | None:
@@ -195,6 +201,9 @@ class Bench:
         """The runtime does the oldest thing it was asked for."""
         if not self.runtime.asked:
             return
+        if self.is_hurried:
+            self.is_hurried = False
+            self.say()
         message = self.runtime.asked.pop(0)
         runtime = self.runtime
         if isinstance(message, LoadModel) and not later:

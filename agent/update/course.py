@@ -248,6 +248,7 @@ class Course:
         if not self._words.says("checking", what.digest):
             self._words.report("staged", what, rule.attempt)
         if self._checking.ask(what.digest):
+            self._deeds.hurry()  # what runs until then is what it will be compared with
             reached("check.asked", what.digest)
             self._words.report("checking", what, rule.attempt, self._checking.put_off)
         else:

@@ -118,7 +118,7 @@ class Case:
 CASES = [
     Case(
         "11", functools.partial(onnx_live.dies, level=LATER),
-        "started 3 times in its trial and did not stay: it died of SIGFPE after its first results;",
+        "it died of SIGFPE after its first results;",  # the first one perhaps at once: it is day
         DAWN_S + LATER / FPS + RESTARTS_S,
     ),
     Case(
@@ -211,7 +211,7 @@ def test_a_slow_one_is_compared_with_the_one_before(site: Site, tmp_path: Path) 
     site.until_good_serves()
     time.sleep(3)  # what the one before gives is to be measured
     trial_s = 12.0
-    bundle = misbehaving(tmp_path, "41", functools.partial(onnx_live.dawdles, rounds=30_000))
+    bundle = misbehaving(tmp_path, "41", functools.partial(onnx_live.dawdles, rounds=120_000))
     site.push("41", bundle, trial_s)
     took_s = site.trial_of("41")
     assert site.phases("41")[-1] == "rolled_back"
@@ -232,7 +232,7 @@ def test_one_that_leaks_is_told_by_its_growth(site: Site, tmp_path: Path) -> Non
         device.stop("lane")
         device.start("lane")  # it is dark again
         gate.until_good_serves()
-        bundle = misbehaving(tmp_path, "51", functools.partial(onnx_live.leaks, mebibytes=1.5))
+        bundle = misbehaving(tmp_path, "51", functools.partial(onnx_live.leaks, mebibytes=0.7))
         gate.push("51", bundle, trial_s, "--canary", "gate")
         took_s = gate.trial_of("51")
         assert gate.phases("51")[-1] == "rolled_back", gate.reason("51")

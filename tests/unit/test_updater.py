@@ -363,6 +363,24 @@ def test_what_is_on_trial_is_no_measure(bench: Bench) -> None:
     assert "the model before gave 30.0" in bench.reason
 
 
+def test_one_that_began_a_moment_ago_is_a_measure_too(bench: Bench) -> None:
+    bench.run_in("1")
+    bench.runtime.restart()
+    bench.begin()
+    bench.say()
+    bench.runtime.asked.clear()
+    bench.runtime.count(3.0)  # and would not say so for some seconds
+    bench.desire("2", QUICK)
+    bench.fetch()
+    bench.answer()
+    bench.answer()
+    bench.runtime.us, bench.runtime.fps = 60_000.0, 10.0
+    bench.live(30)
+    bench.answer()
+    assert bench.phase == "rolled_back"
+    assert "the model before gave 30.0" in bench.reason
+
+
 def test_an_agent_that_starts_gives_the_process_time(bench: Bench) -> None:
     bench.run_in("1")
     bench.on_trial("2", QUICK)
