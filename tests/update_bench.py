@@ -122,7 +122,6 @@ class Bench:
         self.book: bytes | None = None
         self.wanted: list[str] = []
         self.pinned: frozenset[str] = frozenset()
-        self.is_hurried = False
         self.sweeps = 0
         self.looks = 0
         self.deployment = 0
@@ -133,6 +132,7 @@ class Bench:
     def begin(self, latest: Totals | None = None) -> None:
         """An agent starts, with what was kept. latest: what the process said last, if that was."""
         self.faults = Faults(None)
+        self.is_hurried = False
         around = Surroundings(
             store=self.store,
             board="test board",
