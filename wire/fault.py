@@ -25,6 +25,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import NoReturn
 
 from wire.steps import NAMES, Strike, set_strike
@@ -49,11 +50,15 @@ def _strike_of(wish: str, once: str) -> Strike:
     state, kind, times, about = [*wish.split(":"), "", "", ""][:4]
     if state not in NAMES or kind not in KINDS or wish.count(":") > 3:
         raise Refused(
-            f"{FAULT}={wish}: must be STATE:KIND[:N[:DIGEST]], STATE one of wire/steps.py, "
-            f"KIND one of {', '.join(KINDS)}"
+            f"{FAULT}={wish}: must be STATE:KIND[:N[:DIGEST]], STATE one of the table in "
+            f"docs/reliability.md, KIND one of {', '.join(KINDS)}"
         )
     if times and not (times.isdecimal() and int(times) > 0):
         raise Refused(f"{FAULT}={wish}: {times} must be a number from 1 on")
+    if about.strip("0123456789abcdef"):
+        raise Refused(f"{FAULT}={wish}: {about} must be how a digest begins, in hex digits")
+    if once and not Path(once).parent.is_dir():
+        raise Refused(f"{ONCE}={once}: there is no folder {Path(once).parent}")
     left = int(times or 1)
 
     def strike(name: str, digest: str) -> None:

@@ -75,11 +75,17 @@ def test_once_for_all_processes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wish",
     ["nowhere:kill", STATE, f"{STATE}:tickle", f"{STATE}:kill:0", f"{STATE}:kill:x", ":", "a:b:c",
-     f"{STATE}:kill:1:ab:cd"],
+     f"{STATE}:kill:1:ab:cd", f"{STATE}:kill:1:zz"],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(wish: str) -> None:
     with pytest.raises(Refused, match=FAULT):
         arm({FAULT: wish})
+
+
+def test_a_note_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    """Else another fault than the one that was asked for would come, at the state."""
+    with pytest.raises(Refused, match=f"{ONCE}=.*there is no folder"):
+        arm({FAULT: f"{STATE}:kill", ONCE: str(tmp_path / "none" / "struck")})
 
 
 def in_child(code: str, wish: str) -> subprocess.Popen[bytes]:
