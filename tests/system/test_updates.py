@@ -135,6 +135,12 @@ def starts(machine: Machine) -> dict[str, object]:
     return counted
 
 
+def came(machine: Machine) -> tuple[object, object]:
+    """Which start of the trial this is, and how far it came."""
+    counted = starts(machine)
+    return counted["count"], counted.get("came")
+
+
 def test_without_a_model_it_is_up_and_waits(site: Site) -> None:
     state = lambda: site.yard.state()  # noqa: E731
     site.yard.until(lambda: (one := state()) and one.pipelines["lane"].phase == "no_model", 120)
@@ -199,25 +205,30 @@ def test_a_power_cut_while_fetching(site: Site, box: Path) -> None:
 def test_a_power_cut_during_the_trial(site: Site) -> None:
     """Of the one that was fetched."""
     site.await_running("3")
+    until(lambda: came(site.machine) == (1, "answered"))
     site.machine.host("cut")
     assert site.yard.phases("3")[-1] == "trial"
     site.machine.host("up", "--keep")
     site.await_end("3", "good")
     site.await_running("3")
+    ends = starts(site.machine)["ends"]
+    assert ends == ["the whole device went down after its first results"]
     assert site.machine.shows(RUNTIME, "NRestarts") == "0"
 
 
-def test_one_that_dies_in_its_trial_is_left(site: Site, box: Path) -> None:
+def test_one_that_dies_in_its_trial_is_left_and_systemd_told_of_what(site: Site, box: Path) -> None:
+    """Of a signal, then stuck until the watchdog comes: noted from within the unit's sandbox."""
     site.push(digits(box, "4"), trial_s=300)
     site.await_phase("4", "trial")
-    for count in (1, 2):
-        until(lambda count=count: starts(site.machine)["count"] == count)  # type: ignore[misc]
-        site.await_running("4")
+    for count, name in enumerate(("SEGV", "STOP"), 1):
+        until(lambda count=count: came(site.machine) == (count, "answered"))  # type: ignore[misc]
         pid = site.machine.shows(RUNTIME, "MainPID")
-        site.machine(f"kill -9 {pid}")
+        site.machine(f"kill -{name} {pid}")
         until(lambda pid=pid: site.machine.shows(RUNTIME, "MainPID") not in ("0", pid))  # type: ignore[misc]
     site.await_end("4", "rolled_back")
     assert "started 3 times" in site.yard.reason("4")
+    ends = "it died of SIGSEGV after its first results, then it hung after its first results"
+    assert ends in site.yard.reason("4")
     site.await_running("3")
 
 
