@@ -109,35 +109,14 @@ def test_who_asks_for_the_same_twice_has_lost_it() -> None:
     world.now += 0.25
     world.serve()
     assert sorted(world.numbers[3:]) == [5, 6]
-    world.ask("b", (7, 8))  # had it not
+    world.ask("b", (7, 8))  # had it not: it comes to all together who were late
+    world.ask("c", (7, 8))
+    world.ask("c", (7, 8))
     world.serve()
-    assert world.numbers[5:] == [7], "of two nobody waits for more"
-
-
-def test_what_many_missed_comes_to_all_of_them_together() -> None:
-    world = World()
-    world.ask("a", (7, 8))
-    world.serve()
-    world.now += 0.25
-    for who in "bcdbcd":  # again: it was lost on the way to them
-        world.ask(who, (7, 8))
-    world.serve()
-    assert world.numbers == [7]
+    assert world.numbers[5:] == []
     world.now += 2.75
     world.serve()
-    assert world.numbers == [7, 7]
-
-
-def test_two_who_missed_the_first_do_not_wait() -> None:
-    """They began just after it: there is no herd that would miss the same."""
-    world = World()
-    world.ask("a", (0, 41))
-    world.serve()
-    world.now += 0.3
-    world.ask("b", (0, 20))
-    world.ask("c", (20, 41))
-    world.serve()
-    assert sorted(world.numbers[41:]) == list(range(41))
+    assert world.numbers[5:] == [7]
 
 
 def test_a_herd_is_waited_for() -> None:

@@ -29,15 +29,10 @@ class Herd:
             self._askers.popitem(last=False)
         until_s, last_s = self._files.get(key, (0.0, -KEEP_S))
         if now_s - last_s >= KEEP_S:
-            until_s = now_s + self.late_s
+            until_s = now_s + (self._gather_s if self._is_there(now_s) else 0.0)
         if self._has_room(key, now_s):
             self._files[key] = (until_s, now_s)
             self._files.move_to_end(key)
-
-    @property
-    def late_s(self) -> float:
-        """How long what was published waits for more who missed it: where only a few ask, none."""
-        return self._gather_s if self._is_there(self._clock()) else 0.0
 
     def until_s(self, key: str) -> float:
         """From when on a file is published that was asked for."""

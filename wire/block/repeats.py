@@ -26,18 +26,22 @@ class _Published:
 
 
 class Repeats:
-    """gap_s: between two times at least. burst, every_s: so often at once, then once in every_s;
-    what is smaller more often. way_s: how long a block may be on its way."""
+    """gap_s: between two times at least; late_s: at least, for who did not ask the time before: so
+    those who come late get it together, but for what is a file by itself, as metadata. burst,
+    every_s: so often at once, then once in every_s; what is smaller more often. way_s: how long a
+    block may be on its way."""
 
     def __init__(
         self,
         gap_s: float,
+        late_s: float,
         burst: int,
         every_s: float,
         way_s: float,
         clock: Callable[[], float],
     ) -> None:
         self._gap_s = gap_s
+        self._late_s = max(gap_s, late_s)
         self._slack_s = (burst - 1) * every_s
         self._every_s = every_s
         self._way_s = way_s
@@ -45,16 +49,12 @@ class Repeats:
         self._known: OrderedDict[tuple[str, int], _Published] = OrderedDict()  # oldest first
         self._askers = 0
 
-    def due_s(self, key: str, number: int, who: str, late_s: float) -> float:
-        """From when on it may be published for this one; -inf: it never was, as far as is known.
-
-        late_s: after the last time, at least, for who did not ask then: so those who come late get
-        it together, but for what is a file by itself, as metadata."""
+    def due_s(self, key: str, number: int, who: str) -> float:
+        """From when on it may be published for this one; -inf: it never was, as far as is known."""
         known = self._known.get((key, number))
         if known is None:
             return -math.inf
-        is_late = not known.is_all and who != known.whom
-        gap_s = max(self._gap_s, late_s) if is_late else self._gap_s
+        gap_s = self._gap_s if known.is_all or who == known.whom else self._late_s
         return max(known.last_s + gap_s, known.whole_s - self._slack_s)
 
     def is_on_its_way(self, key: str, number: int, who: str, since_s: float) -> bool:

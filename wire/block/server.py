@@ -46,9 +46,10 @@ class ServeTerms:
     """kib_per_s: of all together. asker_kib_per_s, asker_burst_kib: what one may cause. gap_s:
     between two times that one block is published, at least; burst, every_s: so many times within
     a short time, then once in so many seconds. way_s: how long one may be on its way to those who
-    listen and did not ask first. gather_s: how long a file, and what was missed of it, waits where
-    many ask. askers: how many are remembered. pending: blocks that one may ask for at a time,
-    total_pending: all. stale_s: after that nobody waits for a block any more."""
+    listen and did not ask first. gather_s: how long a file waits where many ask, and what
+    was missed of it for others who missed it. askers: how many are remembered. pending: blocks
+    that one may ask for at a time, total_pending: all. stale_s: after that nobody waits for a
+    block any more."""
 
     kib_per_s: int | None = None
     asker_kib_per_s: int = 128 * 1024
@@ -85,7 +86,9 @@ class BlockServer:
         self._clock = clock
         rate = math.inf if terms.kib_per_s is None else float(terms.kib_per_s * KIB)
         self._bucket = Bucket(rate, max(BLOCK, rate / 4), clock)
-        self._repeats = Repeats(terms.gap_s, terms.burst, terms.every_s, terms.way_s, clock)
+        self._repeats = Repeats(
+            terms.gap_s, terms.gather_s, terms.burst, terms.every_s, terms.way_s, clock
+        )
         self._herd = Herd(terms.gather_s, clock)
         self._listening = Listening(terms.askers, clock)
         self._queue = BlockQueue(
@@ -150,8 +153,7 @@ class BlockServer:
         return True
 
     def _due_s(self, wanted: Wanted) -> float:
-        late_s = self._herd.late_s
-        due_s = self._repeats.due_s(wanted.key, wanted.number, wanted.who, late_s)
+        due_s = self._repeats.due_s(wanted.key, wanted.number, wanted.who)
         if math.isinf(due_s) and wanted.number > 0:
             due_s = self._herd.until_s(wanted.key)
         if self._standing_by is None:
