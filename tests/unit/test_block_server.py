@@ -169,7 +169,7 @@ def test_who_was_seen_long_ago_is_no_herd() -> None:
     for who in range(8):
         world.ask(f"d{who}", (0, 1), key=OTHER_KEY)
     world.serve()
-    world.now += 3.1
+    world.now += 10.1
     world.ask("a", (1, 41))
     world.serve()
     assert sorted(world.numbers[-40:]) == list(range(1, 41))

@@ -189,7 +189,7 @@ class BlockClient:
         so soon."""
         turns, heard_s = self._turns, self._clock()
         until_s = heard_s + REST_S
-        while asking.outstanding and turns == self._turns:
+        while asking.outstanding and turns == self._turns and not self._is_down:
             wait_s = min(until_s, heard_s + min(window.rto_s, QUIET_S)) - self._clock()
             if wait_s <= 0:
                 return

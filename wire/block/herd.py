@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 MANY = 4  # askers, within RECENT_S
-RECENT_S = 3.0
+RECENT_S = 10.0
 KEEP_S = 60.0  # after a file was last asked for
 MOST_FILES = 256
 
