@@ -56,6 +56,8 @@ class Done:
 class Yard:
     """Broker, keys and depot; devices and pushes by method. Everything is ended at the end."""
 
+    founded_with: tuple[str, ...] = ()  # options of `vedette fleet init`
+
     def __init__(self, folder: Path, **broker: object) -> None:
         self.folder = folder
         self.fleet = folder / "fleet"
@@ -68,7 +70,7 @@ class Yard:
         self._stack.enter_context(self.broker)
         try:
             self.listener = self._stack.enter_context(Listener(self.broker.port, EVERYTHING))
-            found(self.fleet, self.broker.url())
+            found(self.fleet, self.broker.url(), self.founded_with)
             self.start_depot()
         except BaseException:
             self.__exit__(None, None, None)
@@ -179,22 +181,22 @@ class Yard:
 
 
 @functools.cache
-def founded() -> Path:
+def founded(options: tuple[str, ...]) -> Path:
     """A fleet's folder as `vedette fleet init` makes it, once in this process."""
     place = Path(tempfile.mkdtemp(prefix="vedette-yard-"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
     words = ("--dir", str(place / "fleet"), "--name", FLEET, "--broker", ELSEWHERE)
     subprocess.run(
-        [sys.executable, "-m", "vedette", "fleet", "init", *words],
+        [sys.executable, "-m", "vedette", "fleet", "init", *words, *options],
         cwd=ROOT, check=True, capture_output=True, timeout=110, stdin=subprocess.DEVNULL,
         env=os.environ | {"VEDETTE_PASSPHRASE": PASSPHRASE},
     )  # fmt: skip
     return place / "fleet"
 
 
-def found(fleet: Path, broker: str) -> None:
+def found(fleet: Path, broker: str, options: tuple[str, ...]) -> None:
     """A fleet with this broker, and the keys that all fleets of this process have."""
-    shutil.copytree(founded(), fleet)
+    shutil.copytree(founded(options), fleet)
     toml = fleet / "fleet.toml"
     text = toml.read_text()
     assert text.count(ELSEWHERE) == 1

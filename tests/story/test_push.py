@@ -16,7 +16,7 @@ import pytest
 from models import bundle
 from tests.acting import NOTHING, Actor, Command
 from tests.brokers import Listener, free_port
-from tests.yard import FLEET, PASSPHRASE, Done, Yard, digits, digits_folder, heavy, rewrite
+from tests.yard import FLEET, Yard, digits, digits_folder, heavy, rewrite
 
 pytestmark = pytest.mark.slow
 
@@ -356,10 +356,7 @@ def test_commands_on_one_folder_wait_for_each_other(yard: Yard, tmp_path: Path) 
 class TwoSigners(Yard):
     """A fleet whose releases two keys must sign. In the story each lies with another person."""
 
-    def run(self, *words: str, passphrase: str = PASSPHRASE) -> Done:
-        if words[:2] == ("fleet", "init"):
-            words = (*words, "--release-keys", "2", "--release-threshold", "2")
-        return super().run(*words, passphrase=passphrase)
+    founded_with = ("--release-keys", "2", "--release-threshold", "2")
 
 
 def test_a_release_that_two_must_sign(tmp_path: Path) -> None:
