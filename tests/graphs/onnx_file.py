@@ -68,3 +68,17 @@ class OnnxFile:
     def save(self, path: Path) -> Path:
         path.write_bytes(self.model().SerializeToString(deterministic=True))
         return path
+
+
+def one_more() -> GraphProto:
+    """The body of a Loop that counts its rounds: int64 (1,)."""
+    body = OnnxFile()
+    body.input("round", (), TensorProto.INT64)
+    body.input("more", (), TensorProto.BOOL)
+    body.input("count", (1,), TensorProto.INT64)
+    one = helper.make_tensor("one", TensorProto.INT64, [1], [1])
+    body.node("Identity", ["more"], name="still")
+    body.node("Add", ["count", body.node("Constant", [], "step", {"value": one})], name="next")
+    body.output("still", (), TensorProto.BOOL)
+    body.output("next", (1,), TensorProto.INT64)
+    return body.graph("body")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from onnx import GraphProto, TensorProto, helper
+from onnx import TensorProto
 
-from tests.graphs.onnx_file import OnnxFile
+from tests.graphs.onnx_file import OnnxFile, one_more
 
 SHAPE = (1, 3, 8, 8)
 KEEP_NONE = {"keepdims": 0}
@@ -85,22 +85,9 @@ def slow(path: Path, rounds: int) -> Path:
     numbers = file.node("Cast", [least], attributes={"to": TensorProto.INT64})
     nothing = file.node("Mul", [numbers, file.constant(np.array([0], np.int64))])
     trips = file.constant(np.array(rounds, np.int64))
-    file.node("Loop", [trips, "", nothing], "output", {"body": _counting()})
+    file.node("Loop", [trips, "", nothing], "output", {"body": one_more()})
     file.output("output", (1,), TensorProto.INT64)
     return file.save(path)
-
-
-def _counting() -> GraphProto:
-    body = OnnxFile()
-    body.input("round", (), TensorProto.INT64)
-    body.input("more", (), TensorProto.BOOL)
-    body.input("count", (1,), TensorProto.INT64)
-    one = helper.make_tensor("one", TensorProto.INT64, [1], [1])
-    body.node("Identity", ["more"], name="still")
-    body.node("Add", ["count", body.node("Constant", [], "step", {"value": one})], name="next")
-    body.output("still", (), TensorProto.BOOL)
-    body.output("next", (1,), TensorProto.INT64)
-    return body.graph("body")
 
 
 def hungry(path: Path, mebibytes: int) -> Path:

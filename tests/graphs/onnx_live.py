@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from onnx import GraphProto, TensorProto, helper
+from onnx import TensorProto
 
-from tests.graphs.onnx_file import OnnxFile
+from tests.graphs.onnx_file import OnnxFile, one_more
 
 SHAPE = (1, 3, 8, 8)
 KEEP_NONE = {"keepdims": 0}
@@ -110,22 +110,9 @@ def _counting(file: OnnxFile, harm: str, rounds: int) -> OnnxFile:
     trips = file.node("Mul", [harm, file.constant(_whole(rounds))])
     scalar = file.node("Squeeze", [trips])
     nothing = file.node("Sub", [harm, harm])
-    file.node("Loop", [scalar, "", nothing], "output", {"body": _one_more()})
+    file.node("Loop", [scalar, "", nothing], "output", {"body": one_more()})
     file.output("output", (1,), TensorProto.INT64)
     return file
-
-
-def _one_more() -> GraphProto:
-    body = OnnxFile()
-    body.input("round", (), TensorProto.INT64)
-    body.input("more", (), TensorProto.BOOL)
-    body.input("count", (1,), TensorProto.INT64)
-    one = helper.make_tensor("one", TensorProto.INT64, [1], [1])
-    body.node("Identity", ["more"], name="still")
-    body.node("Add", ["count", body.node("Constant", [], "step", {"value": one})], name="next")
-    body.output("still", (), TensorProto.BOOL)
-    body.output("next", (1,), TensorProto.INT64)
-    return body.graph("body")
 
 
 def _filled(file: OnnxFile, mebibytes: str) -> OnnxFile:
