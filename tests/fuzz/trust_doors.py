@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
+import hashlib
 import shutil
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from fleet.roles import roles
-from fleet.roles import root as roles_root
 from tests.fuzz.door import Door, Opened
+from tests.fuzz.thief import STEALABLE, Stolen, Thief
 from tests.fuzz.wire_doors import DEPLOYMENT
 from tests.repository import NOW_S, Repository
 from wire.deployments import Who, read_deployment, rule_for
@@ -18,11 +17,14 @@ from wire.troubles import Refused, Trouble
 from wire.trust.trust import Trust
 
 WHO = Who("door", ("doors",), "Raspberry Pi 5 Model B Rev 1.0")
-Put = Callable[[Repository, bytes], None]  # what came instead, in its place
 
 
 class Scene:
-    """A repository with a release and a deployment, and a device that believes the one before."""
+    """A repository with a release and a deployment, and a device that believes the one before.
+
+    What a device comes to is a matter of what lies in its folder: each such state is looked at
+    once, and the folder is made anew only when something lies there that did not before.
+    """
 
     def __init__(self, folder: Path) -> None:
         (folder / "keys").mkdir()
@@ -31,6 +33,8 @@ class Scene:
         self.trust(folder / "before").refresh()
         self.repository.release("digits", "1", b"model" * 100)
         self.repository.deploy(DEPLOYMENT)
+        self._before = _state(folder / "before")
+        self._known = set[State]()
 
     def trust(self, folder: Path) -> Trust:
         return Trust(folder, self.repository.first_root, self.repository, lambda: NOW_S)
@@ -38,9 +42,39 @@ class Scene:
     def device(self) -> Path:
         """The folder of a device that believes the first metadata."""
         folder = self._folder / "now"
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(self._folder / "before", folder)
+        if _state(folder) != self._before:
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(self._folder / "before", folder)
         return folder
+
+    @contextmanager
+    def served(self, files: Mapping[str, bytes]) -> Iterator[None]:
+        """For a while, the repository has these files instead of its own."""
+        right = self.repository.files
+        self.repository.files = {**right, **files}
+        try:
+            yield
+        finally:
+            self.repository.files = right
+
+    def try_again(self, deed: Callable[[Trust], None]) -> None:
+        """What comes after an attempt, when the right files are served."""
+        folder = self._folder / "now"
+        state = _state(folder)
+        if state not in self._known:
+            deed(self.trust(folder))
+            self._known.add(state)
+
+
+State = frozenset[tuple[str, bytes]]  # each file's path and digest
+
+
+def _state(folder: Path) -> State:
+    return frozenset(
+        (str(path.relative_to(folder)), hashlib.sha256(path.read_bytes()).digest())
+        for path in folder.rglob("*")
+        if path.is_file()
+    )
 
 
 def look_at_all(trust: Trust) -> None:
@@ -58,96 +92,49 @@ def look_at_all(trust: Trust) -> None:
     trust.command_keys()
 
 
+def believe(trust: Trust) -> None:
+    """What is offered, and all of it read."""
+    trust.refresh()
+    look_at_all(trust)
+
+
 def metadata(role: str, path: str) -> Door:
     """What comes of other bytes is forgotten when the right ones come."""
 
     def open_(folder: Path, last: ExitStack) -> Opened:
         scene = Scene(folder)
-        right = scene.repository.files[path]
 
         def attempt(content: bytes) -> None:
             trust = scene.trust(scene.device())
-            scene.repository.put(path, content)
             try:
-                trust.refresh()
-                look_at_all(trust)
+                with scene.served({path: content}):
+                    believe(trust)
             finally:
-                scene.repository.put(path, right)
-                again = scene.trust(folder / "now")
-                again.refresh()
-                look_at_all(again)
+                scene.try_again(believe)
 
-        return Opened(attempt, (right,))
+        return Opened(attempt, (scene.repository.files[path],))
 
     return Door(
         f"trust.{role}", "a broker, a depot, a mirror", open_, form="json", limit_s=4.0, examples=20
     )
 
 
-def _put_root(repository: Repository, content: bytes) -> None:
-    repository.root = roles.signed(content, [repository.keys["root"]])
-    repository.put("metadata/2.root.json", repository.root)
-
-
-def _put_targets(repository: Repository, content: bytes) -> None:
-    repository.targets = content
-    repository.publish()
-
-
-def _put_deployments(repository: Repository, content: bytes) -> None:
-    repository.deployments = content
-    repository.publish()
-
-
-def _put_snapshot(repository: Repository, content: bytes) -> None:
-    repository.snapshot = roles.signed(content, [repository.keys["snapshot"]])
-    version = roles.version_of(repository.snapshot)
-    repository.put(f"metadata/{version}.snapshot.json", repository.snapshot)
-    repository.publish_timestamp()
-
-
-def _put_timestamp(repository: Repository, content: bytes) -> None:
-    signed = roles.signed(content, [repository.keys["timestamp"]])
-    repository.put("metadata/timestamp.json", signed)
-
-
-def _seed(role: str, repository: Repository) -> bytes:
-    match role:
-        case "root":
-            return roles_root.next_root(repository.root, {}, NOW_S)
-        case "targets":
-            return roles.renewed(repository.targets, "targets", NOW_S)
-        case "deployments":
-            return roles.renewed(repository.deployments, "deployments", NOW_S)
-        case "snapshot":
-            assert repository.snapshot is not None
-            return repository.snapshot
-        case _:
-            assert repository.timestamp is not None
-            return repository.timestamp
-
-
-def stolen(role: str, put: Put) -> Door:
+def stolen(role: Stolen) -> Door:
     """Who has the key signs nonsense: it is refused or believed, and the device lives."""
 
     def open_(folder: Path, last: ExitStack) -> Opened:
         scene = Scene(folder)
+        thief = Thief(scene.repository)
 
         def attempt(content: bytes) -> None:
             trust = scene.trust(scene.device())
-            right = dict(scene.repository.__dict__)
-            scene.repository.files = dict(scene.repository.files)
             try:
-                put(scene.repository, content)
-                trust.refresh()
-                look_at_all(trust)
+                with scene.served(thief.files(role, content)):
+                    believe(trust)
             finally:
-                scene.repository.__dict__.update(right)
-                again = scene.trust(folder / "now")
-                if again.trusted is not None:
-                    look_at_all_if_possible(again)
+                scene.try_again(look_at_all_if_possible)
 
-        return Opened(attempt, (_seed(role, copy.copy(scene.repository)),))
+        return Opened(attempt, (thief.seed(role),))
 
     return Door(
         f"stolen.{role}", f"a thief of the key of {role}", open_, form="json", limit_s=4.0,
@@ -156,6 +143,8 @@ def stolen(role: str, put: Put) -> Door:
 
 
 def look_at_all_if_possible(trust: Trust) -> None:
+    if trust.trusted is None:
+        return
     try:
         look_at_all(trust)
     except Trouble:
@@ -175,10 +164,8 @@ def open_kept(folder: Path, last: ExitStack) -> Opened:
         device = scene.device()
         (device / names[content[0] % len(names) if content else 0]).write_bytes(content[1:])
         trust = scene.trust(device)
-        if trust.trusted is not None:
-            look_at_all_if_possible(trust)
-        trust.refresh()
-        look_at_all(trust)
+        look_at_all_if_possible(trust)
+        believe(trust)
 
     seeds = (
         bytes([number]) + (folder / "before" / name).read_bytes()
@@ -204,11 +191,7 @@ DOORS: tuple[Door, ...] = (
     metadata("snapshot", "metadata/3.snapshot.json"),
     metadata("targets", "metadata/2.targets.json"),
     metadata("deployments", "metadata/2.deployments.json"),
-    stolen("root", _put_root),
-    stolen("targets", _put_targets),
-    stolen("deployments", _put_deployments),
-    stolen("snapshot", _put_snapshot),
-    stolen("timestamp", _put_timestamp),
+    *map(stolen, STEALABLE),
     Door("trust.kept", "a disk", open_kept, limit_s=4.0, examples=20),
     Door("deployment", "a thief of the depot's keys", open_deployment, form="json"),
 )
