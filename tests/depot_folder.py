@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from fleet.folder import FleetFolder
+from fleet.folder import FleetFolder, open_fleet
 from fleet.founding import Founding, found
 from fleet.roles import roles
 from fleet.roles import targets as roles_targets
@@ -119,6 +119,11 @@ def make_yard(place: Path, now_s: float | None = None) -> Yard:
     return replace(_pattern(), place=path, depot=path / "depot", files={}, roots=[])
 
 
+def opened_yard(place: Path) -> Yard:
+    """A fleet that lies in the folder `place`/yard already."""
+    return _yard(place / "yard", open_fleet(place / "yard"))
+
+
 @functools.cache
 def _pattern() -> Yard:
     """The fleet that others are copies of."""
@@ -137,7 +142,10 @@ def _yard(path: Path, fleet: FleetFolder) -> Yard:
     release_key = load_key(fleet.key_files("release")[0], PASSPHRASE)
     command_key = load_key(fleet.command_key)
     root = fleet.root.read_bytes()
-    targets = (fleet.depot / "metadata" / "1.targets.json").read_bytes()
+    targets = max(
+        (path.read_bytes() for path in (fleet.depot / "metadata").glob("*.targets.json")),
+        key=roles.version_of,
+    )
     return Yard(path, fleet.depot, root_key, release_key, command_key, root, targets)
 
 

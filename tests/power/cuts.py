@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,16 @@ def cuts(
             if tree and key not in seen:
                 seen.add(key)
                 yield Cut(f"call {number}, {call!r:.120}: {word}", tree, marks)
+
+
+def some_cuts(recording: Recording, numbers: Collection[int], seed: int) -> Iterator[Cut]:
+    """One after each of these calls, by chance, of the whole folder."""
+    disk, chance = Disk(recording.start), random.Random(seed)
+    for number, call in enumerate(recording.calls):
+        disk.take(call)
+        if number in numbers:
+            word, tree = chance.choice(list(disk.leavings("", 2, number)))
+            yield Cut(f"call {number}, {call!r:.120}: {word}", tree, tuple(disk.marks))
 
 
 def check_complete(recording: Recording, folder: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -16,15 +18,18 @@ from fleet.roles.targets import targets_of
 from fleet.signer.signer import Signer
 from models import bundle
 from models.store import Store
-from tests.power.calls import Tree
-from tests.power.cuts import Cut, check_complete, cuts, laid, scratch, told
-from tests.power.device_life import config_of
+from tests.power.calls import Marked, Tree
+from tests.power.cuts import Cut, check_complete, cuts, laid, scratch, some_cuts, told
+from tests.power.device_life import UPDATES, config_of
+from tests.power.real_agents import RealAgents
 from tests.power.recorder import STRACE, Recording, record
 from tests.power.survivor import DepotFolder, Survivor
 from tests.rounds import rounds
+from tests.small_fleet import rule
 from wire.block.blocks import BLOCK
 from wire.block.part import Part
 from wire.config import Config
+from wire.deployments import Gates
 from wire.release import target_file
 from wire.trust.trust import Trust
 
@@ -33,14 +38,16 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(rounds(120)),
 ]
-LAST = "4"
+LAST, SEED = "4", 5
+ENDS = (" trial", " good", " rolled_back", " rejected")  # of marks
 
 
 @dataclass(frozen=True)
 class Life:
-    """depot: as the life has left it. root: that the device trusts first."""
+    """depot: as the life has left it. root: that the device trusts first. fleet: its folder."""
 
     recording: Recording
+    fleet: Path
     depot: DepotFolder
     config: Config
     root: bytes
@@ -64,8 +71,9 @@ def life() -> Iterator[Life]:
         contents = {f.digest: (depot / target_file(f.path, f.digest)).read_bytes() for f in named}
         root = fleet / "yard" / "root.json"
         yield Life(
-            recording, DepotFolder(depot), config_of(root), root.read_bytes(), versions, contents
-        )
+            recording, fleet, DepotFolder(depot), config_of(root), root.read_bytes(), versions,
+            contents,
+        )  # fmt: skip
 
 
 def newest(marks: tuple[str, ...], word: str) -> list[list[str]]:
@@ -208,6 +216,35 @@ def check_survivor(state: Path, cut: Cut, life: Life) -> None:
         device.sweep()
         assert device.store.installed() == (lane.good,)
     check_tidy(state)
+
+
+def of_each_phase(recording: Recording) -> Iterator[Cut]:
+    """One cut, by chance, after each thing of weight that the fleet was told; and before all."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    weighty: tuple[str, ...] = ()
+    for number, call in enumerate(recording.calls):
+        if isinstance(call, Marked) and call.text.endswith(ENDS):
+            weighty += (call.text,)
+        found.setdefault(weighty, []).append(number)
+    return some_cuts(recording, [random.Random(SEED).choice(some) for some in found.values()], SEED)
+
+
+def test_a_real_agent_goes_on(life: Life, tmp_path: Path) -> None:
+    """New processes of `vedette agent`, by real sockets and on the real clock."""
+    chosen = list(of_each_phase(life.recording))
+    assert len(chosen) == 8, [cut.marks for cut in chosen]
+    shutil.copytree(life.fleet, tmp_path / "fleet")
+    trees = [cut.tree for cut in chosen]
+    with RealAgents(tmp_path, tmp_path / "fleet", trees, UPDATES) as agents:
+        agents.fleet.deploy(rule(LAST, Gates(trial_s=1.0, first_result_s=20.0)))
+        late = agents.until_good(life.digests[LAST], 90.0)
+        assert not late, [(chosen[n].words, agents.devices[n].log("agent")) for n in late]
+        for number, (device, cut) in enumerate(zip(agents.devices, chosen, strict=True)):
+            with told(cut):
+                device.stop("agent")
+                assert device.starts("agent") == 1 and "Traceback" not in device.log("agent")
+                check_store(agents.store(number), cut.marks, life)
+                check_tidy(device.folder / "state")
 
 
 def check_numbers(device: Survivor, marks: tuple[str, ...]) -> None:
