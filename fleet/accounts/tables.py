@@ -1,0 +1,139 @@
+"""The tables of accounts, and the engine of the database that they are in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    event,
+    insert,
+    make_url,
+    select,
+)
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from wire.troubles import Refused, Unavailable
+
+VERSION = 1
+PATIENCE_S = 10.0  # for a writer that is before us
+
+METADATA = MetaData()
+VERSIONS = Table("account_schema", METADATA, Column("version", Integer, primary_key=True))
+ACCOUNT = Table(
+    "account",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("role", String(16), nullable=False),
+    Column("password", Text, nullable=False),
+    Column("made_s", Float(53), nullable=False),
+    Column("signed_in_s", Float(53)),
+)
+# `secret` is the sha256 of what the holder has
+SESSION = Table(
+    "account_session",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("secret", String(64), nullable=False, unique=True),
+    Column("account", ForeignKey(ACCOUNT.c.name, ondelete="CASCADE"), nullable=False, index=True),
+    Column("made_s", Float(53), nullable=False),
+    Column("seen_s", Float(53), nullable=False),
+    Column("until_s", Float(53), nullable=False),
+    Column("address", String(64), nullable=False),
+)
+TOKEN = Table(
+    "account_token",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("secret", String(64), nullable=False, unique=True),
+    Column("account", ForeignKey(ACCOUNT.c.name, ondelete="CASCADE"), nullable=False, index=True),
+    Column("made_s", Float(53), nullable=False),
+    Column("until_s", Float(53), nullable=False),
+)
+AUDIT = Table(
+    "audit",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("at_s", Float(53), nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("what", String(64), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("address", String(64), nullable=False),
+    Index("audit_who", "who", "number"),
+)
+
+
+def open_engine(url: str) -> Engine:
+    """The database at `sqlite:////PATH` or `postgresql://...`, with these tables in it. Raises
+    Refused if the address is none or the tables are of a newer version, Unavailable."""
+    engine = _engine(url)
+    try:
+        with speaking(engine) as connection:
+            METADATA.create_all(connection)
+            found = connection.execute(select(VERSIONS.c.version)).scalar()
+            if found is None:
+                connection.execute(insert(VERSIONS).values(version=VERSION))
+            elif found != VERSION:
+                raise Refused(
+                    f"the accounts in this database are of version {found}, and this program "
+                    f"knows {VERSION}: run the newer vedette"
+                )
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+@contextmanager
+def speaking(engine: Engine) -> Iterator[Connection]:
+    """One transaction. Raises Unavailable if the database is not there, full or broken."""
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except OperationalError as error:
+        raise Unavailable(f"the database does not answer: {_why(error)}") from None
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        if parsed.drivername == "postgresql":
+            return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+        if parsed.drivername != "sqlite" or not parsed.database:
+            raise Refused("--database: give sqlite:////PATH or postgresql://USER@HOST/NAME")
+        engine = create_engine(parsed, connect_args={"timeout": PATIENCE_S})
+    except (ArgumentError, NoSuchModuleError):
+        raise Refused("--database: give sqlite:////PATH or postgresql://USER@HOST/NAME") from None
+    except ImportError as error:
+        raise Unavailable(
+            f"cannot load a Python package: {error}: pip install 'vedette[postgresql]'"
+        ) from None
+    event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _why(error: DBAPIError) -> str:
+    lines = str(error.orig).strip().splitlines()
+    return lines[0] if lines else type(error.orig).__name__
