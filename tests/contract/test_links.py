@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +18,10 @@ from wire.link import Connected, Delivered, Disconnected, Link, MakeWill, Receiv
 from wire.memory_link import MemoryBroker
 from wire.mqtt import tries as mqtt_tries
 from wire.mqtt.mqtt import MqttLink
+from wire.reactor import Reactor
 
-KINDS = ("memory", "mqtt5", "mqtt311", "ws", "tls", "wss")
+SHARED = {"shared": "mqtt5", "shared-wss": "wss"}  # driven by a reactor
+KINDS = ("memory", "mqtt5", "mqtt311", "ws", "tls", "wss", *SHARED)
 PROTOCOLS = {"memory": "memory", "mqtt311": "MQTT 3.1.1"}
 MakeLink = Callable[[str, Inbox, "MakeWill | None"], Link]
 
@@ -76,6 +78,8 @@ def in_memory() -> World:
 
 
 def over_mqtt(kind: str, folder: Path, stack: ExitStack) -> World:
+    reactor = stack.enter_context(closing(Reactor())) if kind in SHARED else None
+    kind = SHARED.get(kind, kind)
     ca_file: Path | None = None
     if kind == "mqtt311":
         scheme, port = "mqtt", stack.enter_context(Amqtt(folder)).port
@@ -89,7 +93,7 @@ def over_mqtt(kind: str, folder: Path, stack: ExitStack) -> World:
     broker = Broker(f"{scheme}://127.0.0.1:{gate.port}", ca_file=str(ca_file) if ca_file else None)
 
     def make(client_id: str, inbox: Inbox, will: MakeWill | None) -> Link:
-        return MqttLink(broker, client_id, inbox.post, will, Backoff(0.05, 0.2))
+        return MqttLink(broker, client_id, inbox.post, will, Backoff(0.05, 0.2), reactor=reactor)
 
     return World(kind, make, gate.cut)
 

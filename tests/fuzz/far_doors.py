@@ -18,12 +18,14 @@ from wire import https
 from wire.config import Broker
 from wire.link import LinkEvent
 from wire.mqtt import mqtt
-from wire.mqtt.life import Life, Terms
+from wire.mqtt.life import Life
 from wire.mqtt.proofs import Proofs
 from wire.mqtt.socket import Wiring
+from wire.mqtt.terms import Terms
 from wire.mqtt.tries import MQTT_5, Offer
 from wire.mqtt.url import address_of
 from wire.troubles import Refused
+from wire.turns import drive
 
 ANSWER_S = 5.0
 ROOM = 4 << 20  # bytes that a socket of this process takes without a reader
@@ -72,14 +74,15 @@ def open_mqtt(folder: Path, last: ExitStack) -> Opened:
             far.shutdown(socket.SHUT_WR)
             wiring = _Near(near)
             closing.callback(wiring.close)
-            client = mqtt._client(Offer(MQTT_5, 20, ANSWER_S), "door", wiring)
-            mqtt._introduce(client, wiring._address, Proofs(None, None, None), None)
+            client = mqtt._client(
+                Offer(MQTT_5, 20, ANSWER_S), "door", wiring, Proofs(None, None, None)
+            )
             client.connect("broker.lan", 1883, broker.keepalive_s)
             terms = Terms(wiring._address, broker.keepalive_s, told.append, ["vedette/a/#"])
             closing.callback(terms.bell.close)
             life = Life(mqtt._PahoWire(client, wiring), wiring, "MQTT 5", "s", terms)
             mqtt._take_notes(client, wiring, life)
-            ended = life.run(ANSWER_S)
+            ended = drive(life.run(ANSWER_S), terms.bell)
         assert ended.why, "it ended without a word"
         if not told:
             raise Refused(ended.why)

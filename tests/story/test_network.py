@@ -19,7 +19,8 @@ from tests.device import Device, until
 from tests.line import NEAR, Line, Weather, inside
 from tests.yard import Yard, digits, heavy
 from wire import topics
-from wire.mqtt.life import TURN_S, patience_s
+from wire.mqtt.life import patience_s
+from wire.mqtt.terms import TURN_S
 
 pytestmark = pytest.mark.slow
 

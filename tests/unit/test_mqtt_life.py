@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from wire.link import Connected, Delivered, LinkEvent, Received
-from wire.mqtt.life import MOST_EARLY, Life, Terms
+from wire.mqtt.life import MOST_EARLY, Life
 from wire.mqtt.limits import Limits
 from wire.mqtt.socket import Wiring
+from wire.mqtt.terms import Terms
 from wire.mqtt.tries import Ended
 from wire.mqtt.url import Address
 from wire.mqtt.waiting import Sent
+from wire.turns import drive
 
 HERE = Address("mqtt", "host", 1883, None)
 NO_LIMITS = Limits(None, None, None, None)
@@ -67,7 +69,7 @@ class Played:
 
     def run(self, *script: Callable[[], None]) -> Ended:
         self.wire.script = list(script)
-        ended = self.life.run(10.0)
+        ended = drive(self.life.run(10.0), self.terms.bell)
         self.terms.bell.close()
         return ended
 

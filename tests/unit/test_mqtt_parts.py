@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wire.mqtt import words
+from wire.mqtt.bell import Bell
 from wire.mqtt.inward import LARGEST
 from wire.mqtt.life import patience_s
-from wire.mqtt.socket import Bell, Wiring
+from wire.mqtt.socket import Wiring
 from wire.mqtt.tries import Ended, Offer, Tries
 from wire.mqtt.url import Address, address_of
 from wire.mqtt.waiting import OVERHEAD, Sent, Waiting, packet_bytes
 from wire.troubles import Refused
+from wire.turns import Ring, Turns, Wait, drive
 
 HERE = Address("mqtt", "host", 1883, None)
 
@@ -129,13 +133,14 @@ def lives(*ends: Ended) -> tuple[Tries, list[Offer], list[Ended]]:
     """Tries that met these ends: the offers made, and what each attempt told."""
     tries, offers, left = Tries(), list[Offer](), list(ends)
 
-    def live(offer: Offer) -> Ended:
+    def live(offer: Offer) -> Turns[Ended]:
+        yield Wait(0.0)
         offers.append(offer)
         return left.pop(0)
 
     told = []
     while left:
-        told.append(tries.attempt(live))
+        told.append(drive(tries.attempt(live), Ring()))
     return tries, offers, told
 
 
@@ -192,15 +197,17 @@ def test_sizes_and_patience() -> None:
 
 def test_a_bell_ends_a_wait() -> None:
     bell = Bell()
-    bell.ring()  # before anybody waits: nothing
     one, other = socket.socketpair()
     with one, other:
+        here = Wait(30.0, one.fileno(), select.POLLIN)
+        bell.ring()  # before anybody waits
+        assert bell.wait(here) == 0
+        assert bell.wait(replace(here, timeout_s=0.0)) == 0
         timer = threading.Timer(0.1, bell.ring)
-        assert bell.wait(one.fileno(), 1, 0.0) == (False, False)
         timer.start()
-        assert bell.wait(one.fileno(), 1, 30.0) == (False, False)
+        assert bell.wait(Wait(30.0)) == 0
         other.send(b"x")
-        assert bell.wait(one.fileno(), 1, 30.0) == (True, False)
+        assert bell.wait(here) == select.POLLIN
         timer.join()
     bell.close()
     bell.ring()

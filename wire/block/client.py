@@ -21,6 +21,7 @@ from wire.block.window import Window
 from wire.link import Connected, Disconnected, Link, LinkEvent, Received
 from wire.release import TARGETS, file_key
 from wire.troubles import Refused, Unavailable
+from wire.turns import Ring, Ringing, Turns, Wait, drive
 
 MOST_WAITING = 256  # payloads that came and were not looked at; more are lost, and asked for again
 LONGEST_PAYLOAD = BLOCK + 64
@@ -62,8 +63,10 @@ class BlockClient:
         request_topic: str,
         terms: FetchTerms = FetchTerms(),
         clock: Callable[[], float] = time.monotonic,
+        bell: Ringing | None = None,
     ) -> None:
-        """request_topic: where we say what we lack; a device may name any of its shards."""
+        """request_topic: where we say what we lack; a device may name any of its shards. bell: of
+        who drives `reading` and `fetching`; None: `read` and `fetch` are called."""
         self.received_bytes = 0
         self._link = link
         self._fleet = fleet
@@ -74,7 +77,9 @@ class BlockClient:
         # what comes at once and is not written yet is lost by kill -9: with a cap, little does
         self._bucket = Bucket(rate, max(BLOCK, rate / 32), clock)
         self._gather_s = GATHER_S if terms.kib_per_s is None else 0.0
-        self._changed = threading.Condition()  # over all below
+        self._own = Ring()
+        self._bell: Ringing = bell or self._own
+        self._lock = threading.Lock()  # over all below
         self._prefix: str | None = None  # of the topics of the file that is fetched now
         self._came: deque[tuple[int, bytes]] = deque()
         self._turns = 0  # how often the connection came or went
@@ -86,10 +91,10 @@ class BlockClient:
         if isinstance(event, Received):
             return self._hear(event)
         if isinstance(event, Connected | Disconnected):
-            with self._changed:
+            with self._lock:
                 self._is_down = isinstance(event, Disconnected)
                 self._turns += 1
-                self._changed.notify()
+            self._bell.ring()
         return False
 
     def read(self, path: str, most_bytes: int) -> bytes:
@@ -98,23 +103,7 @@ class BlockClient:
         Raises NoSuchFile, Unavailable (no answer in time), Refused (only what is too large, or
         has not the digest that stands in the name).
         """
-        key = file_key(path)
-        reading = Reading(most_bytes, key if path.startswith(TARGETS) else None)
-        until = self._clock() + self._terms.read_s
-
-        def check(_idle_s: float, _news: bool) -> None:
-            if self._clock() < until:
-                return
-            if reading.why_not is not None:
-                raise Refused(f"{path} cannot be used: {reading.why_not}")
-            if reading.is_absent:
-                raise NoSuchFile(f"there is no {path}")
-            raise Unavailable(self._no_answer(path, self._terms.read_s))
-
-        self._get(key, reading, check)
-        if reading.content is None:
-            raise NoSuchFile(f"there is no {path}")
-        return reading.content
+        return drive(self.reading(path, most_bytes), self._own)
 
     def fetch(
         self,
@@ -132,6 +121,37 @@ class BlockClient:
         after no good block for long, or when the disk does not take more; Refused if the list of
         block digests is of another file. What came is kept.
         """
+        drive(self.fetching(key, part, progress, is_over, room), self._own)
+
+    def reading(self, path: str, most_bytes: int) -> Turns[bytes]:
+        """As `read`."""
+        key = file_key(path)
+        reading = Reading(most_bytes, key if path.startswith(TARGETS) else None)
+        until = self._clock() + self._terms.read_s
+
+        def check(_idle_s: float, _news: bool) -> None:
+            if self._clock() < until:
+                return
+            if reading.why_not is not None:
+                raise Refused(f"{path} cannot be used: {reading.why_not}")
+            if reading.is_absent:
+                raise NoSuchFile(f"there is no {path}")
+            raise Unavailable(self._no_answer(path, self._terms.read_s))
+
+        yield from self._get(key, reading, check)
+        if reading.content is None:
+            raise NoSuchFile(f"there is no {path}")
+        return reading.content
+
+    def fetching(
+        self,
+        key: str,
+        part: Filling,
+        progress: Callable[[int], None],
+        is_over: Callable[[], bool],
+        room: Callable[[], float] = lambda: math.inf,
+    ) -> Turns[None]:
+        """As `fetch`."""
         taking = PartTaking(part)
 
         def check(idle_s: float, news: bool) -> None:
@@ -146,16 +166,15 @@ class BlockClient:
                 raise Unavailable(self._no_answer(part.path.name, idle_s) + why)
 
         try:
-            self._get(key, taking, check, room)
+            yield from self._get(key, taking, check, room)
         finally:
             part.settle()
             progress(part.have_bytes)
 
     def close(self) -> None:
         """Whatever is fetched ends with Unavailable."""
-        with self._changed:
-            self._is_closed = True
-            self._changed.notify()
+        self._is_closed = True
+        self._bell.ring()
 
     def _get(
         self,
@@ -163,7 +182,7 @@ class BlockClient:
         taking: Taking,
         check: Callable[[float, bool], None],
         room: Callable[[], float] = lambda: math.inf,
-    ) -> None:
+    ) -> Turns[None]:
         """check(seconds without a good block while connected, whether one came just now)."""
         window = Window(self._terms.window, self._terms.most_window)
         asking = Asking(taking, window, self._bucket, self._clock, room=room)
@@ -173,18 +192,18 @@ class BlockClient:
                 try:
                     check(self._clock() - good_s, news)
                 except _Ended:
-                    self._take_the_rest(taking, asking, window)
+                    yield from self._take_the_rest(taking, asking, window)
                     raise
                 wait_s = self._ask(asking, key)
-                came, now_turns = self._wait(min(wait_s, POLL_S), asking.outstanding)
+                came = yield from self._wait(min(wait_s, POLL_S), asking.outstanding)
                 news = self._take(came, taking, asking)
                 if news or self._is_down:
                     good_s = self._clock()
-                if now_turns != turns:
-                    turns = now_turns
+                if self._turns != turns:
+                    turns = self._turns
                     asking.begin_again()
 
-    def _take_the_rest(self, taking: Taking, asking: Asking, window: Window) -> None:
+    def _take_the_rest(self, taking: Taking, asking: Asking, window: Window) -> Turns[None]:
         """What was asked for comes in any case, and would have to come again: take it, if it does
         so soon."""
         turns, heard_s = self._turns, self._clock()
@@ -193,7 +212,7 @@ class BlockClient:
             wait_s = min(until_s, heard_s + min(window.rto_s, QUIET_S)) - self._clock()
             if wait_s <= 0:
                 return
-            came, _ = self._wait(wait_s, asking.outstanding)
+            came = yield from self._wait(wait_s, asking.outstanding)
             if self._take(came, taking, asking):
                 heard_s = self._clock()
 
@@ -225,20 +244,20 @@ class BlockClient:
         place = topics.block_place(event.topic)
         prefix = self._prefix
         if place is not None and prefix is not None and event.topic.startswith(prefix):
-            with self._changed:
+            with self._lock:
                 self.received_bytes += len(event.payload)
                 is_wanted = self._prefix == prefix and len(event.payload) <= LONGEST_PAYLOAD
                 if is_wanted and len(self._came) < MOST_WAITING:
                     self._came.append((place.number, event.payload))
                     if len(self._came) in (1, MANY):
-                        self._changed.notify()
+                        self._bell.ring()
         return place is not None
 
     @contextlib.contextmanager
     def _listening(self, key: str) -> Iterator[None]:
         """Take in what comes of one file."""
         pattern = topics.blocks_of(self._fleet, key)
-        with self._changed:
+        with self._lock:
             self._came.clear()
             self._prefix = pattern.removesuffix("+")
         unsubscribe = self._link.subscribe(pattern)
@@ -246,21 +265,28 @@ class BlockClient:
             yield
         finally:
             unsubscribe()
-            with self._changed:
+            with self._lock:
                 self._prefix = None
                 self._came.clear()
 
-    def _wait(self, timeout_s: float, outstanding: int) -> tuple[list[tuple[int, bytes]], int]:
-        """What came, and how often the connection came or went so far."""
-        with self._changed:
-            if not self._came and not self._is_closed:
-                self._changed.wait(timeout_s)
-            if self._gather_s and outstanding >= MANY > len(self._came) > 0:
-                self._changed.wait(self._gather_s)  # more is coming: take it together
-            if self._is_closed:
-                raise Unavailable("fetching was ended: this program stops")
+    def _wait(self, timeout_s: float, outstanding: int) -> Turns[list[tuple[int, bytes]]]:
+        """What came, or nothing, when the connection came or went, or in vain."""
+        yield from self._until(1, timeout_s)
+        if self._gather_s and outstanding >= MANY > len(self._came) > 0:
+            yield from self._until(MANY, self._gather_s)  # more is coming: take it together
+        if self._is_closed:
+            raise Unavailable("fetching was ended: this program stops")
+        with self._lock:
             count = min(len(self._came), MOST_AT_ONCE)
-            return [self._came.popleft() for _ in range(count)], self._turns
+            return [self._came.popleft() for _ in range(count)]
+
+    def _until(self, many: int, timeout_s: float) -> Turns[None]:
+        """So many payloads came, or the connection came or went, or the time is over."""
+        until_s, turns = self._clock() + timeout_s, self._turns
+        while len(self._came) < many and turns == self._turns and not self._is_closed:
+            if (left_s := until_s - self._clock()) <= 0:
+                return
+            yield Wait(left_s)
 
     def _no_answer(self, name: str, waited_s: float) -> str:
         if self._is_down:

@@ -6,28 +6,25 @@ locks of its own; what follows from it happens in `_settle`, where it holds none
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 import select
-import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Protocol
 
-from wire.link import Connected, Delivered, LinkEvent, Post, Received
+from wire.link import Connected, Delivered, LinkEvent, Received
 from wire.mqtt import words
+from wire.mqtt.bell import GONE
 from wire.mqtt.limits import Limits
-from wire.mqtt.socket import Bell, Wiring
+from wire.mqtt.socket import Wiring
+from wire.mqtt.terms import TURN_S, Terms
 from wire.mqtt.tries import Ended
-from wire.mqtt.url import Address
 from wire.mqtt.waiting import Sent, Waiting, packet_bytes
-from wire.pulse import Pulse
+from wire.turns import Turns, Wait
 
 FLUSH_S = 2.0  # for what was published before the goodbye
 GOODBYE_S = 0.4  # for DISCONNECT to leave
-TURN_S = 1.0
 LEAVING_TURN_S = 0.05
 MOST_WAITING = 4 * 1024 * 1024  # bytes
 MOST_EARLY = 64 * 1024 * 1024  # bytes that may come before all subscriptions are answered
@@ -64,21 +61,6 @@ class Wire(Protocol):
 
     def leave(self) -> None:
         """Say DISCONNECT."""
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What stays the same on every connection of a link. lock: over everything in a Life."""
-
-    address: Address
-    keepalive_s: int
-    post: Post
-    patterns: list[str] = field(default_factory=list)
-    lock: threading.RLock = field(default_factory=threading.RLock)
-    stopping: threading.Event = field(default_factory=threading.Event)
-    bell: Bell = field(default_factory=Bell)
-    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
-    pulse: Pulse = field(default_factory=lambda: Pulse("mqtt", math.inf))
 
 
 class Life:
@@ -167,15 +149,15 @@ class Life:
         self._terms.bell.ring()
         return number
 
-    # the link's thread
+    # whoever drives it
 
-    def run(self, answer_s: float) -> Ended:
+    def run(self, answer_s: float) -> Turns[Ended]:
         """Until the connection ends, or until we left. answer_s: patience with CONNACK."""
         answer_by = time.monotonic() + answer_s
-        while not self._terms.stopping.is_set() and self._turn(self._turn_s()):
+        while not self._terms.stopping.is_set() and (yield from self._turn(self._turn_s())):
             now = time.monotonic()
             if self._ended is not None:
-                self._goodbye()
+                yield from self._goodbye()
             elif not self._is_ready and now > answer_by:
                 waited_s = now - answer_by + answer_s
                 why = words.silent(self._terms.address, waited_s)
@@ -185,8 +167,8 @@ class Life:
             if self._ended is not None:
                 break
         if self._terms.stopping.is_set():
-            self._flush()
-            self._goodbye()
+            yield from self._flush()
+            yield from self._goodbye()
         with self._terms.lock:
             self._is_ready = False
         since = self._accepted_s
@@ -194,9 +176,9 @@ class Life:
         return replace(self._ended or self._how_it_broke(), lasted_s=lasted_s)
 
     def _turn_s(self) -> float:
-        return TURN_S if self._is_ready else TURN_S / 10
+        return self._terms.turn_s if self._is_ready else TURN_S / 10
 
-    def _turn(self, timeout_s: float) -> bool:
+    def _turn(self, timeout_s: float) -> Turns[bool]:
         """Wait for the socket, or somebody who rings, and move bytes. False: the socket is gone."""
         self._terms.pulse.beat()
         fileno = self._wire.fileno()
@@ -205,8 +187,9 @@ class Life:
         if self._wire.pending():
             timeout_s = 0.0
         events = select.POLLIN | (select.POLLOUT if self._wire.wants_to_write() else 0)
-        readable, writable = self._terms.bell.wait(fileno, events, timeout_s)
-        self._wire.turn(readable or self._wire.pending(), writable)
+        came = yield Wait(timeout_s, fileno, events)
+        is_readable = bool(came & (select.POLLIN | GONE))
+        self._wire.turn(is_readable or self._wire.pending(), bool(came & select.POLLOUT))
         self._settle()
         return self._wire.fileno() is not None
 
@@ -261,18 +244,18 @@ class Life:
             log.warning("%s", words.not_published(sent.topic, reason))
         self._refused_once = True
 
-    def _flush(self) -> None:
+    def _flush(self) -> Turns[None]:
         """Let what was published arrive."""
         flush_by = time.monotonic() + FLUSH_S
         while self._is_waiting and self._ended is None and time.monotonic() < flush_by:
-            if not self._turn(LEAVING_TURN_S):
+            if not (yield from self._turn(LEAVING_TURN_S)):
                 return
 
     @property
     def _is_waiting(self) -> bool:
         return len(self._waiting) > 0 or self._wiring.wants_to_write
 
-    def _goodbye(self) -> None:
+    def _goodbye(self) -> Turns[None]:
         """Say DISCONNECT, so that no will goes out."""
         if self._wire.fileno() is None:
             return
@@ -280,7 +263,7 @@ class Life:
             self._is_ready = False
             self._wire.leave()
         leave_by = time.monotonic() + GOODBYE_S
-        while self._turn(LEAVING_TURN_S) and time.monotonic() < leave_by:
+        while (yield from self._turn(LEAVING_TURN_S)) and time.monotonic() < leave_by:
             pass
 
     def _how_it_broke(self) -> Ended:

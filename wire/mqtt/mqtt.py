@@ -1,7 +1,8 @@
 """The link over MQTT: the one file that knows paho.
 
-One thread of ours connects, moves the bytes, and waits between attempts. Every connection is a
-fresh paho client: nothing of an old one is sent again. Events are posted on that thread only.
+A thread of its own connects, moves the bytes, and waits between attempts; or a reactor, for many.
+Every connection is a fresh paho client: nothing of an old one is sent again. Events are posted
+there only.
 """
 
 from __future__ import annotations
@@ -11,25 +12,28 @@ import math
 import secrets
 import socket
 import ssl
-import threading
 from functools import cache
 from typing import TYPE_CHECKING
 
 from wire.backoff import Backoff
 from wire.config import Broker
-from wire.link import Disconnected, LinkEvent, MakeWill, Post, Received, Unsubscribe, Will
+from wire.link import LinkEvent, MakeWill, Post, Received, Unsubscribe
 from wire.mqtt import words
+from wire.mqtt.bell import OwnThread
 from wire.mqtt.inward import LARGEST
-from wire.mqtt.life import FLUSH_S, GOODBYE_S, Life, Terms
+from wire.mqtt.life import FLUSH_S, GOODBYE_S, Life
 from wire.mqtt.limits import limits_of
 from wire.mqtt.proofs import Proofs, check, proofs_of
 from wire.mqtt.socket import Buffer, Wiring
-from wire.mqtt.tries import MQTT_5, NAMES, Ended, Offer, Tries
-from wire.mqtt.url import Address, address_of
+from wire.mqtt.terms import TURN_S, Terms
+from wire.mqtt.tries import MQTT_5, NAMES, Ended, Offer, Tries, again_and_again
+from wire.mqtt.url import address_of
 from wire.mqtt.waiting import Sent, packet_bytes
 from wire.pulse import Pulse
+from wire.reactor import Reactor
 from wire.subscriptions import Subscriptions
 from wire.troubles import Trouble
+from wire.turns import Aside, Driver, Turns
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, DisconnectFlags, MQTTMessage
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
 CONNECT_S = 10.0  # for TCP, TLS and the web socket, each
+SHARED_TURN_S = 5.0  # between two looks at a silent connection, where there are many
 
 log = logging.getLogger("vedette.link")
 
@@ -52,8 +57,10 @@ class MqttLink:
         will: MakeWill | None = None,
         backoff: Backoff | None = None,
         pulse: Pulse | None = None,
+        reactor: Reactor | None = None,
     ) -> None:
-        """Raises Refused for a config that can never work; files are read when connecting."""
+        """reactor: drives it; None: a thread of its own. Raises Refused for a config that can never
+        work; files are read when connecting."""
         self._broker = broker
         self._client_id = client_id
         self._post = post
@@ -63,19 +70,23 @@ class MqttLink:
         check(broker, self._address)
         self._tries = Tries()
         pulse = pulse or Pulse("mqtt", math.inf)
-        self._terms = Terms(self._address, broker.keepalive_s, self._tell, pulse=pulse)
+        self._driver: Driver = OwnThread() if reactor is None else reactor.routine()
+        self._terms = Terms(
+            self._address, broker.keepalive_s, self._tell, pulse=pulse, bell=self._driver,
+            turn_s=TURN_S if reactor is None else SHARED_TURN_S,
+        )  # fmt: skip
         self._lock = self._terms.lock  # over _wiring, _life and all in it
         patterns = self._terms.patterns
         self._subscriptions = Subscriptions(patterns, self._lock, lambda: self._life)
         self._stopping = self._terms.stopping
         self._wiring: Wiring | None = None
         self._life: Life | None = None
-        # daemon: looking up a name may hang, and must not hold up the end of the process
-        self._thread = threading.Thread(target=self._supervise, name="mqtt", daemon=True)
+        self._is_open = False
 
     def open(self) -> None:
-        if self._thread.ident is None and not self._stopping.is_set():
-            self._thread.start()
+        if not self._is_open and not self._stopping.is_set():
+            self._is_open = True
+            self._driver.start(again_and_again(self._tries, self._live, self._backoff, self._terms))
 
     def subscribe(self, pattern: str) -> Unsubscribe:
         return self._subscriptions.add(pattern)
@@ -93,26 +104,31 @@ class MqttLink:
         with self._lock:
             if self._wiring is not None and self._life is None:
                 self._wiring.abandon()
-        self._terms.bell.ring()
-        if self._thread.ident is not None and self._thread is not threading.current_thread():
-            self._thread.join(FLUSH_S + 3 * GOODBYE_S)
+        self._driver.ring()
+        self._driver.join(FLUSH_S + 3 * GOODBYE_S)
 
-    def _supervise(self) -> None:
-        while not self._stopping.is_set():
-            self._terms.pulse.beat()
-            try:
-                ended = self._tries.attempt(self._live)
-            except Exception:  # a bug, which must not silence the device: said with its traceback
-                log.exception("the link to the broker failed")
-                ended = Ended("a fault in this program: see its log")
-            if not self._stopping.is_set():
-                again_s = self._backoff.next_s(ended.lasted_s or 0.0)
-                self._tell(Disconnected(ended.why, again_s, ended.taken_over, ended.refused))
-                self._stopping.wait(again_s)
-        self._terms.bell.close()
-
-    def _live(self, offer: Offer) -> Ended:
+    def _live(self, offer: Offer) -> Turns[Ended]:
         """One connection from CONNECT to its end."""
+        found: list[tuple[Client, Wiring, str] | Ended] = []
+        try:
+            yield Aside(lambda: found.append(self._dial(offer)))
+            if isinstance(dialled := found[0], Ended):
+                return dialled
+            client, wiring, session = dialled
+            wire = _PahoWire(client, wiring)
+            life = Life(wire, wiring, NAMES[client.protocol], session, self._terms)
+            _take_notes(client, wiring, life)
+            with self._lock:
+                self._life = life
+            return (yield from life.run(offer.answer_s))
+        finally:
+            with self._lock:
+                held, self._life, self._wiring = self._wiring, None, None
+            if held is not None:
+                held.close()
+
+    def _dial(self, offer: Offer) -> tuple[Client, Wiring, str] | Ended:
+        """Connect, and send CONNECT; with the session, or how that failed. It may take long."""
         try:
             proofs = proofs_of(self._broker, self._address, self._client_id)
         except Trouble as trouble:
@@ -120,24 +136,17 @@ class MqttLink:
         session = secrets.token_hex(8)
         will = self._make_will(session) if self._make_will else None
         wiring = Wiring(self._address, proofs.tls, CONNECT_S)
-        client = _client(offer, self._client_id, wiring)
-        _introduce(client, self._address, proofs, will)
+        wiring.is_5 = offer.version == MQTT_5
+        client = _client(offer, self._client_id, wiring, proofs)
+        if self._address.path is not None:
+            client.transport = "websockets"
+            client.ws_set_options(self._address.path)
+        if will is not None:
+            client.will_set(will.topic, will.payload, qos=1, retain=True)
         with self._lock:
             self._wiring = wiring
-        try:
-            ended = Ended("") if self._stopping.is_set() else self._connect(client)
-            if ended is not None:
-                return ended
-            wire = _PahoWire(client, wiring)
-            life = Life(wire, wiring, NAMES[client.protocol], session, self._terms)
-            _take_notes(client, wiring, life)
-            with self._lock:
-                self._life = life
-            return life.run(offer.answer_s)
-        finally:
-            with self._lock:
-                self._life = self._wiring = None
-            wiring.close()
+        ended = Ended("") if self._stopping.is_set() else self._connect(client)
+        return (client, wiring, session) if ended is None else ended
 
     def _connect(self, client: Client) -> Ended | None:
         """Connect and send CONNECT. Returns how that failed, None if it did not."""
@@ -194,7 +203,7 @@ def _client_class() -> type[Client]:
     return WiredClient
 
 
-def _client(offer: Offer, client_id: str, wiring: Wiring) -> Client:
+def _client(offer: Offer, client_id: str, wiring: Wiring, proofs: Proofs) -> Client:
     from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
     client = _client_class()(
@@ -202,20 +211,11 @@ def _client(offer: Offer, client_id: str, wiring: Wiring) -> Client:
         protocol=MQTTProtocolVersion(offer.version), reconnect_on_failure=False,
     )  # fmt: skip
     client.max_inflight_messages = offer.window
-    wiring.is_5 = offer.version == MQTT_5
-    return client
-
-
-def _introduce(client: Client, address: Address, proofs: Proofs, will: Will | None) -> None:
     client.connect_timeout = CONNECT_S
     client.username_pw_set(proofs.username, proofs.password)
     if proofs.tls is not None:
         client.tls_set_context(proofs.tls)
-    if address.path is not None:
-        client.transport = "websockets"
-        client.ws_set_options(address.path)
-    if will is not None:
-        client.will_set(will.topic, will.payload, qos=1, retain=True)
+    return client
 
 
 class _PahoWire:

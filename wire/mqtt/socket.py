@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import select
 import socket
 import ssl
 import threading
@@ -226,50 +225,3 @@ class Wiring:
                 raise ConnectionAbortedError("abandoned")
         one.settimeout(self._timeout_s)
         return one
-
-
-class Bell:
-    """Ends a wait from another thread. Opened by the first wait."""
-
-    def __init__(self) -> None:
-        self._listening: socket.socket | None = None
-        self._ringing: socket.socket | None = None
-        self._is_rung = False
-        self._lock = threading.Lock()
-
-    def ring(self) -> None:
-        """Any thread, at any time."""
-        with self._lock:
-            if self._ringing is not None:
-                if not self._is_rung:
-                    self._ringing.send(b"\0")
-                self._is_rung = True
-
-    def wait(self, fileno: int, events: int, timeout_s: float) -> tuple[bool, bool]:
-        """Until one of the poll events, or a ring. Returns whether fileno is readable, writable."""
-        listening = self._listening or self._open()
-        poll = select.poll()
-        poll.register(fileno, events)
-        poll.register(listening.fileno(), select.POLLIN)
-        found = dict(poll.poll(int(timeout_s * 1000)))
-        if listening.fileno() in found:
-            with self._lock:  # who rings after this rings again
-                listening.recv(4096)
-                self._is_rung = False
-        flags = found.get(fileno, 0)
-        gone = select.POLLERR | select.POLLHUP | select.POLLNVAL
-        return bool(flags & (select.POLLIN | gone)), bool(flags & select.POLLOUT)
-
-    def close(self) -> None:
-        with self._lock:
-            for one in (self._listening, self._ringing):
-                if one is not None:
-                    one.close()
-            self._listening = self._ringing = None
-
-    def _open(self) -> socket.socket:
-        with self._lock:
-            self._listening, self._ringing = socket.socketpair()
-            self._ringing.setblocking(False)
-            self._is_rung = False
-            return self._listening

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from wire.backoff import Backoff
+from wire.link import Disconnected
 from wire.mqtt import words
+from wire.mqtt.terms import Terms
+from wire.turns import Turns, Wait
 
 MQTT_5, MQTT_3_1_1 = VERSIONS = (5, 4)
 NAMES = {MQTT_5: "MQTT 5", MQTT_3_1_1: "MQTT 3.1.1"}
@@ -14,6 +20,8 @@ PROBE_S = 5.0  # for CONNACK while it is not known which version the broker spea
 WINDOW = 20  # messages on their way at a time, unless the broker takes less
 SHORT_LIFE_S = 60.0
 SUSPICIOUS = 3  # short lives in a row
+
+log = logging.getLogger("vedette.link")
 
 
 @dataclass(frozen=True)
@@ -46,7 +54,7 @@ class Offer:
     answer_s: float
 
 
-Live = Callable[[Offer], Ended]
+Live = Callable[[Offer], Turns[Ended]]
 
 
 class Tries:
@@ -57,16 +65,16 @@ class Tries:
         self._window = WINDOW
         self._short_lives = 0
 
-    def attempt(self, live: Live) -> Ended:
+    def attempt(self, live: Live) -> Turns[Ended]:
         """Connect, with another version if the first is not understood. Returns how it ended."""
         ended = Ended("")
         for version in self._versions:
             # some that know only 3.1.1 take our version 5 for the beginning of something longer
             answer_s = PROBE_S if version != self._versions[-1] else ANSWER_S
-            ended = live(Offer(version, self._window, answer_s))
+            ended = yield from live(Offer(version, self._window, answer_s))
             if ended.window is not None:
                 self._window = ended.window
-                ended = live(Offer(version, self._window, answer_s))
+                ended = yield from live(Offer(version, self._window, answer_s))
             if ended.lasted_s is not None:
                 self._versions = (version,)
             if not (ended.wrong_version or ended.mute or ended.silent):
@@ -86,3 +94,20 @@ class Tries:
             return ended
         why = f"{ended.why}, {self._short_lives} times in a row: perhaps {words.TAKEN_OVER}"
         return replace(ended, why=why, taken_over=True)
+
+
+def again_and_again(tries: Tries, live: Live, backoff: Backoff, terms: Terms) -> Turns[None]:
+    """Connect anew whenever a connection ended, until somebody stops us."""
+    while not terms.stopping.is_set():
+        terms.pulse.beat()
+        try:
+            ended = yield from tries.attempt(live)
+        except Exception:  # a bug, which must not silence the device: said with its traceback
+            log.exception("the link to the broker failed")
+            ended = Ended("a fault in this program: see its log")
+        if not terms.stopping.is_set():
+            again_s = backoff.next_s(ended.lasted_s or 0.0)
+            terms.post(Disconnected(ended.why, again_s, ended.taken_over, ended.refused))
+            until_s = time.monotonic() + again_s
+            while not terms.stopping.is_set() and time.monotonic() < until_s:
+                yield Wait(max(0.0, until_s - time.monotonic()))
