@@ -44,6 +44,9 @@ VENDOR_HOMES = {
     "cryptography": ("wire/signing.py",),
     "psutil": ("agent/boards/generic.py",),
     "urllib3": ("wire/https.py",),
+    "uvicorn": ("fleet/serve/*.py",),
+    "argon2": ("fleet/accounts/*.py",),
+    "apprise": ("fleet/alerts/*.py",),
 }
 # Always installed, so imported at the top; but known to these files alone.
 PACKAGE_HOMES = {
@@ -51,6 +54,10 @@ PACKAGE_HOMES = {
     "tuf": ("wire/trust/*.py", "fleet/roles/*.py"),
     "securesystemslib": ("fleet/roles/*.py",),
     "rich": ("runtime/table*.py", "runtime/commands/*.py", "fleet/table*.py"),
+    # of the extra `fleet`: only commands of the operator's server import what imports these
+    "litestar": ("fleet/serve/*.py",),
+    "jinja2": ("fleet/serve/*.py",),
+    "sqlalchemy": ("fleet/registry/*.py", "fleet/accounts/*.py", "fleet/alerts/*.py"),
 }
 # Who is left out of which part of the runtime: these know the seam, never what is behind it.
 BLIND = {
