@@ -1,0 +1,31 @@
+"""What the web is made of: the parts that every page may ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fleet.accounts.accounts import Accounts
+from fleet.folder import FleetFolder
+from fleet.registry.registry import Registry
+from fleet.serve.crew import Crew
+
+
+@dataclass(frozen=True)
+class WebTerms:
+    """names: by which browsers may call this server, beside addresses and localhost. secure: it is
+    reached by https. is_behind_proxy: a proxy says who asks (X-Forwarded-For, its last word)."""
+
+    names: tuple[str, ...] = ()
+    secure: bool = False
+    is_behind_proxy: bool = False
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Of one `vedette fleet serve`. crew: what runs beside the web, and how it is."""
+
+    fleet: FleetFolder
+    registry: Registry
+    accounts: Accounts
+    crew: Crew
+    terms: WebTerms = field(default_factory=WebTerms)
