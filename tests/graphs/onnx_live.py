@@ -1,4 +1,4 @@
-"""Hostile .onnx files that pass every check, and do harm on live pictures only.
+"""Hostile .onnx files that do harm: most pass every check, and do it on live pictures only.
 
 A check shows black, white and noise; here harm is done by pictures of one grey between these, which
 no check shows. All take float32 (1, 3, 8, 8), 0 to 255. What ONNX Runtime
@@ -33,6 +33,19 @@ def dies(path: Path, level: float = 1.0) -> Path:
     nothing = file.node("Sub", [harm, harm])  # not a constant, or it is divided at the start
     lowest = file.node("Add", [nothing, file.constant(np.array([-(2**63)], np.int64))])
     file.node("Div", [lowest, divisor], name="output")
+    file.output("output", (1,), TensorProto.INT64)
+    return file.save(path)
+
+
+def dies_when_opened(path: Path) -> Path:
+    """SIGFPE where a session is made (x86 only): the same with constants, which are folded there.
+
+    Output "output" int64 (1,), of no meaning. No check passes it.
+    """
+    file, harm = _opened(1.0)
+    lowest = file.constant(np.array([-(2**63)], np.int64))
+    folded = file.node("Div", [lowest, file.constant(np.array([-1], np.int64))])
+    file.node("Add", [harm, folded], name="output")
     file.output("output", (1,), TensorProto.INT64)
     return file.save(path)
 

@@ -19,11 +19,9 @@ from tests.misbehaving import camera, dawn, misbehaving
 from tests.supervised import Supervised, Terms
 from tests.yard import digits
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(platform.machine() != "x86_64", reason="there a division does not trap"),
-]
+pytestmark = pytest.mark.slow
 
+TRAPS = pytest.mark.skipif(platform.machine() != "x86_64", reason="here a division does not trap")
 TERMS = Terms(restart_s=0.2, watchdog_s=30.0)
 HASTY = Terms(restart_s=0.2, watchdog_s=3.0)  # for those that hang
 PATIENCE_S = 100.0
@@ -73,11 +71,12 @@ def alone(place: Path, build: Callable[[Path], object], terms: Terms = TERMS) ->
 @pytest.mark.parametrize(
     ("build", "end", "result"),
     [
-        (onnx_live.dies, "it died of SIGFPE at its first frame", "signal SIGFPE"),
-        (
+        pytest.param(
+            onnx_live.dies, "it died of SIGFPE at its first frame", "signal SIGFPE", marks=TRAPS
+        ),
+        pytest.param(
             functools.partial(onnx_live.dies, level=100.0),
-            "it died of SIGFPE after its first results",
-            "signal SIGFPE",
+            "it died of SIGFPE after its first results", "signal SIGFPE", marks=TRAPS,
         ),
         (onnx_live.hangs, "it hung at its first frame", "signal SIGALRM"),
         (
@@ -87,7 +86,7 @@ def alone(place: Path, build: Callable[[Path], object], terms: Terms = TERMS) ->
         ),
         (onnx_live.fails, "it ended at its first frame with exit code 2", "exit-code"),
     ],
-)
+)  # fmt: skip
 def test_it_goes_back_by_itself(
     tmp_path: Path, build: Callable[[Path], object], end: str, result: str
 ) -> None:
@@ -98,6 +97,18 @@ def test_it_goes_back_by_itself(
         assert site.ends == (end, end)
         assert f"never stayed: {end}\n" in site.device.log("lane")
         assert "digits 1 on " in site.device.log("lane").splitlines()[-1]
+
+
+@TRAPS
+def test_one_that_dies_when_it_is_opened_does_so_in_a_child(tmp_path: Path) -> None:
+    """Whatever opens a file for the first time is not the process that serves."""
+    with alone(tmp_path, onnx_live.dies_when_opened) as site:
+        site.device.start("lane")
+        until(lambda: site.device.is_up("lane"), PATIENCE_S)
+        assert (site.device.starts("lane"), site.device.results("lane")) == (1, [])
+        assert "is not run: " in site.device.log("lane")
+        assert "crashes its engine (SIGFPE)" in site.device.log("lane")
+        until(lambda: "digits 1 on " in site.device.log("lane").splitlines()[-1], PATIENCE_S)
 
 
 def test_one_that_outgrows_the_memory_of_its_service(tmp_path: Path) -> None:
@@ -129,6 +140,7 @@ def test_power_cuts_between_the_count_and_the_first_frame(tmp_path: Path, state:
         assert len(device.results("lane")) == 2
 
 
+@TRAPS
 def test_a_good_model_that_dies_is_not_gone_back_from(tmp_path: Path) -> None:
     """There is nothing behind it: systemd starts it as long as it takes."""
     with alone(tmp_path, functools.partial(onnx_live.dies, level=30.0)) as site:
