@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import msgspec
@@ -27,12 +27,14 @@ from fleet.wording import size
 from wire.config import Broker
 from wire.link import Link, MakeWill, Post
 from wire.mqtt.mqtt import MqttLink
+from wire.reactor import Reactor
 from wire.troubles import Refused, Unavailable
 from wire.trust.trust import Trust
 
 MOST = 10_000
-FILES_EACH, FILES_OURS = 6, 200  # that are open at a time
-TELL_S = 1.0
+FILES_EACH, FILES_OURS = 1, 200  # that are open at a time
+TELL_S, LOOK_S = 1.0, 0.1
+SETTLE_S = 10.0  # for what is not acknowledged at the end
 
 DESCRIPTION = """\
 Be many devices at once: each has a connection of its own under its own name, a will, presence,
@@ -64,11 +66,20 @@ def main(argv: Sequence[str]) -> int:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="vedette-simulate-"))
         width = len(str(words.devices))
         names = [f"{words.prefix}-{number:0{width}}" for number in range(1, words.devices + 1)]
-        believing = _believing(fleet, Path(scratch)) if words.fetch else None
-        place = Place(fleet.name, believing, words.pipeline, words.telemetry_s, words.spread_s)
-        crowd = Crowd(names, place, _link_to(fleet.broker, words.own_users))
+        believing = None
+        if words.fetch:
+            believing = stack.enter_context(closing(_believing(fleet, Path(scratch))))
+        reactor = stack.enter_context(closing(Reactor()))
+        place = Place(
+            fleet.name, believing, words.pipeline, words.telemetry_s, words.spread_s,
+            "registry" if words.registry else "broker", reactor,
+        )  # fmt: skip
+        crowd = Crowd(names, place, _link_to(fleet.broker, words.own_users, reactor))
         stack.callback(crowd.close)
+        crowd.open()
         is_done = _turn(crowd, stop, end_s, words.once)
+        if words.registry:
+            crowd.settle(SETTLE_S)
         report = crowd.report()
     if words.json:
         print(msgspec.json.encode(report).decode())
@@ -82,7 +93,6 @@ def _turn(crowd: Crowd, stop: threading.Event, end_s: float, once: bool) -> bool
     """Until the end. Whether every device had what is deployed."""
     told, told_s = "", -math.inf
     while True:
-        wait_s = crowd.step()
         now_s = time.monotonic()
         if now_s - told_s >= TELL_S or stop.is_set() or now_s >= end_s:
             report = crowd.report()
@@ -93,11 +103,15 @@ def _turn(crowd: Crowd, stop: threading.Event, end_s: float, once: bool) -> bool
             is_done = report.up_to_date == report.devices
             if stop.is_set() or now_s >= end_s or (once and is_done):
                 return is_done
-        stop.wait(min(max(wait_s, 0.0), TELL_S, max(0.0, end_s - now_s)))
+        stop.wait(min(LOOK_S, max(0.0, end_s - now_s)))
 
 
 def _line(report: Report) -> str:
     line = f"{report.connected} of {report.devices} connected"
+    if report.records:
+        line += f"; {report.records} records, {report.waiting} of them not acknowledged"
+    if report.dropped:
+        line += f", {report.dropped} dropped"
     if report.lost:
         line += f", {report.lost} connections lost"
     if report.up_to_date or report.fetched:
@@ -138,10 +152,10 @@ def _make_room_for_files(devices: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _link_to(broker: Broker, own_users: bool) -> MakeLink:
+def _link_to(broker: Broker, own_users: bool, reactor: Reactor) -> MakeLink:
     def make(client_id: str, post: Post, will: MakeWill) -> Link:
         ours = replace(broker, username=client_id) if own_users else broker
-        return MqttLink(ours, client_id, post, will)
+        return MqttLink(ours, client_id, post, will, reactor=reactor)
 
     return make
 
@@ -204,6 +218,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--spread-s", type=spread, default=2.0, metavar="S",
         help="devices wake at chance within so many seconds after the bell (default: 2)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--registry", action="store_true",
+        help="keep each record until a registry has acknowledged it, not the broker alone",
     )  # fmt: skip
     parser.add_argument("--seconds", type=seconds, metavar="S", help="end after S seconds")
     parser.add_argument(

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleet.simulate.believing import Believing
+from fleet.simulate.believing import Asker, Believing
 from fleet.simulate.weighing import Weighed
-from wire.block.client import BlockClient
 from wire.deployments import Deployment, Who, nearness, rule_for
 from wire.messages import Trusted
 from wire.troubles import Unavailable
 from wire.trust.trust import Bundle, Trust
+from wire.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -26,16 +26,16 @@ class Said:
 
 
 class Getter:
-    """For a device's fetch thread. A bundle is checked and dropped."""
+    """For a device's fetch. A bundle is checked and dropped."""
 
-    def __init__(self, believing: Believing, client: BlockClient, who: Who, pipeline: str) -> None:
+    def __init__(self, believing: Believing, asker: Asker, who: Who, pipeline: str) -> None:
         self._believing = believing
-        self._client = client
+        self._asker = asker
         self._who = who
         self._pipeline = pipeline
         self._bell = b""
 
-    def said(self, bell: bytes) -> Said:
+    def saying(self, bell: bytes) -> Turns[Said]:
         """By the newest metadata. Raises Refused, Unavailable."""
         self._bell = bell
 
@@ -44,7 +44,7 @@ class Getter:
             trust.command_keys()
             return Said(trusted, trust.deployment(self._pipeline), trust.models())
 
-        return self._believing.ask(bell, bell, self._client, act)
+        return (yield from self._believing.asking(bell, bell, self._asker, act))
 
     def wanted(self, said: Said) -> Bundle | None:
         """What this device is to run; None: nothing is said about it. Raises Unavailable."""
@@ -61,13 +61,13 @@ class Getter:
             raise Unavailable(f"{rule.model} {rule.version}: no variant is for this board")
         return min(found, key=lambda one: one[:2])[2]
 
-    def get(
+    def getting(
         self, bundle: Bundle, progress: Callable[[int], None], is_over: Callable[[], bool]
-    ) -> None:
+    ) -> Turns[None]:
         """Until every block came and was right. Raises Refused, Unavailable."""
         what = self._bell + bundle.digest.encode()
-        digests = self._believing.ask(
-            what, self._bell, self._client, lambda trust: trust.block_digests(bundle)
+        digests = yield from self._believing.asking(
+            what, self._bell, self._asker, lambda trust: trust.block_digests(bundle)
         )
         weighed = Weighed(Path(bundle.path), bundle.size, digests)
-        self._client.fetch(bundle.digest, weighed, progress, is_over)
+        yield from self._asker.client.fetching(bundle.digest, weighed, progress, is_over)

@@ -1,33 +1,31 @@
-"""What a simulated device says of itself: made up, and as a real one would say it."""
+"""What a simulated device says of itself: made up, and as a real one of its character would."""
 
 from __future__ import annotations
 
+import hashlib
+import math
 import random
 import secrets
 import time
 from dataclasses import dataclass
+from typing import Literal
 
-from wire.health import Disk, Health, Memory
-from wire.histogram import Counts, Histogram
+from fleet.simulate.character import Character, character_of
+from fleet.simulate.faring import Faring, fault_of, health_of, window_of
 from wire.messages import (
     Event,
-    Losses,
+    EventKind,
     PipelineSettings,
     PipelineState,
     Presence,
-    StageCounts,
     State,
     Telemetry,
     Trusted,
     Update,
-    Window,
 )
 from wire.version import VERSION
 
-FPS = 30
-CAMERA, ENGINE, BOARD = "simulated", "simulated", "Simulated"
-MEMORY = Memory(total=4 << 30, available=3 << 30)
-DISK = Disk(total=32 << 30, free=20 << 30)
+CAMERA = "simulated"
 
 
 @dataclass(frozen=True)
@@ -39,107 +37,147 @@ class Running:
     digest: str
 
 
+def made_up(character: Character) -> Running:
+    """What a device runs that takes no models."""
+    version = "2" if character.runs_newest else "1"
+    digest = hashlib.sha256(f"simulated {version}".encode()).hexdigest()
+    return Running("digits", version, digest)
+
+
+@dataclass(frozen=True)
+class Saying:
+    """A word for an event."""
+
+    kind: EventKind
+    subject: str
+    text: str
+
+
 class Teller:
-    """The words of one device. What it counts is in nobody's spool: each record is sent once."""
+    """The words of one device. Its records have no number yet: see fleet/simulate/records.py."""
 
     def __init__(self, device: str, pipeline: str, period_s: float) -> None:
+        self.character = character_of(device)
         self.runs: Running | None = None
         self.update: Update | None = None
         self.trusted: Trusted | None = None
-        self.faults: tuple[str, ...] = ()
+        self.trouble: str | None = None  # with its trust
+        self._fault: tuple[str, str] | None = None  # what is made up: its subject, what is wrong
         self._pipeline = pipeline
         self._period_s = period_s
         self._boot = secrets.token_hex(16)
-        self._spool = f"{secrets.token_hex(8)}-simulated"
-        self._seq = 0
+        # for weeks, or for a while
+        self._uptime_s = 3600.0 * (1 + 900 * self.character.place)
         self._began_s = time.monotonic()
-        self._stages = _stages(random.Random(device))  # noqa: S311 - made-up figures
+        self._windows = 0
+        self._chance = random.Random(device)  # noqa: S311 - made-up figures
 
-    def presence(self, session: str, online: bool) -> Presence:
-        return Presence(online, self._boot, session, self._spool)
+    @property
+    def who(self) -> tuple[tuple[str, ...], str]:
+        """Its groups and its board."""
+        return self.character.groups, self.character.kind.board
 
-    def state(self) -> State:
+    def presence(self, session: str, spool: str, online: bool) -> Presence:
+        return Presence(online, self._boot, session, spool)
+
+    def state(self, acknowledged_by: Literal["broker", "registry"]) -> State:
         runs = self.runs
         pipeline = PipelineState(
-            phase="no_model" if runs is None else "serving",
+            phase=self._phase,
             model="" if runs is None else runs.model,
             version=None if runs is None else runs.version,
             digest=None if runs is None else runs.digest,
-            engine=None if runs is None else ENGINE,
+            engine=None if runs is None else self.character.kind.engine,
             camera=CAMERA,
-            absent=None,
+            absent=self._absent,
             restarts=0,
             settings=PipelineSettings(),
             update=self.update,
         )
         return State(
             agent=VERSION,
-            board=BOARD,
-            groups=(),
+            board=self.character.kind.board,
+            groups=self.character.groups,
             boot=self._boot,
-            acknowledged_by="broker",
+            acknowledged_by=acknowledged_by,
             telemetry_s=self._period_s,
             log_level="info",
             snapshots=False,
-            faults=self.faults,
+            faults=self._faults(),
             config=None,
             pipelines={self._pipeline: pipeline},
             trusted=self.trusted,
         )
 
-    def event(self, text: str) -> Event:
-        """That the update came into another phase."""
-        self._seq += 1
+    def said(self, saying: Saying) -> Event:
+        """An event about its pipeline."""
+        update = self.update if saying.kind == "update" else None
         return Event(
-            self._spool, self._seq, self._seq, self._boot, time.time(), self._uptime_s(),
-            "update", "model", self._pipeline, text, self.update,
+            "", 0, 0, self._boot, time.time(), self._now_s(), saying.kind, saying.subject,
+            self._pipeline, saying.text, update,
         )  # fmt: skip
 
+    def turned(self) -> Saying | None:
+        """How it is with what is made up to be wrong: what is new about that, once a window."""
+        before = self._fault
+        self._fault = fault_of(self.character, self._windows)
+        if self._fault == before:
+            return None
+        if self._fault is not None:
+            return Saying("fault", *self._fault)
+        assert before is not None
+        return Saying("recovered", before[0], f"over: {before[1]}")
+
     def telemetry(self) -> Telemetry:
-        self._seq += 1
+        """Of the window that ends now."""
+        self._windows += 1
+        faring = self._faring()
+        runs = self.runs or Running("", "", "")
         return Telemetry(
-            spool=self._spool,
-            seq=self._seq,
-            oldest=self._seq,
+            spool="",
+            seq=0,
+            oldest=0,
             boot=self._boot,
             time=time.time(),
-            uptime_s=self._uptime_s(),
+            uptime_s=self._now_s(),
             window_s=self._period_s,
             lost=0,
-            pipelines={self._pipeline: self._window()},
-            health=Health(cpu_percent=(20.0,) * 4, memory=MEMORY, disk=DISK),
-        )
+            pipelines={
+                self._pipeline: window_of(
+                    self.character, faring, self._period_s, (runs.model, runs.version, runs.digest),
+                    (CAMERA, self._phase, self._absent),
+                )
+            },
+            health=health_of(self.character, faring, self._now_s()),
+        )  # fmt: skip
 
-    def _window(self) -> Window:
-        runs = self.runs or Running("", "", "")
-        is_serving = self.runs is not None
-        return Window(
-            model=runs.model,
-            version=runs.version,
-            digest=runs.digest,
-            engine=ENGINE,
-            camera=CAMERA,
-            phase="serving" if is_serving else "no_model",
-            absent=None,
-            seconds=self._period_s,
-            frames=int(FPS * self._period_s) if is_serving else 0,
-            fps=float(FPS) if is_serving else 0.0,
-            losses=Losses(),
-            stages=self._stages,
-            restarts=0,
-        )
+    def _faring(self) -> Faring:
+        """How it fares in this window."""
+        one, chance = self.character, self._chance.random
+        # a day of a quarter of an hour, so that something is seen of it
+        day = math.sin(2 * math.pi * (self._now_s() / 900.0 + one.place))
+        warm_c = one.kind.idle_c + one.warmth_c + 4.0 * day + chance()
+        load = 0.35 + 0.1 * day + 0.1 * chance() if self._phase == "serving" else 0.05
+        return Faring(warm_c, load, warm_c >= one.kind.hot_c, one.is_weak and chance() < 0.5,
+                      chance())  # fmt: skip
 
-    def _uptime_s(self) -> float:
-        return time.monotonic() - self._began_s
+    @property
+    def _phase(self) -> Literal["serving", "no_model", "no_camera"]:
+        if self.runs is None:
+            return "no_model"
+        return "no_camera" if self._absent else "serving"
 
+    @property
+    def _absent(self) -> str | None:
+        is_camera = self._fault is not None and self._fault[0] == "camera"
+        return "it went away" if is_camera else None
 
-def _stages(chance: random.Random) -> StageCounts:
-    """A second's worth of plausible figures, always the same of one device."""
+    def _faults(self) -> tuple[str, ...]:
+        found = [] if self.trouble is None else [f"trust: {self.trouble}"]
+        if self._fault is not None:
+            found.append(f"{self._pipeline}: {self._fault[0]}: {self._fault[1]}")
+        return tuple(found)
 
-    def counts(usual_us: float) -> Counts:
-        grown = Histogram()
-        for _ in range(FPS):
-            grown.record_ns(int(usual_us * 1000 * chance.lognormvariate(0.0, 0.2)))
-        return grown.counts()
-
-    return StageCounts(*(counts(usual_us) for usual_us in (150.0, 100.0, 4000.0, 40.0, 4300.0)))
+    def _now_s(self) -> float:
+        """Since its boot."""
+        return self._uptime_s + time.monotonic() - self._began_s
