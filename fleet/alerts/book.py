@@ -1,0 +1,220 @@
+"""What is kept of alerts in the database: troubles that were told, all changes, and whom we
+told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import (
+    Column,
+    Connection,
+    Delete,
+    Engine,
+    Float,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    Text,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from fleet.accounts.tables import speaking
+from fleet.alerts.ledger import Change, Standing, Trouble, Turn
+from fleet.alerts.terms import AlertKind
+
+MOST_CHANGES = 100_000  # that are kept; then the oldest go
+MOST_READ = 20_000  # at a time, for one message
+TIDY_EVERY = 1000
+
+METADATA = MetaData()
+STANDING = Table(
+    "alert",
+    METADATA,
+    Column("kind", String(16), primary_key=True),
+    Column("subject", String(64), primary_key=True),
+    Column("words", Text, nullable=False),
+    Column("mark", Text, nullable=False),
+    Column("groups", Text, nullable=False),
+    Column("began_s", Float(53), nullable=False),
+    Column("told_s", Float(53), nullable=False),
+)
+CHANGE = Table(
+    "alert_change",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("turn", String(16), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("groups", Text, nullable=False),
+    Column("began_s", Float(53), nullable=False),
+    Column("at_s", Float(53), nullable=False),
+)
+# told: the newest change that the target knows of
+TARGET = Table(
+    "alert_target",
+    METADATA,
+    Column("target", String(64), primary_key=True),
+    Column("told", Integer, nullable=False),
+    Column("told_s", Float(53)),
+    Column("tried_s", Float(53)),
+    Column("tries", Integer, nullable=False),
+    Column("why", Text),
+)
+LEASE = Table(
+    "alert_lease",
+    METADATA,
+    Column("one", Integer, primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("until_s", Float(53), nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A change and its number, by which they are in order."""
+
+    number: int
+    change: Change
+
+
+@dataclass(frozen=True)
+class Told:
+    """How far a target is. told: the newest change that it knows of; told_s: when it last got a
+    message. tries: that failed since, the last at tried_s; why."""
+
+    told: int
+    told_s: float | None = None
+    tried_s: float | None = None
+    tries: int = 0
+    why: str | None = None
+
+
+class AlertBook:
+    """Of one database. Everything raises Unavailable while it is not there."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        with speaking(engine) as connection:
+            METADATA.create_all(connection)
+
+    def standing(self) -> tuple[Standing, ...]:
+        """What was told and is not over, the newest first."""
+        wanted = select(STANDING).order_by(STANDING.c.began_s.desc())
+        with speaking(self._engine) as connection:
+            return tuple(_standing(row) for row in connection.execute(wanted))
+
+    def save(self, changes: Sequence[Change], forgotten: Iterable[tuple[AlertKind, str]]) -> None:
+        """Write down what happened, all or nothing. forgotten: of devices that are no more."""
+        with speaking(self._engine) as connection:
+            for change in changes:
+                _save(connection, change)
+            for kind, subject in forgotten:
+                connection.execute(_of(kind, subject))
+
+    def changes(self, after: int, most: int = MOST_READ) -> tuple[Kept, ...]:
+        """Those with a higher number, the oldest first."""
+        wanted = select(CHANGE).where(CHANGE.c.number > after).order_by(CHANGE.c.number).limit(most)
+        with speaking(self._engine) as connection:
+            return tuple(_kept(row) for row in connection.execute(wanted))
+
+    def history(self, most: int = 100, before: int | None = None) -> tuple[Kept, ...]:
+        """The newest first. before: only those with a lower number."""
+        wanted = select(CHANGE).order_by(CHANGE.c.number.desc()).limit(min(most, 1000))
+        if before is not None:
+            wanted = wanted.where(CHANGE.c.number < before)
+        with speaking(self._engine) as connection:
+            return tuple(_kept(row) for row in connection.execute(wanted))
+
+    def told(self, target: str) -> Told:
+        """How far a target is. One that is new begins now: it is not told what was before."""
+        wanted = select(TARGET).where(TARGET.c.target == target)
+        with speaking(self._engine) as connection:
+            row = connection.execute(wanted).one_or_none()
+            if row is not None:
+                return Told(row.told, row.told_s, row.tried_s, row.tries, row.why)
+            newest = connection.execute(select(func.max(CHANGE.c.number))).scalar() or 0
+            connection.execute(insert(TARGET).values(target=target, told=newest, tries=0))
+            return Told(newest)
+
+    def tell(self, target: str, told: Told) -> None:
+        """Write down how far a target is."""
+        values = {
+            "told": told.told,
+            "told_s": told.told_s,
+            "tried_s": told.tried_s,
+            "tries": told.tries,
+            "why": told.why,
+        }
+        with speaking(self._engine) as connection:
+            connection.execute(update(TARGET).where(TARGET.c.target == target).values(values))
+
+    def hold(self, holder: str, now_s: float, for_s: float) -> bool:
+        """Whether this process is the one that alerts: of several only one is, as long as it says
+        so again in time."""
+        mine = (LEASE.c.holder == holder) | (LEASE.c.until_s < now_s)
+        values = {"holder": holder, "until_s": now_s + for_s}
+        try:
+            with speaking(self._engine) as connection:
+                if connection.execute(update(LEASE).where(mine).values(values)).rowcount:
+                    return True
+                if connection.execute(select(LEASE.c.one)).scalar() is not None:
+                    return False
+                connection.execute(insert(LEASE).values({"one": 1, **values}))
+                return True
+        except IntegrityError:  # another one was first
+            return False
+
+    def let_go(self, holder: str) -> None:
+        with speaking(self._engine) as connection:
+            connection.execute(delete(LEASE).where(LEASE.c.holder == holder))
+
+
+def _save(connection: Connection, change: Change) -> None:
+    trouble = change.trouble
+    said = {"words": trouble.words, "groups": json.dumps(trouble.groups)}
+    row = {"kind": trouble.kind, "subject": trouble.subject, "began_s": change.began_s, **said}
+    added = connection.execute(
+        insert(CHANGE).values({**row, "turn": change.turn, "at_s": change.at_s})
+        .returning(CHANGE.c.number)
+    )  # fmt: skip
+    number = added.scalar_one()
+    if number % TIDY_EVERY == 0:
+        connection.execute(delete(CHANGE).where(CHANGE.c.number <= number - MOST_CHANGES))
+    connection.execute(_of(trouble.kind, trouble.subject))
+    if change.turn != "over":
+        told = {**row, "mark": trouble.mark, "told_s": change.at_s}
+        connection.execute(insert(STANDING).values(told))
+
+
+def _of(kind: str, subject: str) -> Delete:
+    return delete(STANDING).where(STANDING.c.kind == kind, STANDING.c.subject == subject)
+
+
+def _trouble(row: Row[tuple[object, ...]], mark: str) -> Trouble:
+    return Trouble(
+        msgspec.convert(row.kind, AlertKind),
+        row.subject,
+        row.words,
+        mark,
+        msgspec.json.decode(row.groups, type=tuple[str, ...]),
+    )
+
+
+def _standing(row: Row[tuple[object, ...]]) -> Standing:
+    return Standing(_trouble(row, row.mark), row.began_s, row.told_s, told_mark=row.mark)
+
+
+def _kept(row: Row[tuple[object, ...]]) -> Kept:
+    turn: Turn = msgspec.convert(row.turn, Turn)
+    return Kept(row.number, Change(turn, _trouble(row, ""), row.began_s, row.at_s))
