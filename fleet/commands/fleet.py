@@ -17,6 +17,8 @@ COMMANDS = {
     "retire": ("fleet.commands.retire", "let no device take a version of a model any more"),
     "sign": ("fleet.commands.sign", "sign a candidate that waits in the depot"),
     "depot": ("fleet.commands.depot", "service: serve signed models to the devices over MQTT"),
+    "serve": ("fleet.commands.serve", "service: the dashboard, with depot and registry in it"),
+    "users": ("fleet.commands.users", "who may sign in to the dashboard, and as what"),
     "simulate": ("fleet.commands.simulate", "be many devices, to try a broker and a depot with"),
 }
 

@@ -39,6 +39,13 @@ class StaticFile:
     packed: bytes | None
 
 
+def _read(path: Path) -> StaticFile:
+    content = path.read_bytes()
+    packed = gzip.compress(content, mtime=0) if path.suffix in WORTH_PACKING else None
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    return StaticFile(content, KINDS[path.suffix], digest, packed)
+
+
 class StaticFiles:
     """Those of one folder and below it, by path, as they were when it was read."""
 
@@ -76,10 +83,3 @@ def static_file(request: WebRequest, path: FromPath[Path]) -> Response[bytes]:
 
 
 ROUTES = (Route("anyone", static_file),)
-
-
-def _read(path: Path) -> StaticFile:
-    content = path.read_bytes()
-    packed = gzip.compress(content, mtime=0) if path.suffix in WORTH_PACKING else None
-    digest = hashlib.sha256(content).hexdigest()[:16]
-    return StaticFile(content, KINDS[path.suffix], digest, packed)

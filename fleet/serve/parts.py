@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from fleet.accounts.accounts import Accounts
 from fleet.folder import FleetFolder
+from fleet.live.view import LiveView
 from fleet.registry.registry import Registry
 from fleet.serve.crew import Crew
 
@@ -22,10 +23,12 @@ class WebTerms:
 
 @dataclass(frozen=True)
 class Parts:
-    """Of one `vedette fleet serve`. crew: what runs beside the web, and how it is."""
+    """Of one `vedette fleet serve`. live: the fleet as it is now. crew: what runs beside the web,
+    and how it is."""
 
     fleet: FleetFolder
     registry: Registry
+    live: LiveView
     accounts: Accounts
     crew: Crew
     terms: WebTerms = field(default_factory=WebTerms)
