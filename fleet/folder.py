@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from fleet.alerts.terms import Alerting, Target, check
 from wire.config import Broker, read
 from wire.folders import named_path
 from wire.names import Name
@@ -21,10 +23,12 @@ TOML, FIRST_ROOT = "fleet.toml", "root.json"
 
 
 class FleetToml(Struct, frozen=True, forbid_unknown_fields=True):
-    """fleet.toml: what the fleet is called, and where its broker is."""
+    """fleet.toml: what the fleet is called, where its broker is, and whom alerts are sent to."""
 
     name: Name
     broker: Broker
+    alerts: Annotated[tuple[Target, ...], Meta(max_length=64)] = ()
+    alerting: Alerting = Alerting()
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class FleetFolder:
     path: Path
     name: str
     broker: Broker
+    alerts: tuple[Target, ...] = ()
+    alerting: Alerting = field(default_factory=Alerting)
 
     @property
     def root(self) -> Path:
@@ -93,7 +99,8 @@ def open_fleet(path: Path) -> FleetFolder:
         )
     text = read(file)
     toml = typed(tables_of(text, str(file)), FleetToml, text, str(file))
-    return FleetFolder(where, toml.name, toml.broker)
+    check(toml.alerts, toml.alerting, str(file))
+    return FleetFolder(where, toml.name, toml.broker, toml.alerts, toml.alerting)
 
 
 def check_is_operators(fleet: FleetFolder) -> None:

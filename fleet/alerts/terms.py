@@ -82,8 +82,8 @@ class Alerting(Struct, frozen=True, forbid_unknown_fields=True):
     repeat_hours: Hours = 24.0
     gather_s: Seconds = 20.0
     pace_s: Seconds = 120.0
-    page: Annotated[str, Meta(pattern=r"^https?://[^\s<>\"]{1,300}\Z")] | None = None
-    hold_s: dict[AlertKind, Seconds] = {}
+    page: Annotated[str, Meta(max_length=300)] | None = None
+    hold_s: dict[str, Seconds] = {}
 
     def terms(self, kind: AlertKind) -> Terms:
         """As usual, but for what is said otherwise."""
@@ -92,8 +92,17 @@ class Alerting(Struct, frozen=True, forbid_unknown_fields=True):
         return Terms(hold_s, usual.calm_s, usual.again_s, usual.is_usual)
 
 
-def check(targets: tuple[Target, ...]) -> None:
-    """Raises Refused for one that names no address, or two."""
+def check(targets: tuple[Target, ...], alerting: Alerting, where: str) -> None:
+    """Raises Refused for a target that names no address, or two, and for what cannot be meant.
+    where: the file, for people."""
     for number, target in enumerate(targets, 1):
         if (target.url is None) == (target.url_file is None):
-            raise Refused(f"[[alerts]] number {number}: give it a url, or a url_file")
+            raise Refused(f"{where}: [[alerts]] number {number}: give it a url, or a url_file")
+    for kind in alerting.hold_s:
+        if kind not in TERMS:
+            raise Refused(
+                f"{where}: [alerting] hold_s: there is no kind {kind!r}: possible are "
+                f"{', '.join(sorted(TERMS))}"
+            )
+    if alerting.page is not None and not alerting.page.startswith(("http://", "https://")):
+        raise Refused(f"{where}: [alerting] page: write the dashboard's address, as https://...")

@@ -18,6 +18,7 @@ from fleet.alerts.bulletin import Message
 from fleet.alerts.ledger import Change, Trouble
 from fleet.alerts.sending import address_of, send
 from fleet.alerts.terms import Alerting, Target, check
+from fleet.commands import alerts as command
 from fleet.live.line import Line
 from tests.telling import NOW_S
 from tests.unit.test_alerts import healthy, line
@@ -286,7 +287,45 @@ def test_addresses(tmp_path: Path, inbox: Inbox) -> None:
 
 
 def test_a_target_has_one_address() -> None:
-    check((Target(url="json://host"), Target(url_file="/a")))
+    check(
+        (Target(url="json://host"), Target(url_file="/a")),
+        Alerting(hold_s={"hot": 0}, page="https://here"),
+        "f",
+    )
     for wrong in (Target(), Target(url="json://host", url_file="/a")):
         with pytest.raises(Refused, match="number 1"):
-            check((wrong,))
+            check((wrong,), Alerting(), "fleet.toml")
+    with pytest.raises(Refused, match="no kind 'hott'"):
+        check((), Alerting(hold_s={"hott": 1}), "fleet.toml")
+    with pytest.raises(Refused, match="https://"):
+        check((), Alerting(page="javascript:alert(1)"), "fleet.toml")
+
+
+def test_the_command_tries_targets_and_lists(
+    tmp_path: Path, inbox: Inbox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    toml = '[broker]\nurl = "mqtt://localhost"\n'
+    (tmp_path / "fleet.toml").write_text(f'name = "yard"\n{toml}')
+    where = ("--dir", str(tmp_path))
+    with pytest.raises(Refused, match=r"no \[\[alerts\]\]"):
+        command.main(["--test", *where])
+    with pytest.raises(Unavailable, match="no database yet"):
+        command.main([*where])
+    target = f'[[alerts]]\nurl = "{inbox.url}"\n'
+    (tmp_path / "fleet.toml").write_text(f'name = "yard"\n{toml}{target}')
+    assert command.main(["--test", *where]) == 0
+    assert inbox.titles == ["[yard] a test"]
+    said = capsys.readouterr().out
+    assert "took it" in said and "secret" not in said
+    inbox.status = 500
+    assert command.main(["--test", "--json", *where]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert not report["ok"] and "error=500" in report["targets"][0]["why"]
+    engine = open_engine(f"sqlite:///{tmp_path / 'registry.db'}")
+    AlertBook(engine).save([Change("raised", Trouble("hot", "door", "91 C hot"), 1, 2)], [])
+    engine.dispose()
+    assert command.main([*where, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["standing"][0]["device"] == "door" and report["history"][0]["turn"] == "raised"
+    assert command.main([*where]) == 0
+    assert "door: 91 C hot" in capsys.readouterr().out
