@@ -19,6 +19,7 @@ COMMANDS = {
     "depot": ("fleet.commands.depot", "service: serve signed models to the devices over MQTT"),
     "serve": ("fleet.commands.serve", "service: the dashboard, with depot and registry in it"),
     "users": ("fleet.commands.users", "who may sign in to the dashboard, and as what"),
+    "alerts": ("fleet.commands.alerts", "what is wrong, whom it is told, and whether that works"),
     "simulate": ("fleet.commands.simulate", "be many devices, to try a broker and a depot with"),
 }
 
