@@ -50,6 +50,11 @@ class Question(Struct, frozen=True):
         """The same with other filters, from its first page."""
         return replace(self, page=1, **changes)
 
+    def without(self, name: str) -> Question:
+        """The same without one filter, from its first page."""
+        usual: str = asdict(Question())[name]
+        return replace(self, page=1, **{name: usual})
+
     def turned(self, page: int) -> Question:
         return replace(self, page=page)
 

@@ -13,6 +13,7 @@ from fleet.live.line import Line, line_of
 from fleet.live.peers import Peers, usual
 from fleet.live.summary import Summary, summary_of
 from fleet.live.totals import Totals
+from fleet.live.trend import Past
 from fleet.registry.words import Known
 from wire.messages import StageCounts
 
@@ -22,7 +23,7 @@ PEERS_S = 10.0  # how old what is usual may be
 @dataclass(frozen=True)
 class Sight:
     """Everything at one moment. lines: the worst first, then by name. version: another one for
-    another sight. at_s: Unix time of the newest look at the registry that succeeded, None before;
+    another sight. trend: the last hour. at_s: Unix time of the newest look at the registry that succeeded, None before;
     trouble: why the last one did not."""
 
     version: int
@@ -30,6 +31,7 @@ class Sight:
     by_name: dict[str, Line]
     known: dict[str, Known]
     summary: Summary
+    trend: tuple[Past, ...]
     at_s: float | None
     trouble: str | None
 
@@ -44,7 +46,7 @@ class LiveView:
         self._totals = Totals()
         self._peers: Peers = {}
         self._peers_s = float("-inf")
-        self.sight = Sight(0, (), {}, {}, summary_of((), self._totals), None, None)
+        self.sight = Sight(0, (), {}, {}, summary_of((), self._totals), (), None, None)
 
     def take(self, devices: Iterable[Known], now_s: float) -> bool:
         """What the registry knows anew; then all that time has changed. Whether anything did."""
@@ -65,6 +67,10 @@ class LiveView:
         """The registry could not be asked: what is known stays, and says how old it is."""
         if trouble != self.sight.trouble:
             self.sight = replace(self.sight, version=self.sight.version + 1, trouble=trouble)
+
+    def remember(self, trend: tuple[Past, ...]) -> None:
+        """How the last hour was."""
+        self.sight = replace(self.sight, version=self.sight.version + 1, trend=trend)
 
     def _take(self, known: Known, now_s: float) -> None:
         self._totals.take_away(self._windows.pop(known.name, ()))
@@ -96,6 +102,7 @@ class LiveView:
             dict(self._lines),
             dict(self._known),
             summary_of(lines, self._totals),
+            self.sight.trend,
             now_s,
             None,
         )

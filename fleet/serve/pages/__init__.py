@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from fleet.serve.pages import filters, fleet
+from fleet.serve.rendering import PAGES
 from fleet.serve.routes import Route
 
-ROUTES: tuple[Route, ...] = ()
+filters.known_to(PAGES)
+
+ROUTES: tuple[Route, ...] = (*fleet.ROUTES,)

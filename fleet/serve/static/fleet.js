@@ -1,0 +1,152 @@
+// The page of the whole fleet: search as one types, lines that change in place, keys.
+
+import { dateAll } from "./page.js";
+import { follow } from "./live.js";
+
+const TYPING_MS = 150;
+const form = document.getElementById("ask");
+const lines = document.getElementById("lines");
+const head = document.getElementById("head");
+const said = document.getElementById("said");
+let asked = 0;
+
+function question() {
+  const told = new URLSearchParams(new FormData(form));
+  for (const [name, value] of [...told]) {
+    if (!value || (name === "show" && value === "all")) told.delete(name);
+  }
+  return told;
+}
+
+/** Ask for another table and show it. remember: "push" or "replace" in the browser's history. */
+async function ask(told, remember) {
+  const mine = ++asked;
+  const answer = await fetch(`/lines?${told}`, { headers: { accept: "text/html" } });
+  if (answer.redirected || answer.status === 401) return location.reload();
+  if (!answer.ok || mine !== asked) return undefined;
+  const html = await answer.text();
+  if (mine !== asked) return undefined;
+  lines.innerHTML = html;
+  dateAll(lines);
+  const address = `/${told.size ? "?" : ""}${told}`;
+  if (remember === "push") history.pushState(null, "", address);
+  else if (remember === "replace") history.replaceState(null, "", address);
+  live.turnTo(`/live?${told}`);
+  return undefined;
+}
+
+/** Bring the form in line with an address. */
+function fill(told) {
+  for (const field of form.elements) {
+    if (!field.name || field.type === "hidden") continue;
+    const value = told.get(field.name) ?? (field.name === "show" ? "all" : "");
+    if (field.tagName === "SELECT" && ![...field.options].some((one) => one.value === value)) {
+      field.add(new Option(value, value));
+    }
+    field.value = value;
+  }
+  for (const name of ["order", "reverse"]) {
+    form.querySelector(`input[type=hidden][name=${name}]`)?.remove();
+    if (!told.get(name)) continue;
+    const kept = Object.assign(document.createElement("input"), { type: "hidden", name });
+    kept.value = told.get(name);
+    form.append(kept);
+  }
+}
+
+let timer = null;
+form.addEventListener("input", (event) => {
+  clearTimeout(timer);
+  timer = setTimeout(() => ask(question(), "replace"), event.target.type === "search" ? TYPING_MS : 0);
+});
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  clearTimeout(timer);
+  ask(question(), "push");
+});
+
+// links to other views of the same table need no other page
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href^='/?'], a[href='/'].here");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  const told = new URLSearchParams(new URL(link.href).search);
+  const isSort = link.hasAttribute("data-sort");
+  const place = isSort ? [...link.closest("tr").children].indexOf(link.closest("th")) : -1;
+  fill(told);
+  ask(told, "push").then(() => {
+    if (isSort) document.querySelector(`#table thead tr`)?.children[place]?.querySelector("a")?.focus();
+    else if (!link.isConnected || link.closest("#head")) {
+      form.scrollIntoView({ block: "start" });
+      document.getElementById("search").focus({ preventScroll: true });
+    }
+  });
+});
+addEventListener("popstate", () => {
+  const told = new URLSearchParams(location.search);
+  fill(told);
+  ask(told, "none");
+});
+
+// keys: up and down among the lines
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+  const isSearch = event.target.id === "search";
+  if (!isSearch && /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
+  const links = [...lines.querySelectorAll(".c-name a")];
+  const place = links.indexOf(document.activeElement);
+  if (place < 0 && !isSearch && document.activeElement !== document.body) return;
+  const next = links[place < 0 ? 0 : place + (event.key === "ArrowDown" ? 1 : -1)];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+});
+
+/** Whether moving lines now would take one away from under somebody's finger. */
+function isHeld() {
+  return lines.matches(":hover") || lines.contains(document.activeElement);
+}
+
+function row(html) {
+  const holder = document.createElement("template");
+  holder.innerHTML = html.trim();
+  return holder.content.firstElementChild;
+}
+
+function showLines(news) {
+  const body = document.getElementById("rows");
+  document.getElementById("count").textContent = news.count;
+  if (!body) {
+    if (news.order.length) ask(question(), "none");
+    return;
+  }
+  const known = new Map([...body.children].map((each) => [each.dataset.name, each]));
+  for (const [name, html] of Object.entries(news.rows)) {
+    const fresh = row(html), old = known.get(name);
+    known.set(name, fresh);
+    if (!old) continue;
+    const hadFocus = old.contains(document.activeElement);
+    old.replaceWith(fresh);
+    if (hadFocus) fresh.querySelector("a").focus({ preventScroll: true });
+  }
+  const isSame = news.order.length === body.children.length
+    && news.order.every((name, place) => body.children[place].dataset.name === name);
+  if (!isSame && !isHeld() && news.order.every((name) => known.has(name))) {
+    body.replaceChildren(...news.order.map((name) => known.get(name)));
+  }
+  dateAll(body);
+}
+
+const live = follow(`/live${location.search || "?"}&since=${form.dataset.since}`, {
+  head(html) {
+    const before = document.getElementById("headline")?.textContent;
+    const focused = head.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    head.innerHTML = html;
+    dateAll(head);
+    if (focused) head.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+    const now = document.getElementById("headline")?.textContent;
+    if (now !== before) said.textContent = now;
+  },
+  lines: showLines,
+  beat() {},
+});

@@ -1,0 +1,60 @@
+// Listens to what is new, and says plainly when nothing comes.
+
+const LATE_MS = 12_000;
+const AGAIN_MS = [1000, 2000, 4000, 8000, 15_000];
+
+/**
+ * Follow an address of server-sent events. handlers: what to do with each kind of event, given its
+ * content. Returns an object to follow another address with, or to end.
+ */
+export function follow(address, handlers) {
+  const sign = document.getElementById("live");
+  let source = null, heardMs = performance.now(), tries = 0, timer = null, where = address;
+
+  function show(state, words) {
+    if (sign.dataset.state === state && state !== "late") return;
+    sign.dataset.state = state;
+    sign.querySelector("[data-words]").textContent = words;
+  }
+
+  function heard() {
+    heardMs = performance.now();
+    tries = 0;
+    show("live", "live");
+  }
+
+  function begin() {
+    clearTimeout(timer);
+    source?.close();
+    source = new EventSource(where);
+    for (const [kind, handle] of Object.entries(handlers)) {
+      source.addEventListener(kind, (event) => {
+        heard();
+        handle(JSON.parse(event.data));
+      });
+    }
+    if (!handlers.beat) source.addEventListener("beat", heard);
+    source.onerror = () => {
+      source.close();
+      timer = setTimeout(begin, AGAIN_MS[Math.min(tries++, AGAIN_MS.length - 1)]);
+    };
+  }
+
+  setInterval(() => {
+    const silentMs = performance.now() - heardMs;
+    if (silentMs > LATE_MS) show("late", `no news for ${Math.round(silentMs / 1000)} s: reconnecting`);
+  }, 1000);
+  // a phone that slept wakes up with a dead connection
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && performance.now() - heardMs > LATE_MS / 2) begin();
+  });
+  addEventListener("pagehide", () => source?.close());
+  addEventListener("pageshow", (event) => event.persisted && begin());
+  begin();
+  return {
+    turnTo(next) {
+      where = next;
+      begin();
+    },
+  };
+}
