@@ -6,6 +6,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 
 from fleet.serve import acting, api, entrance, files, pages
+from fleet.serve.api.schema import described
 from fleet.serve.gate import Gate
 from fleet.serve.guarding import guard
 from fleet.serve.mishaps import told
@@ -25,7 +26,7 @@ def make_app(parts: Parts) -> Gate:
         guards=[guard],
         exception_handlers={Exception: told},
         logging_config=None,
-        openapi_config=None,
+        openapi_config=described(),
         request_max_body_size=LARGEST_BODY,
         state=State({"parts": parts}),
     )

@@ -9,8 +9,8 @@ from urllib.parse import quote
 from litestar import Response
 from litestar.exceptions import HTTPException, NotAuthorizedException, ValidationException
 from litestar.response import Redirect
-from msgspec import Struct
 
+from fleet.serve.api.words import Mishap
 from fleet.serve.rendering import html
 from fleet.serve.scope import WebRequest, is_for_programs
 from wire.troubles import Refused, Trouble, one_line
@@ -27,12 +27,6 @@ WORDS = {
     429: "too often: wait a while",
 }
 BROKEN = "this page is broken: the log of the server says why"
-
-
-class Mishap(Struct, frozen=True):
-    """What the JSON API answers when it cannot do what was asked."""
-
-    error: str
 
 
 def told(request: WebRequest, error: Exception) -> Response[Any]:
