@@ -1,0 +1,116 @@
+"""A fleet's web for tests: the real application over a real database, and browsers that ask it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from litestar.testing import TestClient
+
+from fleet.accounts.accounts import Accounts, open_accounts
+from fleet.folder import FleetFolder
+from fleet.live.following import Following
+from fleet.live.view import LiveView
+from fleet.registry.registry import Registry, open_registry
+from fleet.registry.words import Heard
+from fleet.serve.app import make_app
+from fleet.serve.crew import Crew
+from fleet.serve.gate import Gate
+from fleet.serve.parts import Parts, WebTerms
+from fleet.serve.scope import cookie_name
+from wire.config import Broker
+
+HERE = "http://127.0.0.1:8080"
+PASSWORDS = {"olga": "seven green bottles", "vera": "hanging on the wall"}  # by account
+OPERATOR, VIEWER = "olga", "vera"
+
+
+@dataclass
+class Web:
+    """A server without a network. home: where it believes to be."""
+
+    gate: Gate
+    parts: Parts
+    home: str = HERE
+
+    @property
+    def accounts(self) -> Accounts:
+        return self.parts.accounts
+
+    @property
+    def registry(self) -> Registry:
+        return self.parts.registry
+
+    def hear(self, *heard: Heard, now_s: float) -> None:
+        """Devices said something, and the live view knows it."""
+        self.registry.write(heard)
+        following = Following(self.registry, self.parts.live, lambda: now_s)
+        while following.step() == 0.0:
+            pass
+
+    @contextmanager
+    def browser(self, account: str | None = None) -> Iterator[Browser]:
+        """Somebody's, signed in by the form."""
+        with TestClient(self.gate, base_url=self.home, raise_server_exceptions=False) as client:
+            client.follow_redirects = False
+            browser = Browser(client, self.home, cookie_name(self.parts.terms.secure))
+            if account is not None:
+                answer = browser.sign_in(account, PASSWORDS[account])
+                assert answer.status_code == 303, answer.text
+            yield browser
+
+
+@dataclass
+class Browser:
+    """csrf: what the pages of its session carry."""
+
+    client: httpx.Client
+    home: str
+    cookie: str
+    csrf: str = ""
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        return self.client.get(path, headers=headers)
+
+    def post(self, path: str, form: dict[str, str], **headers: str) -> httpx.Response:
+        """As a page of ours does. headers: others than it would send; "" leaves one out."""
+        told = {"origin": self.home, "x-csrf-token": self.csrf}
+        told |= {name.replace("_", "-"): value for name, value in headers.items()}
+        sent = {name: value for name, value in told.items() if value}
+        return self.client.post(path, data=form, headers=sent)
+
+    def sign_in(self, name: str, password: str, following: str = "/") -> httpx.Response:
+        form = {"name": name, "password": password, "next": following}
+        answer = self.post("/sign-in", form)
+        if answer.status_code == 303:
+            self.csrf = self.csrf_of_page()
+        return answer
+
+    def csrf_of_page(self) -> str:
+        found = re.search(r'name="csrf" content="([0-9a-f]+)"', self.get("/").text)
+        assert found is not None
+        return found.group(1)
+
+    @property
+    def secret(self) -> str | None:
+        return self.client.cookies.get(self.cookie)
+
+
+@contextmanager
+def web(place: Path, terms: WebTerms | None = None, home: str = HERE) -> Iterator[Web]:
+    """With a viewer and an operator. place: an empty folder."""
+    with ExitStack() as stack:
+        url = f"sqlite:///{place / 'registry.db'}"
+        registry = stack.enter_context(closing(open_registry(url)))
+        accounts = stack.enter_context(closing(open_accounts(url)))
+        accounts.add(OPERATOR, PASSWORDS[OPERATOR], "operator")
+        accounts.add(VIEWER, PASSWORDS[VIEWER], "viewer")
+        crew = Crew()
+        stack.callback(crew.close)
+        folder = FleetFolder(place, "yard", Broker("mqtt://127.0.0.1:9"))
+        parts = Parts(folder, registry, LiveView(), accounts, crew, terms or WebTerms())
+        yield Web(make_app(parts), parts, home)
