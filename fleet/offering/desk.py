@@ -71,9 +71,13 @@ def open_desk(folder: FleetFolder) -> Iterator[tuple[Desk, Session]]:
 class Desk:
     """Over one session. Everything that is read of the metadata is of the last `refresh`."""
 
-    def __init__(self, folder: FleetFolder, session: Session) -> None:
+    def __init__(
+        self, folder: FleetFolder, session: Session, key: SigningKey | None = None
+    ) -> None:
+        """key: a command key; None: that of the folder, where it is needed."""
         self._folder = folder
         self._session = session
+        self._given_key = key
         try:
             root = folder.root.read_bytes()
         except OSError as error:
@@ -141,7 +145,7 @@ class Desk:
     def deploy(self, before: Deployment, after: Deployment) -> int:
         """Bring a deployment into force in place of the one before. The version of the
         deployments that holds it. Raises Overtaken, Refused, Unavailable."""
-        key = load_key(self._folder.command_key)
+        key = self._key()
         for _ in range(TRIES):
             trusted = self.trust.trusted
             assert trusted is not None, "there was a refresh"
@@ -178,12 +182,15 @@ class Desk:
 
     def check_command_key(self) -> None:
         """Raises Refused if deployments signed with our key are not believed."""
-        key = load_key(self._folder.command_key)
-        if key.public not in self.trust.command_keys():
+        if self._key().public not in self.trust.command_keys():
+            named = self._folder.command_key if self._given_key is None else "the key"
             raise Refused(
-                f"{self._folder.command_key} is not among the fleet's command keys: take the "
-                "newest one, or rotate it: vedette fleet keys rotate command"
+                f"{named} is not among the fleet's command keys: take the newest one, or rotate "
+                "it: vedette fleet keys rotate command"
             )
+
+    def _key(self) -> SigningKey:
+        return self._given_key or load_key(self._folder.command_key)
 
     def digests(self, model: str, version: str) -> frozenset[str]:
         """Of the variants of a version."""
