@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import time
+from concurrent import futures
+from concurrent.futures import Future
 from pathlib import Path
 
 from fleet import answers
-from fleet.actions.deploying import Preview, deploy, fleet_of, preview, preview_back, roll_back
+from fleet.actions.deploying import (
+    Changed,
+    Preview,
+    deploy,
+    fleet_of,
+    preview,
+    preview_back,
+    roll_back,
+)
 from fleet.actions.jobs import Actor, Audit, Ended, Job, Jobs
 from fleet.actions.office import Office, link_to
 from fleet.actions.place import ServedFolder
@@ -21,7 +31,7 @@ from fleet.rollout.deploy import Wanted
 from fleet.wording import printable
 from wire.orders import Order
 from wire.signing import SigningKey
-from wire.troubles import Refused
+from wire.troubles import Refused, Unavailable
 
 DONE_S = 120.0  # the office has to do an errand within
 NO_KEY = "this server has no command key: start it with --command-key, or use the command"
@@ -83,7 +93,7 @@ class Actions:
 
         def run(note: Note) -> Ended:
             done = self.office.ask(lambda desk: deploy(desk, fleet, wanted, note), note)
-            return Ended(done.result(DONE_S).words)
+            return _ended(done)
 
         return self.jobs.begin(who, "deploy", subject, f"/rollout/{seen.pipeline}", run)
 
@@ -94,8 +104,7 @@ class Actions:
         subject = f"{pipeline}: to {seen.model} {seen.version}"
 
         def run(note: Note) -> Ended:
-            done = self.office.ask(lambda desk: roll_back(desk, pipeline), note)
-            return Ended(done.result(DONE_S).words)
+            return _ended(self.office.ask(lambda desk: roll_back(desk, pipeline), note))
 
         return self.jobs.begin(who, "roll back", subject, f"/rollout/{pipeline}", run)
 
@@ -117,14 +126,12 @@ class Actions:
     def offer(self, who: Actor, file: Path, named: str) -> Job:
         """Hand an uploaded bundle to the depot. Raises Unavailable; then the file is gone."""
         shown = printable(named, 100) or "a bundle"
+
+        def run(note: Note) -> Ended:
+            return offer(self.folder, file, shown, note)
+
         try:
-            return self.jobs.begin(
-                who,
-                "hand over",
-                shown,
-                "/models",
-                lambda note: offer(self.folder, file, shown, note),
-            )
+            return self.jobs.begin(who, "hand over", shown, "/models", run)
         except BaseException:
             file.unlink(missing_ok=True)
             raise
@@ -133,3 +140,10 @@ class Actions:
         if self._key is None:
             raise Refused(NO_KEY)
         return self._key
+
+
+def _ended(done: Future[Changed]) -> Ended:
+    try:
+        return Ended(done.result(DONE_S).words)
+    except futures.TimeoutError:
+        raise Unavailable("no answer of the depot: look whether it is deployed") from None
