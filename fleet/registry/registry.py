@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 
-import msgspec
-
-from fleet.devices import Device
-from fleet.moments import Moments
+from fleet.registry import (
+    asked,
+    expiry,
+    forgetting,
+    known,
+    lease,
+    reading,
+    rolling,
+    rolling_vitals,
+    space,
+    together,
+)
+from fleet.registry.database import Database
+from fleet.registry.naming import Numbers
+from fleet.registry.parsing import read
 from fleet.registry.words import (
-    NO_STAGES,
     Changed,
     EventPage,
     EventQuery,
-    EventRow,
     Expired,
-    Floor,
     Gap,
     Heard,
     Known,
-    PhaseStep,
     Scope,
     Sizes,
     Span,
@@ -32,263 +39,117 @@ from fleet.registry.words import (
     Vital,
     Written,
 )
-from wire.histogram import merge
-from wire.messages import Event, Losses, Presence, StageCounts, State, Telemetry, Window, parse
-from wire.troubles import Refused
+from fleet.registry.writing import AllMoments, Batch
+from wire.messages import StageCounts
 
-STAGES = ("queue", "preprocess", "inference", "postprocess", "end_to_end")
+ALL = Scope()
+TERMS = Terms()
 
 
 def open_registry(url: str) -> Registry:
-    """sqlite:////path/file.db or postgresql://... Raises Refused for another, Unavailable."""
-    if not url.startswith("sqlite:///"):
-        raise Refused(f"{url}: a database is sqlite:////path/file.db or postgresql://...")
-    return Registry(url.removeprefix("sqlite:///"))
+    """sqlite:////path/file.db or postgresql://... The tables are made, or brought up to date.
+    Raises Refused: that is no address, or the tables are of a newer version. Unavailable."""
+    return Registry(Database(url))
 
 
 class Registry:
-    """One database. Any thread."""
+    """One database; other processes may have the same. Any thread. Everything raises Unavailable
+    where the database cannot be reached, read or written now."""
 
-    def __init__(self, path: str) -> None:
-        self._lock = threading.RLock()
-        self._db = sqlite3.connect(path, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.executescript(
-            "CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY, device TEXT, kind TEXT,"
-            " heard_s REAL, made_s REAL, off_s REAL, spool TEXT, seq INTEGER, payload BLOB,"
-            " UNIQUE (device, spool, seq));"
-            "CREATE TABLE IF NOT EXISTS last (device TEXT PRIMARY KEY, changed INTEGER,"
-            " known BLOB);"
-        )
-        self._moments: dict[str, Moments] = {}
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()  # over what is known of names and clocks
+        self._numbers = Numbers()
+        self._moments = AllMoments()
 
     def write(self, heard: Sequence[Heard]) -> Written:
-        """Store a batch durably, each record once. Raises Unavailable: nothing of it is stored."""
-        stored = duplicates = refused = 0
-        floors: dict[tuple[str, str], int] = {}
-        with self._lock, self._db:
-            mark = self._db.execute("SELECT coalesce(max(changed), 0) + 1 FROM last").fetchone()[0]
-            for each in heard:
-                before = self.device(each.device) or Known(each.device, each.at_s, each.at_s)
-                try:
-                    after, fate = self._take(before, each, floors)
-                except Refused:
-                    refused += 1
-                    continue
-                stored += fate == "stored"
-                duplicates += fate == "duplicate"
-                after = msgspec.structs.replace(after, heard_s=each.at_s)
-                self._db.execute(
-                    "INSERT OR REPLACE INTO last VALUES (?, ?, ?)",
-                    (each.device, mark, msgspec.msgpack.encode(after)),
-                )
-        acks = tuple(Floor(device, spool, seq) for (device, spool), seq in floors.items())
-        return Written(acks, stored, duplicates, refused)
-
-    def _take(
-        self, before: Known, each: Heard, floors: dict[tuple[str, str], int]
-    ) -> tuple[Known, str]:
-        replace = msgspec.structs.replace
-        if each.kind == "presence":
-            if not each.payload:
-                return replace(before, presence=None, state=None, is_removed=True), "said"
-            presence = parse(each.payload, Presence)
-            is_new = before.presence is None or before.presence.online != presence.online
-            since_s = each.at_s if is_new else before.online_since_s
-            return replace(
-                before, presence=presence, online_since_s=since_s, is_removed=False
-            ), "said"
-        if each.kind == "state":
-            return replace(before, state=parse(each.payload, State) if each.payload else None), ""
-        record: Telemetry | Event
-        record = (
-            parse(each.payload, Telemetry)
-            if each.kind == "telemetry"
-            else parse(each.payload, Event)
+        """Store a batch durably, each record once, in whatever order they come and whoever else
+        has stored it. Raises Unavailable: nothing of it is stored."""
+        found = read(heard)
+        with self._lock:
+            try:
+                with self._database.writing() as (connection, turn):
+                    batch = Batch(connection, turn, self._numbers, self._moments)
+                    batch.take(found.said)
+                    written = batch.finish()
+            except BaseException:
+                self._numbers.forget()
+                raise
+        refused = written.refused + found.refused
+        return Written(
+            written.acks, written.stored, written.duplicates, refused, found.why or written.why
         )
-        moment = self._moments.setdefault(each.device, Moments()).place(record, each.at_s)
-        key = (each.device, record.spool)
-        floors[key] = max(record.seq, floors.get(key, 0))
-        row = (each.device, each.kind, each.at_s, moment.at_s, moment.clock_off_s, *key[1:],
-               record.seq, each.payload)  # fmt: skip
-        done = self._db.execute(
-            "INSERT OR IGNORE INTO record (device, kind, heard_s, made_s, off_s, spool, seq,"
-            " payload) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row,
-        )  # fmt: skip
-        if not done.rowcount:
-            return before, "duplicate"
-        if isinstance(record, Telemetry) and (
-            before.reached_s is None or moment.at_s >= before.reached_s
-        ):
-            before = replace(
-                before, telemetry=record, reached_s=moment.at_s, clock_off_s=moment.clock_off_s
-            )
-        return before, "stored"
 
     def changed(self, since: int, most: int = 2000) -> Changed:
-        """Devices of which something came after the mark `since`; 0: all."""
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT changed, known FROM last WHERE changed > ? ORDER BY changed", (since,)
-            ).fetchall()
-        known = tuple(msgspec.msgpack.decode(row[1], type=Known) for row in rows)
-        return Changed(rows[-1][0] if rows else since, known)
+        """Devices of which something came after the mark `since`; 0: all, some at a time."""
+        return known.changed(self._database, since, most)
 
     def device(self, name: str) -> Known | None:
-        with self._lock:
-            row = self._db.execute("SELECT known FROM last WHERE device = ?", (name,)).fetchone()
-        return None if row is None else msgspec.msgpack.decode(row[0], type=Known)
+        """None: it was never heard."""
+        return known.device(self._database, name)
 
     def windows(
         self, device: str, pipeline: str, span: Span, most: int = 400
     ) -> tuple[Stretch, ...]:
-        """The oldest first; merged so that there are at most `most`."""
-        found = self._windows(span, Scope(devices=(device,), pipeline=pipeline))
-        return tuple(_stretch(at_s, [window]) for at_s, window in found)[-most:]
+        """The oldest first, about `most`: longer spans have longer stretches."""
+        return reading.windows(self._database, device, pipeline, span, most)
 
     def vitals(self, device: str, span: Span, most: int = 400) -> tuple[Vital, ...]:
-        """The oldest first."""
-        known = Device(device)
-        found = []
-        for at_s, record in self._records(span, (device,)):
-            known.records = [record]
-            health = record.health
-            memory, disk, cores = health.memory, health.disk, health.cpu_percent
-            found.append(
-                Vital(
-                    at_s,
-                    max((health.temperatures_c or {}).values(), default=None),
-                    sum(cores) / len(cores) if cores else None,
-                    100 * (1 - memory.available / memory.total) if memory else None,
-                    100 * (1 - disk.free / disk.total) if disk else None,
-                    health.throttle.now if health.throttle else (),
-                )
-            )
-        return tuple(found[-most:])
+        """The oldest first, about `most`."""
+        return reading.vitals(self._database, device, span, most)
 
-    def latency(self, span: Span, scope: Scope = Scope()) -> StageCounts:  # noqa: B008 - frozen
-        """All histograms of the scope merged."""
-        return _together([window for _, window in self._windows(span, scope)])
+    def latency(self, span: Span, scope: Scope = ALL) -> StageCounts:
+        """All histograms of the scope merged; percentiles are theirs."""
+        return reading.latency(self._database, span, scope)
 
-    def series(
-        self,
-        span: Span,
-        scope: Scope = Scope(),  # noqa: B008 - frozen
-        most: int = 200,
-    ) -> tuple[Stretch, ...]:
-        """The fleet over time: for each model and version one after the other, the oldest first."""
-        width_s = max(60.0, (span.to_s - span.from_s) / most)
-        groups: dict[tuple[float, str, str], list[Window]] = {}
-        for at_s, window in self._windows(span, scope):
-            groups.setdefault((at_s // width_s * width_s, window.model, window.version), []).append(
-                window
-            )
-        return tuple(
-            msgspec.structs.replace(_stretch(key[0], each), seconds=width_s)
-            for key, each in sorted(groups.items())
-        )
+    def series(self, span: Span, scope: Scope = ALL, most: int = 200) -> tuple[Stretch, ...]:
+        """Devices together over time, the oldest first; of one moment, a stretch for each model
+        and version."""
+        return reading.series(self._database, span, scope, most)
 
     def events(self, query: EventQuery) -> EventPage:
-        found: list[EventRow] = []
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT id, device, made_s, heard_s, payload FROM record WHERE kind = 'event'"
-                " ORDER BY id DESC"
-            ).fetchall()
-        for identity, device, made_s, heard_s, payload in rows:
-            row = EventRow(identity, device, made_s, heard_s, parse(payload, Event))
-            if _asked(row, query):
-                found.append(row)
-        page = tuple(found[: query.most])
-        return EventPage(page, page[-1].id if len(found) > query.most else None)
+        """The newest first, as they came."""
+        return asked.events(self._database, query)
 
     def updates(self, query: UpdateQuery) -> tuple[UpdateLife, ...]:
-        lives: dict[tuple[str, str, str, str, int], UpdateLife] = {}
-        for row in reversed(self.events(EventQuery(kind="update", most=10000)).events):
-            update = row.event.update
-            if update is None:
-                continue
-            pipeline = row.event.pipeline or ""
-            key = (row.device, pipeline, update.model, update.version, update.deployment)
-            step = PhaseStep(update.phase, row.at_s, update.percent, update.reason)
-            old = lives.get(key)
-            lives[key] = UpdateLife(
-                row.device, pipeline, update.model, update.version, update.digest,
-                update.deployment, update.phase, old.began_s if old else row.at_s, row.at_s,
-                (*(old.steps if old else ()), step),
-            )  # fmt: skip
-        found = [life for life in lives.values() if query.device in (None, life.device)]
-        return tuple(sorted(found, key=lambda life: -life.changed_s)[: query.most])
+        """That changed last, first."""
+        return asked.updates(self._database, query)
 
     def gaps(self, device: str, span: Span) -> tuple[Gap, ...]:
-        return ()
+        """Records that never came, the oldest first."""
+        return asked.gaps(self._database, device, span)
 
     def sizes(self) -> Sizes:
-        return Sizes(0, 0, ())
+        return space.sizes(self._database)
 
-    def roll_up(self) -> int:
-        """Merge what is new into longer stretches. Returns how many windows that were."""
-        return 0
+    def roll_up(self, now_s: float | None = None) -> int:
+        """Merge what is new into longer stretches: some of it. Returns how many windows that were;
+        call it again while that is not 0."""
+        at_s = time.time() if now_s is None else now_s
+        count = rolling.roll_tens(self._database)
+        if not count:
+            while rolling.roll_hour(self._database, at_s):
+                pass
+            while rolling_vitals.roll_vitals(self._database, at_s):
+                pass
+        while together.compact(self._database, at_s):
+            pass
+        return count
 
-    def expire(self, now_s: float, terms: Terms = Terms()) -> Expired:  # noqa: B008 - frozen
-        return Expired(0, is_done=True)
+    def expire(self, now_s: float, terms: Terms = TERMS) -> Expired:
+        """Remove some of what is too old or too much; call it again until it is done."""
+        return expiry.expire(self._database, now_s, terms)
 
     def forget(self, device: str) -> None:
-        """Remove everything of a device."""
-        with self._lock, self._db:
-            self._db.execute("DELETE FROM record WHERE device = ?", (device,))
-            self._db.execute("DELETE FROM last WHERE device = ?", (device,))
+        """Remove everything of a device but its name."""
+        forgetting.forget(self._database, device)
+
+    def take_lease(self, name: str, holder: str, now_s: float, for_s: float) -> bool:
+        """Whether `holder` alone is to do what `name` says, for so long."""
+        return lease.take(self._database, name, holder, now_s, for_s)
+
+    def give_lease_back(self, name: str, holder: str) -> None:
+        lease.give_back(self._database, name, holder)
 
     def close(self) -> None:
-        self._db.close()
-
-    def _records(self, span: Span, devices: Sequence[str] | None) -> list[tuple[float, Telemetry]]:
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT device, made_s, payload FROM record WHERE kind = 'telemetry'"
-                " AND made_s >= ? AND made_s < ? ORDER BY made_s", (span.from_s, span.to_s),
-            ).fetchall()  # fmt: skip
-        return [
-            (made_s, parse(payload, Telemetry))
-            for device, made_s, payload in rows
-            if devices is None or device in devices
-        ]
-
-    def _windows(self, span: Span, scope: Scope) -> list[tuple[float, Window]]:
-        return [
-            (at_s - window.seconds, window)
-            for at_s, record in self._records(span, scope.devices)
-            for name, window in record.pipelines.items()
-            if scope.pipeline in (None, name)
-            and scope.model in (None, window.model)
-            and scope.version in (None, window.version)
-        ]
-
-
-def _asked(row: EventRow, query: EventQuery) -> bool:
-    event, span = row.event, query.span
-    return (
-        query.device in (None, row.device)
-        and query.kind in (None, event.kind)
-        and query.subject in (None, event.subject)
-        and (query.text is None or query.text.lower() in event.text.lower())
-        and (span is None or span.from_s <= row.at_s < span.to_s)
-        and (query.before_id is None or row.id < query.before_id)
-        and (query.after_id is None or row.id > query.after_id)
-    )
-
-
-def _together(windows: Sequence[Window]) -> StageCounts:
-    if not windows:
-        return NO_STAGES
-    return StageCounts(*(merge(getattr(w.stages, stage) for w in windows) for stage in STAGES))
-
-
-def _stretch(start_s: float, windows: Sequence[Window]) -> Stretch:
-    seconds = sum(window.seconds for window in windows)
-    frames = sum(window.frames for window in windows)
-    last = windows[-1]
-    return Stretch(
-        start_s, seconds, last.model, last.version, frames, frames / seconds if seconds >= 1 else
-        None, last.losses if len(windows) == 1 else Losses(), _together(windows), last.restarts,
-    )  # fmt: skip
+        self._database.close()

@@ -26,12 +26,13 @@ NO_STAGES = StageCounts(NONE, NONE, NONE, NONE, NONE)
 
 class Heard(Struct, frozen=True):
     """What a device said. payload: as it came; empty: a retained message was taken away. at_s: when
-    it came, by our clock."""
+    it came, by our clock. is_retained: it is from before we listened."""
 
     device: str
     kind: HeardKind
     payload: bytes
     at_s: float
+    is_retained: bool = False
 
 
 class Floor(Struct, frozen=True):

@@ -1,0 +1,186 @@
+"""Latency, frames and vitals over time, read: from windows, ten minutes, or hours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
+from sqlalchemy import ColumnElement, Connection, Table, select
+
+from fleet.registry.database import Database, Turn
+from fleet.registry.measured import Measured, vital, worst
+from fleet.registry.naming import releases_of
+from fleet.registry.packed import EMPTY, merged, merged_by, unpack
+from fleet.registry.rolling import turn_of
+from fleet.registry.rows import added_up
+from fleet.registry.sources import (
+    WIDTHS,
+    Counted,
+    Resolution,
+    narrowed_to,
+    numbers_of,
+    packed_of,
+    resolution_of,
+    rows_of,
+    together,
+)
+from fleet.registry.tables import (
+    FINE,
+    HOUR_SLOTS,
+    MEASURED,
+    MINUTE_S,
+    SLOT_S,
+    TENS,
+    VITAL,
+    VITAL_HOUR,
+    VITAL_TENS,
+)
+from fleet.registry.words import Scope, Span, Stretch, Vital
+from wire.messages import Losses, StageCounts
+
+EXACT_DEVICES = 300  # for so few, a latency begins exactly where it is asked to
+
+
+def windows(
+    database: Database, device: str, pipeline: str, span: Span, most: int
+) -> tuple[Stretch, ...]:
+    """The oldest first."""
+    with database.reading() as connection:
+        numbers = numbers_of(connection, (device,))
+        narrowed = narrowed_to(connection, Scope(pipeline=pipeline))
+        if narrowed.is_empty or not numbers:
+            return ()
+        resolution = resolution_of(connection, span, FINE, TENS)
+        rows = list(rows_of(connection, turn_of(connection), resolution, span, numbers, narrowed))
+        width_s = max((span.to_s - span.from_s) / max(1, most), WIDTHS[resolution])
+        return _stretches(connection, rows, span, width_s)
+
+
+def latency(database: Database, span: Span, scope: Scope) -> StageCounts:
+    """Over all devices exact to the minute; of many of them to ten minutes."""
+    with database.reading() as connection:
+        narrowed = narrowed_to(connection, scope)
+        if narrowed.is_empty:
+            return unpack(EMPTY)
+        if scope.devices is None:
+            rows = together(connection, span, narrowed)
+            return unpack(merged([row.counted[-1] for row in rows]))
+        numbers = numbers_of(connection, scope.devices)
+        resolution = resolution_of(connection, span, FINE, TENS)
+        if resolution == "fine" and len(numbers) > EXACT_DEVICES:
+            resolution = "tens"
+        turn = turn_of(connection)
+        packed = packed_of(connection, turn, resolution, span, numbers, narrowed)
+    return unpack(merged(packed))
+
+
+def series(database: Database, span: Span, scope: Scope, most: int) -> tuple[Stretch, ...]:
+    """The oldest first; of one moment, a stretch for each model and version."""
+    width_s = max(float(MINUTE_S), (span.to_s - span.from_s) / max(1, most))
+    rows: list[Counted]
+    with database.reading() as connection:
+        narrowed = narrowed_to(connection, scope)
+        if narrowed.is_empty:
+            return ()
+        if scope.devices is None:
+            rows = list(together(connection, span, narrowed))
+            width_s = max([width_s, *(row.width_s for row in rows)])
+        else:
+            numbers = numbers_of(connection, scope.devices)
+            resolution = resolution_of(connection, span, FINE, TENS)
+            turn = turn_of(connection)
+            rows = list(rows_of(connection, turn, resolution, span, numbers, narrowed))
+            width_s = max(width_s, WIDTHS[resolution])
+        found = _stretches(connection, rows, span, width_s)
+    return tuple(_over(min(width_s, span.to_s - each.start_s), each) for each in found)
+
+
+def vitals(database: Database, device: str, span: Span, most: int) -> tuple[Vital, ...]:
+    """The oldest first."""
+    with database.reading() as connection:
+        numbers = numbers_of(connection, (device,))
+        if not numbers:
+            return ()
+        resolution = resolution_of(connection, span, VITAL, VITAL_TENS)
+        rows = list(_vital_rows(connection, turn_of(connection), resolution, span, numbers[0]))
+    width_s = max((span.to_s - span.from_s) / max(1, most), WIDTHS[resolution])
+    groups: dict[int, list[tuple[float, Measured]]] = {}
+    for start_s, row in rows:
+        groups.setdefault(int((start_s - span.from_s) // width_s), []).append((start_s, row))
+    return tuple(
+        vital(min(start_s for start_s, _ in many), worst(row for _, row in many))
+        for _, many in sorted(groups.items())
+    )
+
+
+def _vital_rows(
+    connection: Connection, turn: Turn, resolution: Resolution, span: Span, device: int
+) -> Iterable[tuple[float, Measured]]:
+    first, last = int(span.from_s // SLOT_S), int(-(-span.to_s // SLOT_S)) - 1
+    if resolution == "hour":
+        hour = turn.vital_slot // HOUR_SLOTS * HOUR_SLOTS
+        slots = VITAL_HOUR.c.slot.between(first // HOUR_SLOTS * HOUR_SLOTS, min(last, hour - 1))
+        yield from _of_slots(connection, VITAL_HOUR, slots, device)
+        first = max(first, hour)
+    if resolution != "fine":
+        slots = VITAL_TENS.c.slot.between(first, min(last, turn.vital_slot - 1))
+        yield from _of_slots(connection, VITAL_TENS, slots, device)
+        first = max(first, turn.vital_slot)
+    made = VITAL.c.made_s
+    query = select(made, *(VITAL.c[name] for name in MEASURED)).where(
+        VITAL.c.slot.between(first, last), VITAL.c.device == device, made < span.to_s,
+    )  # fmt: skip
+    if resolution == "fine":
+        query = query.where(made >= span.from_s)
+    for made_s, *figures in connection.execute(query):
+        yield made_s, Measured(*figures)
+
+
+def _of_slots(
+    connection: Connection, table: Table, slots: ColumnElement[bool], device: int
+) -> Iterable[tuple[float, Measured]]:
+    query = select(table.c.slot, *(table.c[name] for name in MEASURED))
+    for slot, *figures in connection.execute(query.where(slots, table.c.device == device)):
+        yield float(slot * SLOT_S), Measured(*figures)
+
+
+def _stretches(
+    connection: Connection, rows: Sequence[Counted], span: Span, width_s: float
+) -> tuple[Stretch, ...]:
+    """Rows that begin within the same `width_s`, of one release, in one."""
+    groups: dict[tuple[int, int], list[Counted]] = {}
+    for row in rows:
+        place = int((row.start_s - span.from_s) // width_s)
+        groups.setdefault((place, row.release), []).append(row)
+    ordered = sorted(groups.items(), key=lambda one: min(row.start_s for row in one[1]))
+    names = releases_of(connection, {release for (_, release), _ in ordered})
+    stages = merged_by(
+        [row.counted[-1] for _, many in ordered for row in many],
+        [number for number, (_, many) in enumerate(ordered) for _ in many],
+        len(ordered),
+    )
+    found = []
+    for ((_, release), many), packed in zip(ordered, stages, strict=True):
+        added = added_up([row.counted[:-1] for row in many])
+        seconds, frames, skipped, driver, decode, refused, restarts = added
+        model, version = names.get(release, ("", ""))
+        found.append(
+            Stretch(
+                start_s=min(row.start_s for row in many),
+                seconds=seconds,
+                model=model,
+                version=version,
+                frames=frames,
+                fps=frames / seconds if seconds >= 1 else None,
+                losses=Losses(skipped, driver, decode, refused),
+                stages=unpack(packed),
+                restarts=restarts,
+            )
+        )
+    return tuple(found)
+
+
+def _over(seconds: float, stretch: Stretch) -> Stretch:
+    """Of many devices at the same time: frames a second of all of them."""
+    fps = stretch.frames / seconds if seconds >= 1 else None
+    return replace(stretch, seconds=seconds, fps=fps)

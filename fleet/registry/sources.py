@@ -1,0 +1,170 @@
+"""Where figures over time come from: which table has them, and what of it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from msgspec import Struct
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, select
+
+from fleet.registry.database import Turn
+from fleet.registry.naming import in_turns, wanted_releases
+from fleet.registry.tables import (
+    COUNTED,
+    DEVICE,
+    FINE,
+    HOUR,
+    HOUR_S,
+    HOUR_SLOTS,
+    MINUTE_S,
+    PART,
+    PIPELINE,
+    SLOT_S,
+    TENS,
+    TOGETHER,
+    VITAL_HOUR,
+)
+from fleet.registry.words import Scope, Span
+
+Resolution = Literal["fine", "tens", "hour"]
+LEAST_TENS_S, LEAST_HOUR_S = 6 * 3600.0, 4 * 86400.0  # a span from here on is read so
+
+
+class Counted(Struct):
+    """A row. start_s, width_s: of what it covers."""
+
+    start_s: float
+    width_s: float
+    release: int
+    counted: tuple[float, int, int, int, int, int, int, bytes]
+
+
+class Narrowed(Struct, frozen=True):
+    """A scope in numbers; None: all. is_empty: of which nothing was ever heard."""
+
+    pipeline: int | None
+    releases: Sequence[int] | None
+    is_empty: bool = False
+
+    def of(self, table: Table) -> list[ColumnElement[bool]]:
+        found: list[ColumnElement[bool]] = []
+        if self.pipeline is not None:
+            found.append(table.c.pipeline == self.pipeline)
+        if self.releases is not None:
+            found.append(table.c.release.in_(self.releases))
+        return found
+
+
+def narrowed_to(connection: Connection, scope: Scope) -> Narrowed:
+    pipeline = None
+    if scope.pipeline is not None:
+        query = select(PIPELINE.c.id).where(PIPELINE.c.name == scope.pipeline)
+        pipeline = connection.execute(query).scalar()
+    releases = wanted_releases(connection, scope.model, scope.version)
+    is_empty = releases == [] or (scope.pipeline is not None and pipeline is None)
+    return Narrowed(pipeline, releases, is_empty)
+
+
+def numbers_of(connection: Connection, devices: Sequence[str]) -> list[int]:
+    """Of those that are known."""
+    found: list[int] = []
+    for some in in_turns(sorted(set(devices))):
+        found += connection.execute(select(DEVICE.c.id).where(DEVICE.c.name.in_(some))).scalars()
+    return sorted(found)
+
+
+WIDTHS: dict[Resolution, float] = {"fine": 0.001, "tens": float(SLOT_S), "hour": float(HOUR_S)}
+
+
+def resolution_of(connection: Connection, span: Span, fine: Table, tens: Table) -> Resolution:
+    """By the length of a span, and by what there still is of its beginning."""
+    length_s = span.to_s - span.from_s
+    if length_s < LEAST_TENS_S and _reaches(connection, fine, tens, span.from_s):
+        return "fine"
+    hours = HOUR if tens is TENS else VITAL_HOUR
+    if length_s < LEAST_HOUR_S and _reaches(connection, tens, hours, span.from_s):
+        return "tens"
+    return "hour"
+
+
+def _reaches(connection: Connection, table: Table, coarser: Table, from_s: float) -> bool:
+    """Whether nothing older is in the coarser one that this should have."""
+    first = connection.execute(select(func.min(table.c.slot))).scalar()
+    if first is not None and first * SLOT_S <= from_s:
+        return True
+    older = connection.execute(select(func.min(coarser.c.slot))).scalar()
+    return older is None or (first is not None and first // HOUR_SLOTS <= older // HOUR_SLOTS)
+
+
+def rows_of(
+    connection: Connection, turn: Turn, resolution: Resolution, span: Span,
+    devices: Sequence[int], narrowed: Narrowed,
+) -> Iterable[Counted]:  # fmt: skip
+    """What is there at this resolution, and of what is not rolled up yet at a finer one."""
+    for table, slots, rest in _sources(turn, resolution, span):
+        at = table.c.made_s - table.c.seconds if table is FINE else table.c.slot * SLOT_S
+        width_s = {TENS: float(SLOT_S), HOUR: float(HOUR_S)}.get(table, 0.0)
+        columns = [at, table.c.release, *(table.c[name] for name in COUNTED)]
+        for condition in _conditions(table, slots, rest, devices, narrowed):
+            query = select(*columns).where(condition)
+            for start_s, release, *counted in connection.execute(query):
+                yield Counted(float(start_s), width_s, release, tuple(counted))
+
+
+def packed_of(
+    connection: Connection, turn: Turn, resolution: Resolution, span: Span,
+    devices: Sequence[int], narrowed: Narrowed,
+) -> list[bytes]:  # fmt: skip
+    """The same, histograms only: of very many rows."""
+    found: list[bytes] = []
+    for table, slots, rest in _sources(turn, resolution, span):
+        for condition in _conditions(table, slots, rest, devices, narrowed):
+            found += connection.execute(select(table.c.stages).where(condition)).scalars().all()
+    return found
+
+
+Source = tuple[Table, tuple[int, int], ColumnElement[bool] | None]
+
+
+def _sources(turn: Turn, resolution: Resolution, span: Span) -> Iterable[Source]:
+    """Tables, the first and the last slot in them, and what else must be true."""
+    first, last = int(span.from_s // SLOT_S), int(-(-span.to_s // SLOT_S)) - 1
+    if resolution == "fine":
+        made = FINE.c.made_s
+        yield FINE, (first, last), (made >= span.from_s) & (made < span.to_s)
+        return
+    if resolution == "hour":
+        yield HOUR, (first // HOUR_SLOTS * HOUR_SLOTS, min(last, turn.hour_slot - 1)), None
+        first = max(first, turn.hour_slot)
+    yield TENS, (first, last), None
+    yield FINE, (int(span.from_s // SLOT_S), last), FINE.c.id > turn.rolled
+
+
+def _conditions(
+    table: Table, slots: tuple[int, int], rest: ColumnElement[bool] | None,
+    devices: Sequence[int], narrowed: Narrowed,
+) -> Iterable[ColumnElement[bool]]:  # fmt: skip
+    """One for each question: a database takes only so many values in one."""
+    if slots[0] > slots[1]:
+        return
+    parts = [table.c.slot.between(*slots), *narrowed.of(table)]
+    if rest is not None:
+        parts.append(rest)
+    if len(devices) == 1:
+        yield and_(*parts, table.c.device == devices[0])
+        return
+    for some in in_turns(list(devices)):
+        yield and_(*parts, table.c.device.in_(some))
+
+
+def together(connection: Connection, span: Span, narrowed: Narrowed) -> Iterable[Counted]:
+    """Of all devices, what overlaps with the span."""
+    table = TOGETHER.c
+    columns = (table.at_s, table.width_s, table.release, *(table[name] for name in COUNTED))
+    wanted = and_(table.at_s < span.to_s, *narrowed.of(TOGETHER))
+    for width in (PART, MINUTE_S, SLOT_S, HOUR_S):
+        first = (table.width_s == width) & (table.at_s > span.from_s - max(width, MINUTE_S))
+        query = select(*columns).where(first & wanted)
+        for at_s, width_s, release, *counted in connection.execute(query):
+            yield Counted(float(at_s), float(width_s), release, tuple(counted))
