@@ -12,6 +12,8 @@ import httpx
 from litestar.testing import TestClient
 
 from fleet.accounts.accounts import Accounts, open_accounts
+from fleet.actions.actions import Actions
+from fleet.actions.place import served
 from fleet.folder import FleetFolder
 from fleet.live.following import Following
 from fleet.live.view import LiveView
@@ -23,6 +25,7 @@ from fleet.serve.gate import Gate
 from fleet.serve.parts import Parts, WebTerms
 from fleet.serve.scope import cookie_name
 from wire.config import Broker
+from wire.signing import SigningKey
 
 HERE = "http://127.0.0.1:8080"
 PASSWORDS = {"olga": "seven green bottles", "vera": "hanging on the wall"}  # by account
@@ -101,8 +104,15 @@ class Browser:
 
 
 @contextmanager
-def web(place: Path, terms: WebTerms | None = None, home: str = HERE) -> Iterator[Web]:
-    """With a viewer and an operator. place: an empty folder."""
+def web(
+    place: Path,
+    terms: WebTerms | None = None,
+    home: str = HERE,
+    folder: FleetFolder | None = None,
+    key: SigningKey | None = None,
+) -> Iterator[Web]:
+    """With a viewer and an operator. place: an empty folder. folder: a fleet's, None: of a fleet
+    whose broker is not there. key: a command key."""
     with ExitStack() as stack:
         url = f"sqlite:///{place / 'registry.db'}"
         registry = stack.enter_context(closing(open_registry(url)))
@@ -111,6 +121,9 @@ def web(place: Path, terms: WebTerms | None = None, home: str = HERE) -> Iterato
         accounts.add(VIEWER, PASSWORDS[VIEWER], "viewer")
         crew = Crew()
         stack.callback(crew.close)
-        folder = FleetFolder(place, "yard", Broker("mqtt://127.0.0.1:9"))
-        parts = Parts(folder, registry, LiveView(), accounts, crew, terms or WebTerms())
+        folder = folder or FleetFolder(place, "yard", Broker("mqtt://127.0.0.1:9"))
+        live = LiveView()
+        actions = Actions(served(folder), key, live, accounts.audit)
+        stack.callback(actions.close)
+        parts = Parts(folder, registry, live, accounts, crew, actions, terms or WebTerms())
         yield Web(make_app(parts), parts, home)

@@ -53,7 +53,7 @@ TERMS: dict[AlertKind, Terms] = {
     "garbage": Terms(0, 60, is_usual=False),
     "expiry": Terms(0, 60),
     "depot": Terms(180, 60),
-    "ingest": Terms(60, 60),
+    "ingest": Terms(180, 60),
 }
 USUAL: frozenset[AlertKind] = frozenset(kind for kind, terms in TERMS.items() if terms.is_usual)
 

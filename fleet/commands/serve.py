@@ -46,6 +46,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _wanted(words: argparse.Namespace) -> Wanted:
+    from fleet.actions.place import load_command_key
     from fleet.serve.parts import WebTerms
     from fleet.serve.serving import Listen
     from fleet.serve.whole import Wanted
@@ -60,7 +61,10 @@ def _wanted(words: argparse.Namespace) -> Wanted:
         terms=WebTerms(tuple(words.name), is_secure, words.behind_proxy),
         without=frozenset(words.without),
         end_s=None if words.seconds is None else time.monotonic() + words.seconds,
-    )
+        key=None if words.command_key is None else load_command_key(
+            words.command_key, words.passphrase_file
+        ),
+    )  # fmt: skip
 
 
 def _check_is_private(words: argparse.Namespace) -> None:
@@ -124,6 +128,14 @@ def parser() -> argparse.ArgumentParser:
         "--without", action="append", default=[], choices=PARTS,
         help="this part runs elsewhere: depot or ingest",
     )  # fmt: skip
+    parser.add_argument(
+        "--command-key", type=named_path, metavar="FILE",
+        help="let operators deploy, roll back and command from the page, signed by this key "
+        "(without it the page shows the commands for it)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--passphrase-file", type=named_path, metavar="FILE", help="of the command key"
+    )
     parser.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
     add_fleet_options(parser)
     return parser

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from fleet.accounts.accounts import Accounts
+from fleet.actions.actions import Actions
 from fleet.folder import FleetFolder
 from fleet.live.view import LiveView
 from fleet.registry.registry import Registry
@@ -24,11 +25,12 @@ class WebTerms:
 @dataclass(frozen=True)
 class Parts:
     """Of one `vedette fleet serve`. live: the fleet as it is now. crew: what runs beside the web,
-    and how it is."""
+    and how it is. actions: what operators may do."""
 
     fleet: FleetFolder
     registry: Registry
     live: LiveView
     accounts: Accounts
     crew: Crew
+    actions: Actions
     terms: WebTerms = field(default_factory=WebTerms)

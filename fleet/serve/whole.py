@@ -8,15 +8,20 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from fleet.accounts.accounts import Accounts, open_accounts
+from fleet.actions.actions import Actions
+from fleet.actions.office import Clerk
+from fleet.actions.place import served
 from fleet.folder import FleetFolder
 from fleet.live.part import LivePart
 from fleet.live.view import LiveView
 from fleet.registry.registry import open_registry
+from fleet.serve.alerting import AlertsPart
 from fleet.serve.app import make_app
 from fleet.serve.crew import Crew
 from fleet.serve.crew_parts import DepotPart
 from fleet.serve.parts import Parts, WebTerms
 from fleet.serve.serving import Listen, listening, serve
+from wire.signing import SigningKey
 from wire.systemd import Notifier
 
 log = logging.getLogger("vedette.serve")
@@ -25,7 +30,7 @@ log = logging.getLogger("vedette.serve")
 @dataclass(frozen=True)
 class Wanted:
     """What to serve, and where. database: its address. without: parts that are elsewhere. end_s: by
-    time.monotonic; None: when told."""
+    time.monotonic; None: when told. key: a command key, by which operators act from the page."""
 
     fleet: FleetFolder
     database: str
@@ -33,6 +38,7 @@ class Wanted:
     terms: WebTerms
     without: frozenset[str]
     end_s: float | None = None
+    key: SigningKey | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,12 @@ def _open(wanted: Wanted, stack: ExitStack) -> Parts:
     crew.add("live view", lambda: LivePart(registry, live))
     if "depot" not in wanted.without:
         crew.add("depot", lambda: DepotPart(wanted.fleet))
-    return Parts(wanted.fleet, registry, live, accounts, crew, wanted.terms)
+    actions = Actions(served(wanted.fleet), wanted.key, live, accounts.audit)
+    stack.callback(actions.close)
+    crew.add("models", lambda: Clerk(actions.office))
+    crew.add("alerts", lambda: AlertsPart(wanted.fleet, wanted.database, live,
+                                          lambda: actions.shelf, crew.states))  # fmt: skip
+    return Parts(wanted.fleet, registry, live, accounts, crew, actions, wanted.terms)
 
 
 def _greet(accounts: Accounts, address: str) -> None:
