@@ -20,6 +20,7 @@ COMMANDS = {
     "serve": ("fleet.commands.serve", "service: the dashboard, with depot and registry in it"),
     "users": ("fleet.commands.users", "who may sign in to the dashboard, and as what"),
     "alerts": ("fleet.commands.alerts", "what is wrong, whom it is told, and whether that works"),
+    "ingest": ("fleet.commands.ingest", "service: store what devices say in the registry"),
     "simulate": ("fleet.commands.simulate", "be many devices, to try a broker and a depot with"),
 }
 

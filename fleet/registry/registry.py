@@ -15,6 +15,7 @@ from fleet.registry import (
     reading,
     rolling,
     rolling_vitals,
+    services,
     space,
     together,
 )
@@ -30,6 +31,7 @@ from fleet.registry.words import (
     Heard,
     Known,
     Scope,
+    Service,
     Sizes,
     Span,
     Stretch,
@@ -150,6 +152,14 @@ class Registry:
 
     def give_lease_back(self, name: str, holder: str) -> None:
         lease.give_back(self._database, name, holder)
+
+    def report(self, service: Service) -> None:
+        """Say how a service is; what it said before is forgotten."""
+        services.report(self._database, service)
+
+    def services(self) -> tuple[Service, ...]:
+        """Those that reported within the last day, the newest word of each."""
+        return services.read(self._database)
 
     def close(self) -> None:
         self._database.close()

@@ -53,6 +53,16 @@ LEASE = Table(
     Column("holder", String(64), nullable=False),
     Column("until_s", _Seconds, nullable=False),
 )
+# who works on this database, and how that goes
+SERVICE = Table(
+    "service",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(64), primary_key=True),
+    Column("at_s", _Seconds, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("trouble", Text),
+)
 DEVICE = Table(
     "device",
     METADATA,

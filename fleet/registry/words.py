@@ -242,3 +242,14 @@ class Expired(Struct, frozen=True):
 
     rows: int
     is_done: bool
+
+
+class Service(Struct, frozen=True):
+    """A process that works on the database, as it last said. name: what it is ("ingest"); holder:
+    which of them. status: a line; trouble: what is wrong now, None if nothing is."""
+
+    name: str
+    holder: str
+    at_s: float
+    status: str
+    trouble: str | None = None

@@ -1,0 +1,156 @@
+"""`vedette fleet ingest`: stores what devices say in the registry, as a service."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from fleet.folder import FleetFolder
+from fleet.offering.flags import add_fleet_options, fleet_of
+from wire import logs
+from wire.config import Broker
+from wire.link import Link, Post
+from wire.mqtt.mqtt import MqttLink
+from wire.systemd import Notifier
+from wire.troubles import Unavailable
+
+if TYPE_CHECKING:
+    from fleet.ingest.ingest import Ingest
+
+STATUS_S = 5.0
+GIB = 1 << 30
+DESCRIPTION = """\
+Store what devices say in the fleet's registry, and acknowledge it once it is durable: devices with
+`acknowledged_by = "registry"` keep each record until then. Several of these share the work by
+shared subscriptions of MQTT, and one of them keeps the database in order: minutes become ten minutes
+and hours, and what is too old goes. `vedette fleet serve` does all this itself;
+run this where the fleet outgrows one process.
+"""
+
+log = logging.getLogger("vedette.ingest")
+
+
+def main(argv: Sequence[str]) -> int:
+    words = parser().parse_args(argv)
+    fleet = fleet_of(words)
+    logs.log_to_stderr("info")
+    try:
+        from fleet.ingest.ingest import Ingest, Sharing
+        from fleet.ingest.keeper import Keeper
+        from fleet.registry.registry import open_registry
+        from fleet.registry.words import Terms
+    except ImportError as error:
+        raise Unavailable(f"{error.name} is missing: pip install 'vedette[fleet]'") from None
+    signals = Signals(None if words.seconds is None else time.monotonic() + words.seconds)
+    holder = secrets.token_hex(6)
+    with ExitStack() as stack:
+        notifier = stack.enter_context(Notifier())
+        registry = open_registry(words.database or database_of(fleet))
+        stack.callback(registry.close)
+        sharing: Sharing = "alone" if words.alone else "shared"
+        ingest = Ingest(fleet.name, registry, link_to(fleet.broker), holder, sharing)
+        stack.callback(ingest.close)
+        keeper = Keeper(registry, holder, ingest, Terms(keep_bytes=int(words.keep_gib * GIB)))
+        stack.callback(keeper.close)
+        ingest.open()
+        keeper.open()
+        log.info("ingest of fleet %s: %s", fleet.name, ingest.status())
+        notifier.ready(ingest.status())
+        _turn(ingest, signals, notifier)
+        notifier.stopping("saying goodbye")
+    if words.json:
+        print(msgspec.json.encode(ingest.counted()).decode())
+    return 0
+
+
+class Signals:
+    """Whether to end. A second signal leaves at once."""
+
+    def __init__(self, end_s: float | None) -> None:
+        """end_s: when to stop without being asked, by time.monotonic."""
+        self._stop = False
+        self._end_s = end_s
+        signal.signal(signal.SIGTERM, self._hear)
+        signal.signal(signal.SIGINT, self._hear)
+
+    def is_over(self) -> bool:
+        return self._stop or (self._end_s is not None and time.monotonic() >= self._end_s)
+
+    def _hear(self, number: int, _: object) -> None:
+        if self._stop:
+            os._exit(128 + number)
+        self._stop = True
+        # not its `wake`: the lock of that may be held by the thread that hears this
+
+
+def _turn(ingest: Ingest, signals: Signals, notifier: Notifier) -> None:
+    said_s = time.monotonic()
+    while not signals.is_over():
+        ingest.step()
+        now_s = time.monotonic()
+        if notifier.due(now_s):
+            notifier.watchdog()
+        if now_s - said_s > STATUS_S:
+            notifier.status(ingest.status())
+            said_s = now_s
+
+
+def database_of(fleet: FleetFolder) -> str:
+    """The registry in a fleet's folder, where no other database is named."""
+    return f"sqlite:///{fleet.path / 'registry.db'}"
+
+
+def link_to(broker: Broker) -> Callable[[str, Post], Link]:
+    def make(client_id: str, post: Post) -> Link:
+        return MqttLink(broker, client_id, post)
+
+    return make
+
+
+def gib(text: str) -> float:
+    """Room, in GiB."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0.01 <= value <= 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of GiB from 0.01 on")
+    return value
+
+
+def add_registry_options(parser: argparse.ArgumentParser) -> None:
+    """--database and what is kept in it."""
+    parser.add_argument(
+        "--database", metavar="URL",
+        help="sqlite:////PATH/FILE or postgresql://USER@HOST/NAME (default: registry.db in the "
+        "fleet's folder)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--keep-gib", type=gib, default=10.0, metavar="N",
+        help="the room that the registry may take; then the oldest goes (default: 10)",
+    )  # fmt: skip
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vedette fleet ingest",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_fleet_options(parser)
+    add_registry_options(parser)
+    parser.add_argument(
+        "--alone", action="store_true",
+        help="this is the only one, and the broker knows no shared subscriptions",
+    )  # fmt: skip
+    parser.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
+    return parser
