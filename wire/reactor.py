@@ -18,7 +18,7 @@ from contextlib import suppress
 from wire.turns import Aside, Turns, Wait
 
 THREADS = 16  # for what may block
-MOST_EVENTS = 256  # of sockets, between two looks at the others
+MOST_EVENTS = 16384  # of sockets: what has come is taken before anybody is told that time is over
 
 log = logging.getLogger("vedette.reactor")
 

@@ -139,6 +139,77 @@ def test_a_herd_is_waited_for() -> None:
     assert sorted(n for n in world.numbers[count:] if n) == list(range(1, 41))
 
 
+def herd(world: World, count: int = 8) -> None:
+    """So many devices have the whole file, but what each has lost."""
+    for who in range(count):
+        world.ask(f"d{who}", (0, 41))
+    world.serve()
+    assert sorted(world.numbers) == list(range(41))
+
+
+def test_in_a_herd_who_asks_once_more_is_late_and_twice_has_lost_it() -> None:
+    """Its request may have crossed the block, also the one that the block was published for."""
+    world = World()
+    herd(world)
+    world.now += 0.5
+    world.ask("d0", (5, 7))
+    world.serve()
+    assert len(world.published) == 41
+    world.ask("d0", (5, 7))
+    world.serve()
+    assert len(world.published) == 41
+    world.now += 0.5
+    world.serve()
+    assert sorted(world.numbers[41:]) == [5, 6]
+
+
+def test_who_comes_late_to_a_herd_waits_for_others_ever_longer() -> None:
+    world = World()
+    herd(world)
+    begun, rounds = world.now, []
+    for place in range(300):  # somebody new every 0.1 s
+        world.ask(f"late{place}", (0, 16))
+        before = len(world.published)
+        world.serve()
+        if len(world.published) > before + 8:
+            rounds.append(round(world.now - begun))
+        world.now += 0.1
+    assert rounds == [3, 9, 21]
+
+
+def test_two_or_three_wait_a_second_for_each_other() -> None:
+    world = World()
+    world.ask("a", (0, 41))
+    world.serve()
+    world.now += 0.1
+    world.ask("b", (0, 41))
+    assert 0.8 < world.serve() < 1.0
+    world.now += 0.9
+    world.serve()
+    assert sorted(set(world.numbers[41:])) == list(range(41))
+
+
+def test_a_herd_is_one_as_long_as_its_file_is_asked_for() -> None:
+    world = World()
+    herd(world)
+    for _ in range(10):
+        world.now += 30.0
+        world.ask("d0", (0, 1))
+        world.serve()
+    count = len(world.published)
+    world.ask("late", (8, 9))
+    world.serve()
+    assert len(world.published) == count + 1, "long ago is nothing to wait for"
+    world.now += 0.1
+    world.ask("later", (8, 9))
+    world.now += 5.8
+    world.serve()
+    assert len(world.published) == count + 1
+    world.now += 0.2
+    world.serve()
+    assert len(world.published) == count + 2
+
+
 def test_a_flood_of_names_does_not_have_a_herd_wait_for_ever() -> None:
     world = World()
     for who in range(8):

@@ -1,14 +1,24 @@
-"""Tells a herd from a lone asker: what many are about to ask for is worth waiting for them."""
+"""Tells a herd from a few: what many are about to ask for is worth waiting for them."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 MANY = 4  # askers, within RECENT_S
 RECENT_S = 10.0
 KEEP_S = 60.0  # after a file was last asked for
 MOST_FILES = 256
+
+
+@dataclass
+class _File:
+    """until_s: it waits for those who come. askers: the first MANY of those who asked for it."""
+
+    until_s: float
+    last_s: float
+    askers: set[str] = field(default_factory=set)
 
 
 class Herd:
@@ -18,7 +28,7 @@ class Herd:
         self._gather_s = gather_s
         self._clock = clock
         self._askers: OrderedDict[str, float] = OrderedDict()  # who asked last comes last
-        self._files: OrderedDict[str, tuple[float, float]] = OrderedDict()  # until, asked for last
+        self._files: OrderedDict[str, _File] = OrderedDict()  # who was asked for last comes last
 
     def asked(self, who: str, key: str) -> None:
         """Somebody asks for some block of a file."""
@@ -27,24 +37,34 @@ class Herd:
         self._askers[who] = now_s
         if len(self._askers) > MANY:
             self._askers.popitem(last=False)
-        until_s, last_s = self._files.get(key, (0.0, -KEEP_S))
-        if now_s - last_s >= KEEP_S:
-            until_s = now_s + (self._gather_s if self._is_there(now_s) else 0.0)
-        if self._has_room(key, now_s):
-            self._files[key] = (until_s, now_s)
-            self._files.move_to_end(key)
+        file = self._files.get(key)
+        if file is None or now_s - file.last_s >= KEEP_S:
+            if not self._has_room(key, now_s):
+                return
+            file = _File(now_s + (self._gather_s if self._is_there(now_s) else 0.0), now_s)
+        file.last_s = now_s
+        if len(file.askers) < MANY:
+            file.askers.add(who)
+        self._files[key] = file
+        self._files.move_to_end(key)
 
     def until_s(self, key: str) -> float:
         """From when on a file is published that was asked for."""
-        return self._files.get(key, (0.0, 0.0))[0]
+        file = self._files.get(key)
+        return 0.0 if file is None else file.until_s
+
+    def wants(self, key: str) -> bool:
+        """Whether many have asked for this file, as long as somebody still does."""
+        file = self._files.get(key)
+        return file is not None and len(file.askers) == MANY
 
     def _has_room(self, key: str, now_s: float) -> bool:
         """Whether a file can be noted. Who asks for ever more must not have one forgotten that then
         waits from the beginning, again and again: of what has no room nobody waits."""
         if key in self._files or len(self._files) < MOST_FILES:
             return True
-        oldest, (_, last_s) = next(iter(self._files.items()))
-        if now_s - last_s < KEEP_S:
+        oldest, file = next(iter(self._files.items()))
+        if now_s - file.last_s < KEEP_S:
             return False
         del self._files[oldest]
         return True

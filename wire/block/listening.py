@@ -6,7 +6,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable
 
-SILENT_S = 20.0  # without a word, and who asks again may not have listened meanwhile
+SILENT_S = 120.0  # without a word, and who asks again may not have listened meanwhile
 
 
 class Listening:

@@ -46,10 +46,10 @@ class ServeTerms:
     """kib_per_s: of all together. asker_kib_per_s, asker_burst_kib: what one may cause. gap_s:
     between two times that one block is published, at least; burst, every_s: so many times within
     a short time, then once in so many seconds. way_s: how long one may be on its way to those who
-    listen and did not ask first. gather_s: how long a file waits where many ask, and what
-    was missed of it for others who missed it. askers: how many are remembered. pending: blocks
-    that one may ask for at a time, total_pending: all. stale_s: after that nobody waits for a
-    block any more."""
+    listen and did not ask first. gather_s: how long a file waits where many ask, and what was
+    missed of it for others who missed it; few_s: where a few ask, and for others who lost it.
+    askers: how many are remembered. pending: blocks that one may ask for at a time, total_pending:
+    all. stale_s: after that nobody waits for a block any more."""
 
     kib_per_s: int | None = None
     asker_kib_per_s: int = 128 * 1024
@@ -57,8 +57,9 @@ class ServeTerms:
     gap_s: float = 0.25
     burst: int = 8
     every_s: float = 2.0
-    way_s: float = 30.0
+    way_s: float = 120.0
     gather_s: float = 3.0
+    few_s: float = 1.0
     askers: int = 4096
     pending: int = 256
     total_pending: int = 16384
@@ -86,9 +87,7 @@ class BlockServer:
         self._clock = clock
         rate = math.inf if terms.kib_per_s is None else float(terms.kib_per_s * KIB)
         self._bucket = Bucket(rate, max(BLOCK, rate / 4), clock)
-        self._repeats = Repeats(
-            terms.gap_s, terms.gather_s, terms.burst, terms.every_s, terms.way_s, clock
-        )
+        self._repeats = Repeats(terms.gap_s, terms.burst, terms.every_s, terms.way_s, clock)
         self._herd = Herd(terms.gather_s, clock)
         self._listening = Listening(terms.askers, clock)
         self._queue = BlockQueue(
@@ -145,7 +144,8 @@ class BlockServer:
         if self._publish(topic, payload, qos=0) is None:
             return False
         self._bucket.spend(len(payload))
-        self._repeats.note(wanted.key, wanted.number, wanted.who, block.size)
+        whom = None if self._herd.wants(wanted.key) else wanted.who
+        self._repeats.note(wanted.key, wanted.number, whom, block.size)
         if self._standing_by is not None:
             self._standing_by.published(wanted.key, wanted.number)
         self.published_blocks += 1
@@ -153,12 +153,20 @@ class BlockServer:
         return True
 
     def _due_s(self, wanted: Wanted) -> float:
-        due_s = self._repeats.due_s(wanted.key, wanted.number, wanted.who)
+        late_s = self._late_s(wanted)
+        due_s = self._repeats.due_s(wanted.key, wanted.number, wanted.who, late_s)
         if math.isinf(due_s) and wanted.number > 0:
             due_s = self._herd.until_s(wanted.key)
         if self._standing_by is None:
             return due_s
         return self._standing_by.due_s(due_s, wanted.since_s)
+
+    def _late_s(self, wanted: Wanted) -> float:
+        """How long others who missed the same block are waited for."""
+        since_s = self._listening.since_s(wanted.key, wanted.who)
+        has_lost_it = self._repeats.was_published(wanted.key, wanted.number, since_s)
+        is_one_of_few = not self._herd.wants(wanted.key)
+        return self._terms.few_s if has_lost_it or is_one_of_few else self._terms.gather_s
 
     def _hear_the_other(self) -> None:
         if self._standing_by is not None:

@@ -59,15 +59,17 @@ class Window:
         self._size = min(float(self._most), self._size + step)
 
     def lost(self, sent_s: float, now_s: float, was_answered: bool) -> None:
-        """A request was not answered in time, others were; was_answered: in part."""
+        """A request was not answered in time, others were; was_answered: in part. What waits to be
+        sent again to many is asked for again soon: the other side is there."""
         if not was_answered:
-            self._silences = min(self._silences + 1, 10)
+            self._silences = min(self._silences + 1, 1)
         self._cut(0.5, sent_s, now_s)
 
     def silence(self, sent_s: float, now_s: float) -> None:
         """Nothing at all came since this request: what is asked for now may come as often as it
         is asked for, and late. So ask for little until something comes."""
-        self.lost(sent_s, now_s, was_answered=False)
+        self._silences = min(self._silences + 1, 10)
+        self._cut(0.5, sent_s, now_s)
         self._size = float(self._least)
 
     def begin_again(self) -> None:
