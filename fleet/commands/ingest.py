@@ -5,34 +5,31 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import secrets
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from fleet.folder import FleetFolder
+from fleet.database import add_database_option, database_of
 from fleet.offering.flags import add_fleet_options, fleet_of
 from wire import logs
-from wire.config import Broker
-from wire.link import Link, Post
-from wire.mqtt.mqtt import MqttLink
 from wire.systemd import Notifier
 from wire.troubles import Unavailable
 
 if TYPE_CHECKING:
-    from fleet.ingest.ingest import Ingest
+    from fleet.ingest.ingest import Sharing
+    from fleet.ingest.part import IngestPart
 
 STATUS_S = 5.0
 GIB = 1 << 30
 DESCRIPTION = """\
 Store what devices say in the fleet's registry, and acknowledge it once it is durable: devices with
 `acknowledged_by = "registry"` keep each record until then. Several of these share the work by
-shared subscriptions of MQTT, and one of them keeps the database in order: minutes become ten minutes
-and hours, and what is too old goes. `vedette fleet serve` does all this itself;
+shared subscriptions of MQTT, and one of them keeps the database in order: minutes become ten
+minutes and hours, and what is too old goes. `vedette fleet serve` does all this itself;
 run this where the fleet outgrows one process.
 """
 
@@ -44,31 +41,26 @@ def main(argv: Sequence[str]) -> int:
     fleet = fleet_of(words)
     logs.log_to_stderr("info")
     try:
-        from fleet.ingest.ingest import Ingest, Sharing
-        from fleet.ingest.keeper import Keeper
+        from fleet.ingest.part import IngestPart
         from fleet.registry.registry import open_registry
         from fleet.registry.words import Terms
     except ImportError as error:
         raise Unavailable(f"{error.name} is missing: pip install 'vedette[fleet]'") from None
     signals = Signals(None if words.seconds is None else time.monotonic() + words.seconds)
-    holder = secrets.token_hex(6)
     with ExitStack() as stack:
         notifier = stack.enter_context(Notifier())
-        registry = open_registry(words.database or database_of(fleet))
+        registry = open_registry(database_of(fleet, words.database))
         stack.callback(registry.close)
+        terms = Terms(keep_bytes=int(words.keep_gib * GIB))
         sharing: Sharing = "alone" if words.alone else "shared"
-        ingest = Ingest(fleet.name, registry, link_to(fleet.broker), holder, sharing)
-        stack.callback(ingest.close)
-        keeper = Keeper(registry, holder, ingest, Terms(keep_bytes=int(words.keep_gib * GIB)))
-        stack.callback(keeper.close)
-        ingest.open()
-        keeper.open()
-        log.info("ingest of fleet %s: %s", fleet.name, ingest.status())
-        notifier.ready(ingest.status())
-        _turn(ingest, signals, notifier)
+        part = IngestPart(fleet.name, fleet.broker, registry, terms, sharing)
+        stack.callback(part.close)
+        log.info("ingest of fleet %s: %s", fleet.name, part.status())
+        notifier.ready(part.status())
+        _turn(part, signals, notifier)
         notifier.stopping("saying goodbye")
     if words.json:
-        print(msgspec.json.encode(ingest.counted()).decode())
+        print(msgspec.json.encode(part.counted()).decode())
     return 0
 
 
@@ -89,31 +81,18 @@ class Signals:
         if self._stop:
             os._exit(128 + number)
         self._stop = True
-        # not its `wake`: the lock of that may be held by the thread that hears this
 
 
-def _turn(ingest: Ingest, signals: Signals, notifier: Notifier) -> None:
+def _turn(part: IngestPart, signals: Signals, notifier: Notifier) -> None:
     said_s = time.monotonic()
     while not signals.is_over():
-        ingest.step()
+        part.step()
         now_s = time.monotonic()
         if notifier.due(now_s):
             notifier.watchdog()
         if now_s - said_s > STATUS_S:
-            notifier.status(ingest.status())
+            notifier.status(part.status())
             said_s = now_s
-
-
-def database_of(fleet: FleetFolder) -> str:
-    """The registry in a fleet's folder, where no other database is named."""
-    return f"sqlite:///{fleet.path / 'registry.db'}"
-
-
-def link_to(broker: Broker) -> Callable[[str, Post], Link]:
-    def make(client_id: str, post: Post) -> Link:
-        return MqttLink(broker, client_id, post)
-
-    return make
 
 
 def gib(text: str) -> float:
@@ -127,13 +106,8 @@ def gib(text: str) -> float:
     return value
 
 
-def add_registry_options(parser: argparse.ArgumentParser) -> None:
-    """--database and what is kept in it."""
-    parser.add_argument(
-        "--database", metavar="URL",
-        help="sqlite:////PATH/FILE or postgresql://USER@HOST/NAME (default: registry.db in the "
-        "fleet's folder)",
-    )  # fmt: skip
+def add_keep_option(parser: argparse.ArgumentParser) -> None:
+    """--keep-gib"""
     parser.add_argument(
         "--keep-gib", type=gib, default=10.0, metavar="N",
         help="the room that the registry may take; then the oldest goes (default: 10)",
@@ -147,7 +121,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_fleet_options(parser)
-    add_registry_options(parser)
+    add_database_option(parser)
+    add_keep_option(parser)
     parser.add_argument(
         "--alone", action="store_true",
         help="this is the only one, and the broker knows no shared subscriptions",
