@@ -1,15 +1,18 @@
-"""A fleet's web for tests: the real application over a real database, and browsers that ask it."""
+"""A fleet's web for tests: real application, database and sockets, and browsers that ask it."""
 
 from __future__ import annotations
 
 import re
+import socket
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from litestar.testing import TestClient
+import uvicorn
 
 from fleet.accounts.accounts import Accounts, open_accounts
 from fleet.actions.actions import Actions
@@ -27,18 +30,19 @@ from fleet.serve.scope import cookie_name
 from wire.config import Broker
 from wire.signing import SigningKey
 
-HERE = "http://127.0.0.1:8080"
+HERE = "127.0.0.1"
+PATIENCE_S = 60.0
 PASSWORDS = {"olga": "seven green bottles", "vera": "hanging on the wall"}  # by account
 OPERATOR, VIEWER = "olga", "vera"
 
 
 @dataclass
 class Web:
-    """A server without a network. home: where it believes to be."""
+    """A server on a thread of its own. home: where it is."""
 
     gate: Gate
     parts: Parts
-    home: str = HERE
+    home: str
 
     @property
     def accounts(self) -> Accounts:
@@ -58,8 +62,7 @@ class Web:
     @contextmanager
     def browser(self, account: str | None = None) -> Iterator[Browser]:
         """Somebody's, signed in by the form."""
-        with TestClient(self.gate, base_url=self.home, raise_server_exceptions=False) as client:
-            client.follow_redirects = False
+        with httpx.Client(base_url=self.home, timeout=PATIENCE_S, trust_env=False) as client:
             browser = Browser(client, self.home, cookie_name(self.parts.terms.secure))
             if account is not None:
                 answer = browser.sign_in(account, PASSWORDS[account])
@@ -94,8 +97,9 @@ class Browser:
         return answer
 
     def csrf_of_page(self) -> str:
-        found = re.search(r'name="csrf" content="([0-9a-f]+)"', self.get("/").text)
-        assert found is not None
+        page = self.get("/")
+        found = re.search(r'name="csrf" content="([0-9a-f]+)"', page.text)
+        assert found is not None, page.text[:2000]
         return found.group(1)
 
     @property
@@ -107,7 +111,6 @@ class Browser:
 def web(
     place: Path,
     terms: WebTerms | None = None,
-    home: str = HERE,
     folder: FleetFolder | None = None,
     key: SigningKey | None = None,
 ) -> Iterator[Web]:
@@ -126,4 +129,30 @@ def web(
         actions = Actions(served(folder), key, live, accounts.audit)
         stack.callback(actions.close)
         parts = Parts(folder, registry, live, accounts, crew, actions, terms or WebTerms())
-        yield Web(make_app(parts), parts, home)
+        gate = make_app(parts)
+        port = stack.enter_context(_serving(gate))
+        yield Web(gate, parts, f"http://{HERE}:{port}")
+
+
+@contextmanager
+def _serving(gate: Gate) -> Iterator[int]:
+    """The port of a real server. Streams that are open at the end are cut."""
+    taken = socket.create_server((HERE, 0))
+    config = uvicorn.Config(
+        gate, loop="asyncio", log_config=None, access_log=False, server_header=False,
+        proxy_headers=False, ws="none", timeout_graceful_shutdown=1,
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([taken],), name="web")
+    thread.start()
+    end_s = time.monotonic() + PATIENCE_S
+    while not server.started:
+        assert thread.is_alive(), "the server did not start"
+        assert time.monotonic() < end_s
+        time.sleep(0.01)
+    try:
+        yield int(taken.getsockname()[1])
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE_S)
+        taken.close()

@@ -89,9 +89,7 @@ class Gate:
     def _is_our_name(self, host: str) -> bool:
         """Whether a browser means us. A page of somebody else's may let its name point at our
         address; it cannot have a browser call us by address, or by a name of ours."""
-        name = urlsplit(f"//{host}").hostname if _is_plain(host) else None
-        if name is None:
-            return False
+        name = _host_name(host)
         try:
             ipaddress.ip_address(name)
         except ValueError:
@@ -154,8 +152,14 @@ def _own_names() -> set[str]:
     return {name, f"{name}.local", name.partition(".")[0]}
 
 
-def _is_plain(host: str) -> bool:
-    return 0 < len(host) < 256 and all(c.isalnum() or c in "-.:[]_" for c in host)
+def _host_name(host: str) -> str:
+    """The name in HOST[:PORT], in small letters; "" where that is none."""
+    if len(host) > 255 or not all(c.isalnum() or c in "-.:[]_" for c in host):
+        return ""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_same_origin(headers: dict[str, str]) -> bool:
