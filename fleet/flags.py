@@ -1,8 +1,9 @@
-"""The options by which an operator's command reaches the broker."""
+"""The options by which an operator's command reaches the broker, and how times are written."""
 
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from wire.config import Broker
@@ -39,3 +40,14 @@ def broker_of(words: argparse.Namespace) -> Broker:
         certificate_file=absolute(words.certificate_file),
         key_file=absolute(words.key_file),
     )
+
+
+def seconds(text: str) -> float:
+    """A length of time for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no length of time: write seconds, as 60")
+    return value

@@ -16,6 +16,7 @@ from typing import Protocol
 from fleet.depot.copy import PATIENCE_S, CopyDepot
 from fleet.depot.depot import Depot, MakeLink
 from fleet.depot.share import Share, share_of
+from fleet.flags import seconds
 from fleet.folder import FleetFolder
 from fleet.offering.flags import add_fleet_options, fleet_of
 from fleet.signer.signer import Signer, Versions
@@ -185,5 +186,5 @@ def parser() -> argparse.ArgumentParser:
         "--standby", action="store_true",
         help="as --serve-only, and only while no other depot answers",
     )  # fmt: skip
-    parser.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
+    parser.add_argument("--seconds", type=seconds, metavar="S", help="stop after S seconds")
     return parser

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from fleet import flags
 from fleet.folder import FleetFolder
 from fleet.offering.flags import add_fleet_options, fleet_of
 from fleet.rollout.flags import name
@@ -177,10 +178,7 @@ def count(text: str) -> int:
 
 def seconds(text: str) -> float:
     """A time, 0.1 s at least."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
+    value = flags.seconds(text)
     if not 0.1 <= value <= 1e7:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.1 on")
     return value

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from fleet.devices import Fleet
-from fleet.flags import add_broker_options, broker_of
+from fleet.flags import add_broker_options, broker_of, seconds
 from fleet.screens import JsonLines, is_terminal, open_screen
 from fleet.watching import Watching
 from wire import topics
@@ -94,13 +94,3 @@ def parser() -> argparse.ArgumentParser:
     )
     add_broker_options(parser)
     return parser
-
-
-def seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no length of time: write seconds, as 60")
-    return value

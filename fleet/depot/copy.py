@@ -23,6 +23,7 @@ from wire.link import Connected, Disconnected, LinkEvent, Received
 from wire.troubles import Refused
 
 PATIENCE_S = 2.0  # of a standby, with another depot that is silent
+LACKING_S = 5.0  # what lacks so long is told
 
 log = logging.getLogger("vedette.depot")
 
@@ -54,6 +55,8 @@ class CopyDepot:
         )
         self._broker: str | None = "connecting"  # what is wrong with the connection
         self._led = False
+        self._lacks: str | None = None  # that was told
+        self._lacking_s: float | None = None  # since when there is something else to tell
 
     def open(self) -> None:
         """Begin to serve."""
@@ -72,6 +75,7 @@ class CopyDepot:
         """Wait for one event, take it, and do what is due."""
         wait_s = min(timeout_s, TURN_S, self._server.tick())
         self._tell_who_leads()
+        self._tell_what_lacks()
         event = self.inbox.take(max(0.0, wait_s))
         if isinstance(event, Received):
             self._receive(event)
@@ -90,8 +94,8 @@ class CopyDepot:
             words.append(f"share {self._share}")
         if self._standing_by is not None:
             words.append("answers" if self._standing_by.leads else "stands by")
-        if self._library.lags:
-            words.append("its folder lags behind the fleet")
+        if self._lacks is not None:
+            words.append("its folder is not complete")
         return f"{', '.join(words)}; {self._server.published_bytes >> 20} MiB served"
 
     @property
@@ -127,6 +131,20 @@ class CopyDepot:
         if told is not None and told.kind == "request":
             self.counts.requests += 1
             self._server.asked(told.device, message.payload)
+
+    def _tell_what_lacks(self) -> None:
+        """Once. What lags for a moment only is not worth a word."""
+        now_s, lacks = time.monotonic(), self._library.lacks
+        if lacks == self._lacks:
+            self._lacking_s = None
+        elif lacks is None:
+            log.info("the folder is complete")
+            self._lacks = None
+        elif self._lacking_s is None:
+            self._lacking_s = now_s
+        elif now_s - self._lacking_s >= LACKING_S:
+            log.warning("%s", lacks)
+            self._lacks = lacks
 
     def _tell_who_leads(self) -> None:
         standing_by = self._standing_by

@@ -139,6 +139,23 @@ def test_a_herd_is_waited_for() -> None:
     assert sorted(n for n in world.numbers[count:] if n) == list(range(1, 41))
 
 
+def test_a_herd_that_still_grows_is_waited_for_longer_but_not_for_ever() -> None:
+    world = World()
+    world.files |= {OTHER_KEY: b"metadata"}
+    for who in range(8):
+        world.ask(f"d{who}", (0, 1), key=OTHER_KEY)
+    world.serve()
+    count, begun = len(world.published), world.now
+    for place in range(200):  # on a busy machine: some new ones each second
+        world.ask(f"d{place}", (1, 41))
+        world.serve()
+        if len(world.published) > count:
+            break
+        world.now += 0.4
+    assert 14.5 <= world.now - begun <= 16.0
+    assert len(world.published) == count + 40
+
+
 def herd(world: World, count: int = 8) -> None:
     """So many devices have the whole file, but what each has lost."""
     for who in range(count):

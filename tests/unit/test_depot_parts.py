@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from fleet.commands.depot import parser as depot_parser
 from fleet.depot.answers import BURST, SIGN_S, Answers
 from fleet.depot.bell import Bell
 from fleet.depot.candidates import Candidates
@@ -215,3 +216,11 @@ def test_who_rings_again_and_again_does_not_have_the_last_word(yard: Yard) -> No
         bell.tick()
         bell.tick()
         assert rung == [signer.timestamp] * 2
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "0", "soon"])
+def test_a_time_that_is_none_is_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        depot_parser().parse_args(["--seconds", text])
+    assert refused.value.code == 2
+    assert "is no length of time: write seconds, as 60" in capsys.readouterr().err

@@ -9,20 +9,25 @@ from dataclasses import dataclass, field
 MANY = 4  # askers, within RECENT_S
 RECENT_S = 10.0
 KEEP_S = 60.0  # after a file was last asked for
+STILL_S = 0.5  # without anybody new, and all are there
+LONGEST_S = 15.0  # that a file waits while more and more come
 MOST_FILES = 256
 
 
 @dataclass
 class _File:
-    """until_s: it waits for those who come. askers: the first MANY of those who asked for it."""
+    """first_s, last_s: when it was asked for. until_s: it waits for those who come. askers: the
+    first MANY of those who asked for it."""
 
-    until_s: float
+    first_s: float
     last_s: float
+    until_s: float
     askers: set[str] = field(default_factory=set)
 
 
 class Herd:
-    """gather_s: how long a file waits for those who come, from the first who asks for it."""
+    """gather_s: how long a file waits for those who come, from the first who asks for it; longer
+    while they still do."""
 
     def __init__(self, gather_s: float, clock: Callable[[], float]) -> None:
         self._gather_s = gather_s
@@ -41,12 +46,19 @@ class Herd:
         if file is None or now_s - file.last_s >= KEEP_S:
             if not self._has_room(key, now_s):
                 return
-            file = _File(now_s + (self._gather_s if self._is_there(now_s) else 0.0), now_s)
+            file = _File(now_s, now_s, now_s + (self._gather_s if self._is_there(now_s) else 0.0))
         file.last_s = now_s
         if len(file.askers) < MANY:
             file.askers.add(who)
         self._files[key] = file
         self._files.move_to_end(key)
+
+    def grew(self, key: str) -> None:
+        """Somebody asks for a file who did not before."""
+        now_s, file = self._clock(), self._files.get(key)
+        if file is not None and now_s < file.until_s:
+            still_s = min(now_s + STILL_S, file.first_s + LONGEST_S)
+            file.until_s = max(file.until_s, still_s)
 
     def until_s(self, key: str) -> float:
         """From when on a file is published that was asked for."""

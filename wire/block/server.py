@@ -108,6 +108,8 @@ class BlockServer:
         except UNREADABLE:
             return
         self._herd.asked(who, request.file)
+        if math.isinf(self._listening.since_s(request.file, who)):
+            self._herd.grew(request.file)
         self._listening.asked(request.file, who)
         self._queue.add(who, request.file, request.ranges)
 
