@@ -9,7 +9,8 @@ from wire.link import Received
 from wire.mqtt.packets import is_bulk, packet_end, plain_publish
 
 LARGEST = 1024 * 1024  # bytes of one packet: no broker may fill our memory
-FIRST_BYTES = 256 * 1024  # taken from the socket at once: several packets
+FIRST_BYTES = 8 * 1024  # taken from the socket at once, at first
+MANY_BYTES = 256 * 1024  # when much comes: several packets
 
 Take = Callable[[Received], None]
 
@@ -25,6 +26,7 @@ class Inward:
         self._begin = 0  # what is before it was used
         self._end = 0
         self._share = 0  # bytes of the next packet that are not ours, come or not
+        self._was_full = False  # when it was filled last
 
     @property
     def left(self) -> int:
@@ -35,6 +37,7 @@ class Inward:
         """Receive once. Returns how many bytes came; 0: the other side closed."""
         came = receive_into(self._view[self._end :])
         self._end += came
+        self._was_full = self._end == len(self._buffer)
         return came
 
     def sort(self, has_properties: bool) -> bool:
@@ -81,6 +84,9 @@ class Inward:
         rest = self._end - self._begin
         ends = packet_end(self._view[self._begin : min(self._end, self._begin + 5)])
         wanted = min(LARGEST, ends[1]) if ends else 0
+        if self._was_full and len(self._buffer) < MANY_BYTES:
+            wanted = max(wanted, len(self._buffer) + 1)
+            self._was_full = False
         if wanted > len(self._buffer):
             larger = bytearray(max(wanted, 2 * len(self._buffer)))
             larger[:rest] = self._view[self._begin : self._end]
