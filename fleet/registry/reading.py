@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
@@ -26,6 +27,7 @@ from fleet.registry.sources import (
 )
 from fleet.registry.tables import (
     FINE,
+    HOUR,
     HOUR_SLOTS,
     MEASURED,
     MINUTE_S,
@@ -38,6 +40,8 @@ from fleet.registry.tables import (
 from fleet.registry.words import Scope, Span, Stretch, Vital
 from wire.messages import Losses, StageCounts
 
+WINDOWS = (FINE, TENS, HOUR)
+VITALS = (VITAL, VITAL_TENS, VITAL_HOUR)
 EXACT_DEVICES = 300  # for so few, a latency begins exactly where it is asked to
 
 
@@ -50,10 +54,11 @@ def windows(
         narrowed = narrowed_to(connection, Scope(pipeline=pipeline))
         if narrowed.is_empty or not numbers:
             return ()
-        resolution = resolution_of(connection, span, FINE, TENS)
+        resolution = resolution_of(connection, span, WINDOWS)
         rows = list(rows_of(connection, turn_of(connection), resolution, span, numbers, narrowed))
         width_s = max((span.to_s - span.from_s) / max(1, most), WIDTHS[resolution])
-        return _stretches(connection, rows, span, width_s)
+        found = _stretches(connection, rows, span.from_s, width_s)
+    return tuple(stretch for _, stretch in found)
 
 
 def latency(database: Database, span: Span, scope: Scope) -> StageCounts:
@@ -66,7 +71,7 @@ def latency(database: Database, span: Span, scope: Scope) -> StageCounts:
             rows = together(connection, span, narrowed)
             return unpack(merged([row.counted[-1] for row in rows]))
         numbers = numbers_of(connection, scope.devices)
-        resolution = resolution_of(connection, span, FINE, TENS)
+        resolution = resolution_of(connection, span, WINDOWS)
         if resolution == "fine" and len(numbers) > EXACT_DEVICES:
             resolution = "tens"
         turn = turn_of(connection)
@@ -76,23 +81,24 @@ def latency(database: Database, span: Span, scope: Scope) -> StageCounts:
 
 def series(database: Database, span: Span, scope: Scope, most: int) -> tuple[Stretch, ...]:
     """The oldest first; of one moment, a stretch for each model and version."""
-    width_s = max(float(MINUTE_S), (span.to_s - span.from_s) / max(1, most))
-    rows: list[Counted]
+    width_s = float(MINUTE_S)
     with database.reading() as connection:
         narrowed = narrowed_to(connection, scope)
         if narrowed.is_empty:
             return ()
         if scope.devices is None:
-            rows = list(together(connection, span, narrowed))
+            rows = [r for r in together(connection, span, narrowed) if r.at_s >= span.from_s]
             width_s = max([width_s, *(row.width_s for row in rows)])
         else:
             numbers = numbers_of(connection, scope.devices)
-            resolution = resolution_of(connection, span, FINE, TENS)
+            resolution = resolution_of(connection, span, WINDOWS)
             turn = turn_of(connection)
             rows = list(rows_of(connection, turn, resolution, span, numbers, narrowed))
             width_s = max(width_s, WIDTHS[resolution])
-        found = _stretches(connection, rows, span, width_s)
-    return tuple(_over(min(width_s, span.to_s - each.start_s), each) for each in found)
+        width_s *= max(1, math.ceil((span.to_s - span.from_s) / max(1, most) / width_s))
+        origin_s = span.from_s // width_s * width_s
+        found = _stretches(connection, rows, origin_s, width_s)
+    return tuple(_over(span, origin_s + place * width_s, width_s, each) for place, each in found)
 
 
 def vitals(database: Database, device: str, span: Span, most: int) -> tuple[Vital, ...]:
@@ -101,7 +107,7 @@ def vitals(database: Database, device: str, span: Span, most: int) -> tuple[Vita
         numbers = numbers_of(connection, (device,))
         if not numbers:
             return ()
-        resolution = resolution_of(connection, span, VITAL, VITAL_TENS)
+        resolution = resolution_of(connection, span, VITALS)
         rows = list(_vital_rows(connection, turn_of(connection), resolution, span, numbers[0]))
     width_s = max((span.to_s - span.from_s) / max(1, most), WIDTHS[resolution])
     groups: dict[int, list[tuple[float, Measured]]] = {}
@@ -145,12 +151,13 @@ def _of_slots(
 
 
 def _stretches(
-    connection: Connection, rows: Sequence[Counted], span: Span, width_s: float
-) -> tuple[Stretch, ...]:
-    """Rows that begin within the same `width_s`, of one release, in one."""
+    connection: Connection, rows: Sequence[Counted], origin_s: float, width_s: float
+) -> list[tuple[int, Stretch]]:
+    """Rows of the same `width_s`, of one release, in one, with the number of that `width_s` after
+    `origin_s`. The oldest first."""
     groups: dict[tuple[int, int], list[Counted]] = {}
     for row in rows:
-        place = int((row.start_s - span.from_s) // width_s)
+        place = int((row.at_s - origin_s) // width_s)
         groups.setdefault((place, row.release), []).append(row)
     ordered = sorted(groups.items(), key=lambda one: min(row.start_s for row in one[1]))
     names = releases_of(connection, {release for (_, release), _ in ordered})
@@ -160,27 +167,28 @@ def _stretches(
         len(ordered),
     )
     found = []
-    for ((_, release), many), packed in zip(ordered, stages, strict=True):
+    for ((place, release), many), packed in zip(ordered, stages, strict=True):
         added = added_up([row.counted[:-1] for row in many])
         seconds, frames, skipped, driver, decode, refused, restarts = added
         model, version = names.get(release, ("", ""))
-        found.append(
-            Stretch(
-                start_s=min(row.start_s for row in many),
-                seconds=seconds,
-                model=model,
-                version=version,
-                frames=frames,
-                fps=frames / seconds if seconds >= 1 else None,
-                losses=Losses(skipped, driver, decode, refused),
-                stages=unpack(packed),
-                restarts=restarts,
-            )
+        told = Stretch(
+            start_s=min(row.start_s for row in many),
+            seconds=seconds,
+            model=model,
+            version=version,
+            frames=frames,
+            fps=frames / seconds if seconds >= 1 else None,
+            losses=Losses(skipped, driver, decode, refused),
+            stages=unpack(packed),
+            restarts=restarts,
         )
-    return tuple(found)
+        found.append((place, told))
+    return found
 
 
-def _over(seconds: float, stretch: Stretch) -> Stretch:
+def _over(span: Span, begin_s: float, width_s: float, stretch: Stretch) -> Stretch:
     """Of many devices at the same time: frames a second of all of them."""
+    start_s = max(span.from_s, begin_s)
+    seconds = min(span.to_s, begin_s + width_s) - start_s
     fps = stretch.frames / seconds if seconds >= 1 else None
-    return replace(stretch, seconds=seconds, fps=fps)
+    return replace(stretch, start_s=start_s, seconds=seconds, fps=fps)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, func, literal, select
 
 from fleet.registry.database import Turn
 from fleet.registry.naming import in_turns, wanted_releases
@@ -23,7 +23,6 @@ from fleet.registry.tables import (
     SLOT_S,
     TENS,
     TOGETHER,
-    VITAL_HOUR,
 )
 from fleet.registry.words import Scope, Span
 
@@ -32,12 +31,14 @@ LEAST_TENS_S, LEAST_HOUR_S = 6 * 3600.0, 4 * 86400.0  # a span from here on is r
 
 
 class Counted(Struct):
-    """A row. start_s, width_s: of what it covers."""
+    """A row. at_s: when it counts, which is where its window ends, or where its ten minutes or its
+    hour begin; start_s: of what it covers. width_s: that is told together, of many devices."""
 
+    at_s: float
     start_s: float
-    width_s: float
     release: int
     counted: tuple[float, int, int, int, int, int, int, bytes]
+    width_s: int = 0
 
 
 class Narrowed(Struct, frozen=True):
@@ -77,24 +78,30 @@ def numbers_of(connection: Connection, devices: Sequence[str]) -> list[int]:
 WIDTHS: dict[Resolution, float] = {"fine": 0.001, "tens": float(SLOT_S), "hour": float(HOUR_S)}
 
 
-def resolution_of(connection: Connection, span: Span, fine: Table, tens: Table) -> Resolution:
-    """By the length of a span, and by what there still is of its beginning."""
+def resolution_of(
+    connection: Connection, span: Span, tables: tuple[Table, Table, Table]
+) -> Resolution:
+    """By the length of a span, and by what there still is of its beginning. tables: of the three
+    resolutions."""
     length_s = span.to_s - span.from_s
-    if length_s < LEAST_TENS_S and _reaches(connection, fine, tens, span.from_s):
+    fine, tens, hour = (_first_slot(connection, table) for table in tables)
+    if length_s < LEAST_TENS_S and _reaches(fine, (tens, hour), span.from_s):
         return "fine"
-    hours = HOUR if tens is TENS else VITAL_HOUR
-    if length_s < LEAST_HOUR_S and _reaches(connection, tens, hours, span.from_s):
+    if length_s < LEAST_HOUR_S and _reaches(tens, (hour,), span.from_s):
         return "tens"
     return "hour"
 
 
-def _reaches(connection: Connection, table: Table, coarser: Table, from_s: float) -> bool:
-    """Whether nothing older is in the coarser one that this should have."""
-    first = connection.execute(select(func.min(table.c.slot))).scalar()
+def _first_slot(connection: Connection, table: Table) -> int | None:
+    return connection.execute(select(func.min(table.c.slot))).scalar()
+
+
+def _reaches(first: int | None, coarser: Iterable[int | None], from_s: float) -> bool:
+    """Whether a table has the beginning, or no coarser one has more of it."""
     if first is not None and first * SLOT_S <= from_s:
         return True
-    older = connection.execute(select(func.min(coarser.c.slot))).scalar()
-    return older is None or (first is not None and first // HOUR_SLOTS <= older // HOUR_SLOTS)
+    older = [slot // HOUR_SLOTS for slot in coarser if slot is not None]
+    return not older or (first is not None and first // HOUR_SLOTS <= min(older))
 
 
 def rows_of(
@@ -103,13 +110,13 @@ def rows_of(
 ) -> Iterable[Counted]:  # fmt: skip
     """What is there at this resolution, and of what is not rolled up yet at a finer one."""
     for table, slots, rest in _sources(turn, resolution, span):
-        at = table.c.made_s - table.c.seconds if table is FINE else table.c.slot * SLOT_S
-        width_s = {TENS: float(SLOT_S), HOUR: float(HOUR_S)}.get(table, 0.0)
-        columns = [at, table.c.release, *(table.c[name] for name in COUNTED)]
+        at = table.c.made_s if table is FINE else table.c.slot * SLOT_S
+        before = table.c.seconds if table is FINE else literal(0)
+        columns = [at, at - before, table.c.release, *(table.c[name] for name in COUNTED)]
         for condition in _conditions(table, slots, rest, devices, narrowed):
             query = select(*columns).where(condition)
-            for start_s, release, *counted in connection.execute(query):
-                yield Counted(float(start_s), width_s, release, tuple(counted))
+            for at_s, start_s, release, *counted in connection.execute(query):
+                yield Counted(float(at_s), float(start_s), release, tuple(counted))
 
 
 def packed_of(
@@ -161,10 +168,10 @@ def _conditions(
 def together(connection: Connection, span: Span, narrowed: Narrowed) -> Iterable[Counted]:
     """Of all devices, what overlaps with the span."""
     table = TOGETHER.c
-    columns = (table.at_s, table.width_s, table.release, *(table[name] for name in COUNTED))
+    columns = (table.at_s, table.release, *(table[name] for name in COUNTED))
     wanted = and_(table.at_s < span.to_s, *narrowed.of(TOGETHER))
     for width in (PART, MINUTE_S, SLOT_S, HOUR_S):
         first = (table.width_s == width) & (table.at_s > span.from_s - max(width, MINUTE_S))
         query = select(*columns).where(first & wanted)
-        for at_s, width_s, release, *counted in connection.execute(query):
-            yield Counted(float(at_s), float(width_s), release, tuple(counted))
+        for at_s, release, *counted in connection.execute(query):
+            yield Counted(float(at_s), float(at_s), release, tuple(counted), width)
