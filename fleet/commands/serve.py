@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from fleet.commands.ingest import GIB, add_keep_option
 from fleet.database import add_database_option, database_of
 from fleet.offering.flags import add_fleet_options, fleet_of
 from wire import logs
@@ -47,6 +48,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _wanted(words: argparse.Namespace) -> Wanted:
     from fleet.actions.place import load_command_key
+    from fleet.registry.words import Terms
     from fleet.serve.parts import WebTerms
     from fleet.serve.serving import Listen
     from fleet.serve.whole import Wanted
@@ -60,6 +62,7 @@ def _wanted(words: argparse.Namespace) -> Wanted:
         listen=Listen(host, port, words.tls_cert, words.tls_key),
         terms=WebTerms(tuple(words.name), is_secure, words.behind_proxy),
         without=frozenset(words.without),
+        keep=Terms(keep_bytes=int(words.keep_gib * GIB)),
         end_s=None if words.seconds is None else time.monotonic() + words.seconds,
         key=None if words.command_key is None else load_command_key(
             words.command_key, words.passphrase_file
@@ -124,6 +127,7 @@ def parser() -> argparse.ArgumentParser:
         help="a proxy speaks https, and says by X-Forwarded-For who asks",
     )  # fmt: skip
     add_database_option(parser)
+    add_keep_option(parser)
     parser.add_argument(
         "--without", action="append", default=[], choices=PARTS,
         help="this part runs elsewhere: depot or ingest",

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 from fleet.depot.depot import Depot, MakeLink
 from fleet.folder import FleetFolder
+from fleet.ingest.part import IngestPart
+from fleet.registry.registry import Registry
+from fleet.registry.words import Service, Terms
 from fleet.signer.signer import Signer
+from fleet.wording import plural, stretch
 from wire.block.server import ServeTerms
 from wire.link import Link, Post
 from wire.mqtt.mqtt import MqttLink
+
+STEP_S = 1.0
+ASK_S = 5.0  # the database how services of other processes are
+SILENT_S = 30.0  # who has said nothing for so long is not there
 
 
 class DepotPart:
@@ -43,3 +54,43 @@ class DepotPart:
             return MqttLink(fleet.broker, client_id, post)
 
         return make
+
+
+class IngestElsewhere:
+    """`vedette fleet ingest` in other processes, as they say in the database how they are."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._asked_s = float("-inf")  # by time.monotonic
+        self._found: tuple[Service, ...] = ()
+        self._ended = threading.Event()
+
+    def step(self) -> None:
+        """Raises Unavailable."""
+        if time.monotonic() - self._asked_s >= ASK_S:
+            services = self._registry.services()
+            self._found = tuple(each for each in services if each.name == "ingest")
+            self._asked_s = time.monotonic()
+        self._ended.wait(STEP_S)
+
+    def status(self) -> str:
+        return f"{plural(len(self._alive()), 'service')} elsewhere"
+
+    def trouble(self) -> str | None:
+        alive = self._alive()
+        if not alive:
+            newest_s = max((each.at_s for each in self._found), default=None)
+            since = "" if newest_s is None else f" for {stretch(time.time() - newest_s)}"
+            return f"no vedette fleet ingest has been at work{since}: start one"
+        return next((each.trouble for each in alive if each.trouble is not None), None)
+
+    def close(self) -> None:
+        self._ended.set()
+
+    def _alive(self) -> list[Service]:
+        return [each for each in self._found if time.time() - each.at_s < SILENT_S]
+
+
+def ingest_of(fleet: FleetFolder, registry: Registry, terms: Terms) -> IngestPart:
+    """`vedette fleet ingest` in this process, the only one or one of several."""
+    return IngestPart(fleet.name, fleet.broker, registry, terms)

@@ -45,5 +45,6 @@ def _known(request: WebRequest) -> dict[str, object]:
         "fleet": parts.fleet.name,
         "version": VERSION,
         "parts": parts.crew.states(),
+        "has_key": parts.actions.has_key,
         "static": FILES.address,
     }

@@ -15,10 +15,11 @@ from fleet.folder import FleetFolder
 from fleet.live.part import LivePart
 from fleet.live.view import LiveView
 from fleet.registry.registry import open_registry
+from fleet.registry.words import Terms
 from fleet.serve.alerting import AlertsPart
 from fleet.serve.app import make_app
 from fleet.serve.crew import Crew
-from fleet.serve.crew_parts import DepotPart
+from fleet.serve.crew_parts import DepotPart, IngestElsewhere, ingest_of
 from fleet.serve.parts import Parts, WebTerms
 from fleet.serve.serving import Listen, listening, serve
 from wire.signing import SigningKey
@@ -29,14 +30,16 @@ log = logging.getLogger("vedette.serve")
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to serve, and where. database: its address. without: parts that are elsewhere. end_s: by
-    time.monotonic; None: when told. key: a command key, by which operators act from the page."""
+    """What to serve, and where. database: its address. without: parts that are elsewhere. keep: how
+    much of what devices say. end_s: by time.monotonic; None: when told. key: a command key, by
+    which operators act from the page."""
 
     fleet: FleetFolder
     database: str
     listen: Listen
     terms: WebTerms
     without: frozenset[str]
+    keep: Terms
     end_s: float | None = None
     key: SigningKey | None = None
 
@@ -72,6 +75,10 @@ def _open(wanted: Wanted, stack: ExitStack) -> Parts:
     crew.add("live view", lambda: LivePart(registry, live))
     if "depot" not in wanted.without:
         crew.add("depot", lambda: DepotPart(wanted.fleet))
+    if "ingest" in wanted.without:
+        crew.add("ingest", lambda: IngestElsewhere(registry))
+    else:
+        crew.add("ingest", lambda: ingest_of(wanted.fleet, registry, wanted.keep))
     actions = Actions(served(wanted.fleet), wanted.key, live, accounts.audit)
     stack.callback(actions.close)
     crew.add("models", lambda: Clerk(actions.office))
