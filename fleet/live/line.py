@@ -53,7 +53,8 @@ class Line(Struct, frozen=True):
 
     weight: of its worst concern. kinds: of all its concerns. is_online: as its presence says.
     models: `NAME VERSION` of each pipeline. heard_s: when anything came of it; reached_s: when its
-    newest record was made. fps: of all pipelines; latency: end to end of all pipelines, in us.
+    newest record was made. fps: of all pipelines, None while it is
+    offline; latency: end to end of all pipelines, in us.
     found: what a search looks through, in small letters. due_s: when time alone may change what is
     wrong.
     """
@@ -106,6 +107,7 @@ def line_of(device: Device, heard_s: float | None, lost: int, peers: Peers, now_
     weight = judged[0].weight if judged else 0
     groups = () if device.state is None else device.state.groups[:MOST_PIPELINES]
     rates = [each.fps for each in runs if each.fps is not None]
+    is_gone = device.presence is not None and not device.presence.online
     health = None if device.newest is None else device.newest.health
     return Line(
         name=device.name,
@@ -118,7 +120,7 @@ def line_of(device: Device, heard_s: float | None, lost: int, peers: Peers, now_
         groups=groups,
         pipelines=runs,
         models=frozenset(each.release for each in runs if each.model),
-        fps=sum(rates) if rates else None,
+        fps=sum(rates) if rates and not is_gone else None,
         p50_us=whole.percentile(0.50),
         p95_us=whole.percentile(0.95),
         p99_us=whole.percentile(0.99),

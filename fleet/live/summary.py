@@ -98,7 +98,7 @@ def summary_of(lines: Sequence[Line], totals: Totals) -> Summary:
         offline=sum(line.is_online is False for line in lines),
         needing=sum(line.level != "good" for line in lines),
         bad=sum(line.level == "bad" for line in lines),
-        fps=sum(line.fps or 0.0 for line in lines if line.is_online is not False),
+        fps=sum(line.fps or 0.0 for line in lines),
         trial=phases["trial"],
         fetching=phases["fetching"] + phases["staged"] + phases["checking"],
         troubles=_troubles(lines),

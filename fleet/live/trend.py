@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -33,7 +34,7 @@ def trend_of(stretches: Iterable[Stretch], to_s: float) -> tuple[Past, ...]:
         if counts.minimum_us is not None and counts.maximum_us is not None:
             latency[each.start_s].append(counts)
     starts = sorted(frames)
-    step_s = min((b - a for a, b in zip(starts, starts[1:], strict=False)), default=HOUR_S / STEPS)
+    step_s = min((b - a for a, b in pairwise(starts)), default=HOUR_S / STEPS)
     return tuple(
         Past(at_s, frames[at_s] / step_s, merge(latency[at_s]).percentile(0.95))
         for at_s in starts

@@ -23,8 +23,8 @@ PEERS_S = 10.0  # how old what is usual may be
 @dataclass(frozen=True)
 class Sight:
     """Everything at one moment. lines: the worst first, then by name. version: another one for
-    another sight. trend: the last hour. at_s: Unix time of the newest look at the registry that succeeded, None before;
-    trouble: why the last one did not."""
+    another sight. trend: the last hour. at_s: Unix time of the newest look at the registry that
+    succeeded, None before; trouble: why the last one did not."""
 
     version: int
     lines: tuple[Line, ...]

@@ -12,7 +12,15 @@ from msgspec.structs import replace
 from fleet.registry.words import Heard, Known, Written
 from tests.browser.made_up import DIGESTS, stages
 from wire.health import Throttle
-from wire.messages import Event, Losses, Telemetry, Update, to_json
+from wire.messages import (
+    Event,
+    EventKind,
+    Losses,
+    Telemetry,
+    Update,
+    UpdatePhase,
+    to_json,
+)
 
 AT_ONCE = 500
 
@@ -21,54 +29,61 @@ class Store(Protocol):
     def write(self, heard: Sequence[Heard]) -> Written: ...
 
 
-def fill(store: Store, fleet: Sequence[Known]) -> None:
-    """The last word of every device."""
-    heard: list[Heard] = []
-    for known in fleet:
-        assert known.presence is not None and known.state is not None
-        heard.append(Heard(known.name, "presence", to_json(known.presence), known.heard_s))
-        heard.append(Heard(known.name, "state", to_json(known.state), known.heard_s))
-        if known.telemetry is not None:
-            record = replace(
-                known.telemetry, seq=100_000, oldest=100_000, time=known.reached_s or 0
-            )
-            heard.append(Heard(known.name, "telemetry", to_json(record), known.heard_s))
-    write(store, heard)
+class Telling:
+    """What a made-up fleet says, as its devices would number it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._newest: dict[str, int] = {}
+
+    def say(self, known: Known, record: Telemetry | Event, at_s: float) -> Heard:
+        """A record with the next number of the device's spool."""
+        seq = self._newest[known.name] = self._newest.get(known.name, 0) + 1
+        kind = "telemetry" if isinstance(record, Telemetry) else "event"
+        return Heard(known.name, kind, to_json(replace(record, seq=seq, oldest=1)), at_s)
+
+    def fill(self, fleet: Sequence[Known]) -> None:
+        """The last word of every device."""
+        heard: list[Heard] = []
+        for known in fleet:
+            assert known.presence is not None and known.state is not None
+            heard.append(Heard(known.name, "presence", to_json(known.presence), known.heard_s))
+            heard.append(Heard(known.name, "state", to_json(known.state), known.heard_s))
+            if known.telemetry is not None:
+                record = replace(known.telemetry, time=known.reached_s or known.heard_s)
+                heard.append(self.say(known, record, known.heard_s))
+        self.write(heard)
+
+    def fill_past(self, known: Known, now_s: float, hours: float, period_s: float) -> None:
+        """Hours of telemetry of one device, with a hot spell, a gap, a new model and events. Before
+        its last word."""
+        records = [*past(known, now_s, hours, period_s), *happenings(known, now_s)]
+        self.write([self.say(known, record, at_s) for at_s, record in records])
+
+    def write(self, heard: Sequence[Heard]) -> None:
+        for first in range(0, len(heard), AT_ONCE):
+            self._store.write(heard[first : first + AT_ONCE])
 
 
-def fill_past(store: Store, known: Known, now_s: float, hours: float, period_s: float) -> None:
-    """Hours of telemetry of one device, with a hot spell, a gap, a new model and some events."""
-    write(store, [*past(known, now_s, hours, period_s), *happenings(known, now_s)])
+Told = tuple[float, Telemetry | Event]
 
 
-def write(store: Store, heard: Sequence[Heard]) -> None:
-    for first in range(0, len(heard), AT_ONCE):
-        store.write(heard[first : first + AT_ONCE])
-
-
-def past(known: Known, now_s: float, hours: float, period_s: float) -> Iterator[Heard]:
+def past(known: Known, now_s: float, hours: float, period_s: float) -> Iterator[Told]:
     chance = random.Random(known.name)
     record = known.telemetry
     assert record is not None
     many = int(hours * 3600 / period_s)
     for number in range(many):
         at_s = now_s - (many - number) * period_s
-        ago_h = (now_s - at_s) / 3600
-        if 0.30 < ago_h < 0.42:
+        if 0.30 < (now_s - at_s) / 3600 < 0.42:
             continue  # it was off
-        yield Heard(
-            known.name,
-            "telemetry",
-            to_json(_record(record, at_s, now_s, number, period_s, chance)),
-            at_s,
-        )
+        yield at_s, _record(record, at_s, now_s, period_s, chance)
 
 
 def _record(
     record: Telemetry,
     at_s: float,
     now_s: float,
-    number: int,
     period_s: float,
     chance: random.Random,
 ) -> Telemetry:
@@ -100,35 +115,33 @@ def _record(
         throttle=Throttle(("soft_temperature_limit",) if is_hot else (), ()),
     )
     return replace(
-        record, seq=number + 1, oldest=1, time=at_s, window_s=period_s, uptime_s=at_s - now_s + 1e6,
+        record, time=at_s, window_s=period_s, uptime_s=at_s - now_s + 1e6,
         pipelines={"lane": lane}, health=health,
     )  # fmt: skip
 
 
-def happenings(known: Known, now_s: float) -> Iterator[Heard]:
+def happenings(known: Known, now_s: float) -> Iterator[Told]:
     assert known.telemetry is not None
     spool, boot = known.telemetry.spool, known.telemetry.boot
 
     def one(
-        number: int, ago_s: float, kind: str, subject: str, text: str, update: Update | None = None
-    ) -> Heard:
+        ago_s: float, kind: EventKind, subject: str, text: str, update: Update | None = None
+    ) -> Told:
         at_s = now_s - ago_s
-        event = Event(
-            spool, 50_000 + number, 1, boot, at_s, 1e6 - ago_s, kind,  # type: ignore[arg-type]
-            subject, "lane", text, update,
-        )  # fmt: skip
-        return Heard(known.name, "event", to_json(event), at_s)
+        return at_s, Event(
+            spool, 0, 0, boot, at_s, 1e6 - ago_s, kind, subject, "lane", text, update
+        )
 
-    def step(number: int, ago_s: float, phase: str) -> Heard:
-        update = Update(phase, "digits", "8", DIGESTS["8"], 4, now_s - ago_s)  # type: ignore[arg-type]
-        return one(number, ago_s, "update", "model", f"digits 8: {phase}", update)
+    def step(ago_s: float, phase: UpdatePhase) -> Told:
+        update = Update(phase, "digits", "8", DIGESTS["8"], 4, now_s - ago_s)
+        return one(ago_s, "update", "model", f"digits 8: {phase}", update)
 
-    yield one(1, 2700, "fault", "power", "the board is slowed down: soft_temperature_limit")
-    yield one(2, 1980, "recovered", "power", "the board runs at full speed again")
-    yield one(3, 1500, "fault", "camera", "/dev/video0 went away: plug it in again")
-    yield one(4, 1080, "recovered", "camera", "/dev/video0 is back")
-    yield step(5, 780, "fetching")
-    yield step(6, 745, "staged")
-    yield step(7, 740, "trial")
-    yield step(8, 440, "good")
-    yield one(9, 120, "note", "config", "telemetry every 10 s for 5 minutes")
+    yield one(2700, "fault", "power", "the board is slowed down: soft_temperature_limit")
+    yield one(1980, "recovered", "power", "the board runs at full speed again")
+    yield one(1500, "fault", "camera", "/dev/video0 went away: plug it in again")
+    yield one(1080, "recovered", "camera", "/dev/video0 is back")
+    yield step(780, "fetching")
+    yield step(745, "staged")
+    yield step(740, "trial")
+    yield step(440, "good")
+    yield one(120, "note", "config", "telemetry every 10 s for 5 minutes")

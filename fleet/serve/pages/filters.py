@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -12,6 +13,7 @@ from fleet.concerns import Kind
 from fleet.live.kinds import LABELS
 from fleet.wording import count, duration, number, plural, size, stretch
 
+REVISION = re.compile(r" Model [A-Z]\b| Rev [0-9.]+")
 STAGE_NAMES = {
     "queue": "Queue",
     "preprocess": "Preprocess",
@@ -29,9 +31,10 @@ def known_to(environment: Environment, now_s: Callable[[], float] = time.time) -
 
     environment.filters.update(
         ago=ago,
+        board=short_board,
         count=count,
         decimal=number,
-        duration=duration,
+        duration=lambda us: duration(us).replace(" us", " µs"),
         iso=iso,
         kind=kind_words,
         phase=phase_words,
@@ -68,6 +71,11 @@ def phase_words(phase: str) -> str:
 
 def kind_words(kind: Kind) -> str:
     return LABELS[kind]
+
+
+def short_board(board: str) -> str:
+    """`Raspberry Pi 5 Model B Rev 1.0` as people call it."""
+    return REVISION.sub("", board)
 
 
 def _utc(at_s: float) -> datetime:

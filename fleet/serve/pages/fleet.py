@@ -59,11 +59,11 @@ class LinesNews(Struct, frozen=True):
 @get("/live", sync_to_thread=False)
 def fleet_live(request: WebRequest) -> ServerSentEvent:
     """The page as it changes: `head` and `lines`, and a `beat` when nothing does."""
-    return ServerSentEvent(_news(request, question_of(request.query_params)))
+    return ServerSentEvent(_news(request))
 
 
-async def _news(request: WebRequest, question: Question) -> AsyncIterator[ServerSentEventMessage]:
-    told = _Told(request, question)
+async def _news(request: WebRequest) -> AsyncIterator[ServerSentEventMessage]:
+    told = _Told(request, question_of(request.query_params), request.query_params.get("since", ""))
     while True:
         for message in await asyncio.to_thread(told.news):
             yield message

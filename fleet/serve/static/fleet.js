@@ -27,6 +27,7 @@ async function ask(told, remember) {
   const html = await answer.text();
   if (mine !== asked) return undefined;
   lines.innerHTML = html;
+  learn();
   dateAll(lines);
   const address = `/${told.size ? "?" : ""}${told}`;
   if (remember === "push") history.pushState(null, "", address);
@@ -65,7 +66,7 @@ form.addEventListener("submit", (event) => {
   ask(question(), "push");
 });
 
-// links to other views of the same table need no other page
+// Links to other views of the same table need no other page
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href^='/?'], a[href='/'].here");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
@@ -113,29 +114,49 @@ function row(html) {
   return holder.content.firstElementChild;
 }
 
+// what the server has told of this page of the table; it is shown when nobody holds the lines
+let known = new Map(), order = [];
+
+function learn() {
+  const body = document.getElementById("rows");
+  known = new Map([...(body?.children ?? [])].map((each) => [each.dataset.name, each]));
+  order = [...known.keys()];
+}
+
+function settle() {
+  const body = document.getElementById("rows");
+  if (!body || isHeld()) return;
+  const isSame = order.length === body.children.length
+    && order.every((name, place) => body.children[place].dataset.name === name);
+  if (!isSame && order.every((name) => known.has(name))) {
+    body.replaceChildren(...order.map((name) => known.get(name)));
+    known = new Map(order.map((name) => [name, known.get(name)]));
+  }
+}
+
 function showLines(news) {
   const body = document.getElementById("rows");
-  document.getElementById("count").textContent = news.count;
-  if (!body) {
-    if (news.order.length) ask(question(), "none");
+  if (!body || !news.order.length) {
+    if (body || news.order.length) ask(question(), "none");
     return;
   }
-  const known = new Map([...body.children].map((each) => [each.dataset.name, each]));
+  document.getElementById("count").textContent = news.count;
   for (const [name, html] of Object.entries(news.rows)) {
     const fresh = row(html), old = known.get(name);
     known.set(name, fresh);
-    if (!old) continue;
+    dateAll(fresh);
+    if (!old?.isConnected) continue;
     const hadFocus = old.contains(document.activeElement);
     old.replaceWith(fresh);
     if (hadFocus) fresh.querySelector("a").focus({ preventScroll: true });
   }
-  const isSame = news.order.length === body.children.length
-    && news.order.every((name, place) => body.children[place].dataset.name === name);
-  if (!isSame && !isHeld() && news.order.every((name) => known.has(name))) {
-    body.replaceChildren(...news.order.map((name) => known.get(name)));
-  }
-  dateAll(body);
+  order = news.order;
+  settle();
 }
+
+lines.addEventListener("pointerleave", settle);
+lines.addEventListener("focusout", () => setTimeout(settle));
+learn();
 
 const live = follow(`/live${location.search || "?"}&since=${form.dataset.since}`, {
   head(html) {
