@@ -9,13 +9,20 @@ from fleet.serve import acting, api, entrance, files, pages
 from fleet.serve.api.schema import described
 from fleet.serve.gate import Gate
 from fleet.serve.guarding import guard
+from fleet.serve.metrics import scraping
 from fleet.serve.mishaps import told
 from fleet.serve.parts import Parts
 from fleet.serve.routes import Route, handlers_of
 
 LARGEST_BODY = 64 * 1024  # bytes; a route that takes more says so itself
 
-PAGES: tuple[Route, ...] = (*entrance.ROUTES, *files.ROUTES, *pages.ROUTES, *acting.ROUTES)
+PAGES: tuple[Route, ...] = (
+    *entrance.ROUTES,
+    *files.ROUTES,
+    *scraping.ROUTES,
+    *pages.ROUTES,
+    *acting.ROUTES,
+)
 
 
 def make_app(parts: Parts) -> Gate:

@@ -10,6 +10,7 @@ from fleet.folder import FleetFolder
 from fleet.live.view import LiveView
 from fleet.registry.registry import Registry
 from fleet.serve.crew import Crew
+from fleet.serve.metrics.meter import Meter
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class WebTerms:
 @dataclass(frozen=True)
 class Parts:
     """Of one `vedette fleet serve`. live: the fleet as it is now. crew: what runs beside the web,
-    and how it is. actions: what operators may do."""
+    and how it is. actions: what operators may do. meter: for
+    Prometheus."""
 
     fleet: FleetFolder
     registry: Registry
@@ -34,3 +36,4 @@ class Parts:
     crew: Crew
     actions: Actions
     terms: WebTerms = field(default_factory=WebTerms)
+    meter: Meter = field(default_factory=Meter)

@@ -20,6 +20,7 @@ from fleet.serve.alerting import AlertsPart
 from fleet.serve.app import make_app
 from fleet.serve.crew import Crew
 from fleet.serve.crew_parts import DepotPart, IngestElsewhere, ingest_of
+from fleet.serve.metrics.meter import MeterPart
 from fleet.serve.parts import Parts, WebTerms
 from fleet.serve.serving import Listen, listening, serve
 from wire.signing import SigningKey
@@ -84,7 +85,9 @@ def _open(wanted: Wanted, stack: ExitStack) -> Parts:
     crew.add("models", lambda: Clerk(actions.office))
     crew.add("alerts", lambda: AlertsPart(wanted.fleet, wanted.database, live,
                                           lambda: actions.shelf, crew.states))  # fmt: skip
-    return Parts(wanted.fleet, registry, live, accounts, crew, actions, wanted.terms)
+    parts = Parts(wanted.fleet, registry, live, accounts, crew, actions, wanted.terms)
+    crew.add("metrics", lambda: MeterPart(parts.meter, live))
+    return parts
 
 
 def _greet(accounts: Accounts, address: str) -> None:
