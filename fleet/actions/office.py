@@ -30,7 +30,7 @@ from wire.mqtt.mqtt import MqttLink
 from wire.signing import SigningKey
 from wire.troubles import Refused, Unavailable
 
-REFRESH_S = 15.0
+REFRESH_S = 5.0
 STEP_S = 1.0
 MOST_ERRANDS = 32  # that wait
 
