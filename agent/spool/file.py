@@ -39,6 +39,9 @@ DISK_TROUBLES = {
     "locked": "another process has it open: stop that one",
 }
 
+# what comes of a damaged file: SQLite's errors quote names in it, and those may be no text
+DAMAGED = (sqlite3.DatabaseError, UnicodeDecodeError)
+
 
 class Full(Unavailable):
     """No room on the disk. What is there can be read."""
@@ -219,6 +222,8 @@ def in_words(where: str) -> Iterator[None]:
         raise
     except sqlite3.Error as error:
         raise _trouble(where, str(error)) from error
+    except UnicodeDecodeError as error:
+        raise Refused(f"{where} is damaged: names in it are no text") from error
     except OSError as error:
         raise Unavailable(f"{where}: {error.strerror}") from error
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from agent.spool.change import ERA, Record
 from agent.spool.file import (
+    DAMAGED,
     KINDS,
     Books,
     Era,
@@ -119,7 +120,7 @@ def _read(path: Path, stack: contextlib.ExitStack) -> _Old:
         db.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
         books, eras = read_books(db), read_past(db)
         notes = {name: content for name, content in read_notes(db) if not is_ours(name)}
-    except sqlite3.DatabaseError:
+    except DAMAGED:
         return nothing
     if books is not None:
         eras[books.number] = Era(books.id, books.next)
@@ -132,7 +133,7 @@ def _records(old: _Old) -> Iterator[tuple[int, Record]]:
         return
     for key in _keys(old.db):
         rows = []
-        with contextlib.suppress(sqlite3.DatabaseError):
+        with contextlib.suppress(*DAMAGED):
             query = "SELECT kind, crc, body FROM record WHERE key = ?"
             rows = old.db.execute(query, (key,)).fetchall()
         era = old.eras.get(key // ERA)
@@ -145,7 +146,7 @@ def _keys(db: sqlite3.Connection) -> list[int]:
     """From both ends of the table towards the damage."""
     keys: set[int] = set()
     for way in ("ASC", "DESC"):
-        with contextlib.suppress(sqlite3.DatabaseError):
+        with contextlib.suppress(*DAMAGED):
             for (key,) in db.execute(f"SELECT key FROM record ORDER BY key {way}"):  # noqa: S608
                 if way == "DESC" and key in keys:
                     break

@@ -10,14 +10,16 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from agent.keeping import Keeping
 from agent.ledger import Ledger, newest
 from fleet.roles import roles
 from fleet.roles import targets as roles_targets
 from runtime.golden import read_answer
 from tests.fuzz.doors import BY_NAME
-from tests.rig import totals
+from tests.rig import SetClock, totals
 from wire import orders
 from wire.block.server import BlockServer
+from wire.config import TelemetryTable
 from wire.deployments import read_deployment
 from wire.histogram import Counts
 from wire.messages import Presence, parse, to_json
@@ -131,3 +133,17 @@ def test_metadata_with_a_fraction_cannot_be_signed(tmp_path: Path) -> None:
     for deed in (lambda: roles.signed(odd, [key]), lambda: roles.lacking(odd, odd, "deployments")):
         with pytest.raises(Refused, match="can be signed: Could not encode"):
             deed()
+
+
+def test_a_spool_whose_tables_have_names_that_are_no_text(tmp_path: Path) -> None:
+    """SQLite's error quoted them, Python could not read it, and no start of the agent went well."""
+    table = TelemetryTable(spool_mib=1)
+    for number in (1, 2):
+        keeping = Keeping(tmp_path, table, SetClock())
+        assert (number == 2) == ("names in it are no text" in (keeping.fault or ""))
+        assert keeping.append([("telemetry", b"one more")], {})
+        keeping.close()
+        file = tmp_path / "spool.db"
+        rotten = file.read_bytes().replace(b"tablenotenote", b"tablen\xc5tenote")
+        assert rotten != file.read_bytes()
+        file.write_bytes(rotten)
