@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import pytest
 
 from tests.budget.bill import DIGITS, at_most, bill, mobilenet, ssd
@@ -10,20 +13,33 @@ pytestmark = pytest.mark.budget
 
 # The aims are for a quiet machine (docs/performance.md has figures); a shared one gets some room.
 ROOM = 0.02
+USUAL = "synthetic://640x480"
 AIMS = {
     "synthetic://224x224": 1.03,
-    "synthetic://640x480": 1.07,
+    USUAL: 1.07,
     "synthetic://640x480?format=YUYV": 1.05,
 }
 
 
+@functools.cache
+def first_bill() -> Any:
+    """Of the camera that most have: one run says all that is asked of it."""
+    return bill(mobilenet(), USUAL)
+
+
 @pytest.mark.parametrize("camera", AIMS)
 def test_mobilenet(camera: str) -> None:
-    at_most(AIMS[camera] + ROOM, lambda: bill(mobilenet(), camera)["overhead_ratio"])
+    tries = iter([first_bill] if camera == USUAL else [])
+
+    def ratio() -> float:
+        again = next(tries, lambda: bill(mobilenet(), camera))
+        return float(again()["overhead_ratio"])
+
+    at_most(AIMS[camera] + ROOM, ratio)
 
 
 def test_ssd() -> None:
-    at_most(1.045 + ROOM, lambda: bill(ssd(), "synthetic://640x480", 150)["overhead_ratio"])
+    at_most(1.045 + ROOM, lambda: bill(ssd(), USUAL, 150)["overhead_ratio"])
 
 
 def test_the_loops_own_share_is_small() -> None:
@@ -33,7 +49,7 @@ def test_the_loops_own_share_is_small() -> None:
 
 
 def test_memory_and_system_calls() -> None:
-    figures = bill(mobilenet(), "synthetic://640x480")
+    figures = first_bill()
     assert figures["allocated_bytes_per_frame"] < 16_384
     assert figures["peak_rss_mib"] <= 100
     if figures["system_calls_per_frame"] is not None:
