@@ -40,7 +40,7 @@ class Telling:
         """A record with the next number of the device's spool."""
         seq = self._newest[known.name] = self._newest.get(known.name, 0) + 1
         kind = "telemetry" if isinstance(record, Telemetry) else "event"
-        return Heard(known.name, kind, to_json(replace(record, seq=seq, oldest=1)), at_s)
+        return Heard(known.name, kind, to_json(replace(record, seq=seq, oldest=seq)), at_s)
 
     def fill(self, fleet: Sequence[Known]) -> None:
         """The last word of every device."""

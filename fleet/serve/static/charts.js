@@ -110,7 +110,7 @@ function panelsOf(history, stage) {
     { title: "Frames per second", height: 104, format: perSecond, columns, shades: quiet, series: [
       { name: "fps", kind: "line", mark: "c4", values: stretches.fps }] },
     dropsOf(stretches, columns, quiet),
-    { title: "Temperature", height: 112, format: degrees, columns: board, shades, from: 20, least: 60, note, series: [
+    { title: "Temperature", height: 112, format: degrees, columns: board, shades, from: 30, least: 60, note, series: [
       { name: "hottest", kind: "line", mark: "c2", values: vitals.hottest_c }] },
     { title: "Memory and processor", height: 120, format: percent, columns: board, least: 100, hasTime: true, series: [
       { name: "memory", kind: "line", mark: "c3", values: vitals.memory_percent },

@@ -4,7 +4,7 @@ const LATE_MS = 12_000;
 const AGAIN_MS = [1000, 2000, 4000, 8000, 15_000];
 
 /**
- * Follow an address of server-sent events. handlers: what to do with each kind of event, given its
+ * Follow an address of server-sent events, or what a function gives as such. handlers: what to do with each kind of event, given its
  * content. Returns an object to follow another address with, or to end.
  */
 export function follow(address, handlers) {
@@ -26,7 +26,7 @@ export function follow(address, handlers) {
   function begin() {
     clearTimeout(timer);
     source?.close();
-    source = new EventSource(where);
+    source = new EventSource(typeof where === "function" ? where() : where);
     for (const [kind, handle] of Object.entries(handlers)) {
       source.addEventListener(kind, (event) => {
         heard();
@@ -52,7 +52,7 @@ export function follow(address, handlers) {
   addEventListener("pageshow", (event) => event.persisted && begin());
   begin();
   return {
-    turnTo(next) {
+    turnTo(next = where) {
       where = next;
       begin();
     },
