@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import msgspec
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
+from litestar.params import FromPath
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 from msgspec import Struct
 
@@ -28,7 +29,7 @@ EVENTS = 12
 
 
 @get("/device/{name:str}", sync_to_thread=True)
-def device_page(request: WebRequest, name: str) -> HtmlResponse:
+def device_page(request: WebRequest, name: FromPath[str]) -> HtmlResponse:
     sight = parts_of(request).live.sight
     line, known = _found(sight, name)
     pipelines = [each.pipeline for each in line.pipelines]
@@ -44,7 +45,7 @@ def device_page(request: WebRequest, name: str) -> HtmlResponse:
 
 
 @get("/device/{name:str}/history", sync_to_thread=True)
-def device_history(request: WebRequest, name: str) -> Response[bytes]:
+def device_history(request: WebRequest, name: FromPath[str]) -> Response[bytes]:
     """What the charts draw, as JSON."""
     parts = parts_of(request)
     _found(parts.live.sight, name)
@@ -63,7 +64,7 @@ class DeviceNews(Struct, frozen=True):
 
 
 @get("/device/{name:str}/live", sync_to_thread=False)
-def device_live(request: WebRequest, name: str) -> ServerSentEvent:
+def device_live(request: WebRequest, name: FromPath[str]) -> ServerSentEvent:
     """The page as it changes: `device`, and a `beat`."""
     _found(parts_of(request).live.sight, name)
     return ServerSentEvent(_news(request, name))
