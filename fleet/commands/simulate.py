@@ -35,7 +35,7 @@ from wire.trust.trust import Trust
 MOST = 10_000
 FILES_EACH, FILES_OURS = 1, 200  # that are open at a time
 TELL_S, LOOK_S = 1.0, 0.1
-SETTLE_S = 10.0  # for what is not acknowledged at the end
+SETTLE_S = 45.0  # for what is not acknowledged at the end: it is sent again after 30
 
 DESCRIPTION = """\
 Be many devices at once: each has a connection of its own under its own name, a will, presence,
@@ -80,7 +80,7 @@ def main(argv: Sequence[str]) -> int:
         crowd.open()
         is_done = _turn(crowd, stop, end_s, words.once)
         if words.registry:
-            crowd.settle(SETTLE_S)
+            crowd.settle(SETTLE_S, stop)
         report = crowd.report()
     if words.json:
         print(msgspec.json.encode(report).decode())
@@ -219,7 +219,8 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument(
         "--registry", action="store_true",
-        help="keep each record until a registry has acknowledged it, not the broker alone",
+        help="keep each record until a registry has acknowledged it, not the broker alone; after "
+        "--seconds, wait for the last ones",
     )  # fmt: skip
     parser.add_argument("--seconds", type=seconds, metavar="S", help="end after S seconds")
     parser.add_argument(

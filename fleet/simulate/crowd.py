@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -61,12 +62,13 @@ class Crowd:
         """Begin to be them, one after the other."""
         self._pace.start(self._pacing())
 
-    def settle(self, patience_s: float) -> None:
-        """Tell nothing new, until all is acknowledged that was told."""
+    def settle(self, patience_s: float, stop: threading.Event) -> None:
+        """Tell nothing new, until all is acknowledged that was told, or somebody says stop."""
         self._is_quiet = True
         until_s = time.monotonic() + patience_s
         while any(one.records.waiting for one in self._devices) and time.monotonic() < until_s:
-            time.sleep(0.05)
+            if stop.wait(LOOK_S / 10):
+                return
 
     def close(self) -> None:
         """Every device says goodbye, many at a time: each waits for the broker."""

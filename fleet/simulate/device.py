@@ -156,7 +156,7 @@ class SimulatedDevice:
             self._look_at(message.payload)
         elif message.topic == topics.ack(fleet, self.name):
             try:
-                self.records.acked(parse(message.payload, Ack))
+                self.records.acked(parse(message.payload, Ack), time.monotonic())
             except Refused:
                 return
 

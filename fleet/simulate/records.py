@@ -80,7 +80,7 @@ class Records:
         if seq is not None and not self._by_registry and self._kept.pop(seq, None) is not None:
             self._progress()
 
-    def acked(self, ack: Ack) -> None:
+    def acked(self, ack: Ack, now_s: float) -> None:
         """The registry has everything up to a number."""
         if not self._by_registry or ack.spool != self.spool or ack.seq > self.made:
             return
@@ -90,6 +90,8 @@ class Records:
             is_news = True
         if is_news:
             self._progress()
+        elif self._kept:  # it is there, and may lack the oldest
+            self._again_s = min(self._again_s, now_s + RETRY_S)
 
     def tick(self, now_s: float) -> None:
         """About once a second: what waits since before goes on, and asks again."""
@@ -110,7 +112,6 @@ class Records:
     def _ask_again(self, now_s: float) -> None:
         """Nobody answered: one record asks, and the others follow when there is an answer."""
         self._retry_s = min(self._retry_s * 2, MOST_RETRY_S)
-        self._again_s = math.inf
         self._rewind()
         self._is_behind = False
         seq, kept = next(iter(self._kept.items()))

@@ -12,9 +12,12 @@ import pytest
 from fleet.commands import simulate
 from tests.depot_folder import make_yard
 from tests.fanout import Many
+from tests.registry import Registry
 from tests.yard import FLEET, digits
 from wire import topics
+from wire.config import Broker
 from wire.messages import Presence, Telemetry, parse
+from wire.mqtt.mqtt import MqttLink
 from wire.troubles import Refused
 
 pytestmark = pytest.mark.slow
@@ -94,6 +97,35 @@ def test_a_fleet_that_is_not_theirs(yard: Many, tmp_path: Path) -> None:
     assert (report["fetched"], report["up_to_date"]) == (0, 0)
     assert sum(report["troubles"].values()) == 2
     assert "with trouble" in yard.crowd_log
+
+
+def test_a_registry_that_comes_late_and_goes_gets_every_record_once(
+    yard: Many, tmp_path: Path
+) -> None:
+    broker = Broker(f"mqtt://127.0.0.1:{yard.broker.port}")
+
+    def registry() -> Registry:
+        made = Registry(
+            tmp_path / "registry.db", lambda post: MqttLink(broker, "registry", post), FLEET
+        )
+        made.start()
+        assert made.connected.wait(30)
+        return made
+
+    crowd = yard.simulate(
+        20, "--registry", "--telemetry-s", "0.5", "--prefix", "counted", "--seconds", "12"
+    )
+    first = registry()
+    yard.until(lambda: len(first.rows()) > 40)
+    first.stop()
+    second = registry()
+    told, _ = crowd.communicate(timeout=60)
+    rows = second.rows()
+    second.stop()
+    report = json.loads(told)
+    assert (report["waiting"], report["dropped"], report["lost"]) == (0, 0, 0)
+    assert len(rows) == report["records"] > 300
+    assert all(row.contradicted == 0 for row in rows)
 
 
 def test_a_broker_that_is_not_there_is_told(yard: Many) -> None:

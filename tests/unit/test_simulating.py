@@ -135,8 +135,8 @@ class Kept:
         for _ in range(count):
             self.records.add(self._teller.telemetry(), now_s)
 
-    def ack(self, seq: int) -> None:
-        self.records.acked(Ack(self.records.spool, seq))
+    def ack(self, seq: int, now_s: float = 0.0) -> None:
+        self.records.acked(Ack(self.records.spool, seq), now_s)
 
     @property
     def numbers(self) -> list[int]:
@@ -159,7 +159,7 @@ def test_the_registrys_word_lets_them_go_and_no_other() -> None:
     kept.records.connected()
     kept.add(3, 0.0)
     kept.records.delivered(1)
-    kept.records.acked(Ack("another", 3))
+    kept.records.acked(Ack("another", 3), 0.0)
     kept.ack(99)
     assert kept.records.waiting == 3
     kept.ack(2)
@@ -206,6 +206,25 @@ def test_a_silent_registry_is_asked_with_one_record_ever_more_rarely() -> None:
     kept.ack(1)
     kept.records.tick(3001.0)
     assert kept.numbers[-4:] == [2, 3, 4, 5], "it is there again"
+
+
+def test_a_registry_that_lacks_the_oldest_gets_it() -> None:
+    """It was away for long when that came, and now acknowledges only what was before."""
+    kept = Kept(by_registry=True)
+    kept.records.connected()
+    kept.add(3, 0.0)
+    kept.ack(1)
+    for second in range(400):
+        kept.records.tick(float(second))
+    before = len(kept.sent)
+    assert before == 3 + 3, "after 30, 90 and 210 s"
+    kept.ack(1, 400.0)
+    kept.records.tick(400.0 + RETRY_S - 0.1)
+    assert len(kept.sent) == before
+    kept.records.tick(400.0 + RETRY_S)
+    assert kept.numbers[before:] == [2]
+    kept.ack(3)
+    assert kept.records.waiting == 0
 
 
 def test_what_finds_no_room_is_counted_as_lost() -> None:
