@@ -1,4 +1,4 @@
-"""The machines of the demo, all on this one: a broker, the fleet's depot, and a device."""
+"""The machines of the demo, all on this one: a broker and a device; how processes are run."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ url = "mqtt://127.0.0.1:{port}"
 
 [telemetry]
 period_s = 10
+acknowledged_by = "registry"     # a record stays here until the fleet's server has stored it
+
+[commands]
+snapshot = true
 
 [updates]
 root = "{root}"            # what the device trusts first; all else follows from it

@@ -13,6 +13,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+from scripts.telling.dashboard import crowd, dashboard, seen
 from scripts.telling.listening import Listening
 from scripts.telling.machines import (
     CAMERA,
@@ -24,13 +25,12 @@ from scripts.telling.machines import (
     broker,
     device,
     free_port,
-    running,
     vedette,
 )
 from scripts.telling.story import Story, told
 
-PORT = 8080
-LOGS = ("broker", "depot", "agent", "runtime")
+PORT, PICTURE_PORT = 8080, 8081
+LOGS = ("broker", "serve", "agent", "runtime", "crowd")
 
 
 def main() -> int:
@@ -38,11 +38,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started ends too
     with tempfile.TemporaryDirectory(prefix="vedette-") as name:
         place = Place(Path(name), free_port(1883))
-        preview = 0 if words.check else words.port if words.port is not None else free_port(PORT)
-        return tell(place, preview, words)
+        return tell(place, words)
 
 
-def tell(place: Place, preview: int, words: argparse.Namespace) -> int:
+def tell(place: Place, words: argparse.Namespace) -> int:
     began_s = time.monotonic()
     with ExitStack() as stack:
         stack.enter_context(broker(place))
@@ -50,15 +49,22 @@ def tell(place: Place, preview: int, words: argparse.Namespace) -> int:
         story = Story(place, listening)
         wrong = told(story, [story.prepare])
         if wrong is None:
-            depot = vedette("fleet", "depot", "--dir", str(place.fleet))
-            stack.enter_context(running("depot", depot, place))
+            page = stack.enter_context(dashboard(place, words.port or free_port(PORT)))
+            story.note(page.words)
+            preview = 0 if words.check else words.picture_port or free_port(PICTURE_PORT)
             stack.enter_context(device(place, preview))
             if preview:
                 story.note(f"live picture on http://127.0.0.1:{preview}/")
+            stack.enter_context(crowd(place))
             steps = [story.first_model, story.second_model, story.lying_model, story.slow_model]
             wrong = told(story, [*steps, story.ending])
         if wrong is None:
             wrong = telemetry_missing(listening)
+        if wrong is None:
+            try:
+                story.facts |= seen(page.wait_for_all())
+            except TimeoutError as error:
+                wrong = str(error)
         if wrong is not None:
             show_logs(place)
         if words.check:
@@ -66,6 +72,7 @@ def tell(place: Place, preview: int, words: argparse.Namespace) -> int:
             verdict = {"ok": wrong is None, "wrong": wrong, "camera": CAMERA, "seconds": seconds}
             print(json.dumps(verdict | story.facts))
         elif wrong is None:
+            story.note(page.words)
             watch(place)
     return 0 if wrong is None else 1
 
@@ -97,8 +104,9 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/demo",
         description="Tells the main job on this machine, without a camera and without root: the "
-        "keys of a fleet, a depot, a device that waits for a model, and four versions: two good "
-        "ones, one that is rejected, one that is tried and rolled back.",
+        "keys of a fleet, its server with a dashboard, a device that waits for a model (and some "
+        "simulated ones around it), and four versions: two good ones, one that is rejected, one "
+        "that is tried and rolled back.",
     )
     parser.add_argument(
         "--check",
@@ -107,9 +115,12 @@ def parser() -> argparse.ArgumentParser:
         "as it should be",
     )
     parser.add_argument(
-        "--port",
+        "--port", type=int, help=f"of the dashboard, on loopback ({PORT}, or any free one)"
+    )
+    parser.add_argument(
+        "--picture-port",
         type=int,
-        help=f"of the page with the live picture, on loopback ({PORT}, or any free one)",
+        help=f"of the page with the live picture, on loopback ({PICTURE_PORT}, or any free one)",
     )
     return parser
 

@@ -1,0 +1,93 @@
+"""The demo's dashboard: an account, the server with depot and registry, and a crowd around it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import HTTPConnection
+
+from scripts.telling.machines import PATIENCE_S, ROOT, Place, running, vedette
+
+CROWD = 24  # simulated devices around the real one
+NAME = "operator"
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    """Where it is, and who may sign in."""
+
+    port: int
+    password: str
+    token: str
+
+    @property
+    def words(self) -> str:
+        return f"dashboard on http://127.0.0.1:{self.port}/ for {NAME}, password {self.password}"
+
+    def summary(self) -> dict[str, object]:
+        """What its API says of the whole fleet. Raises OSError while nobody answers."""
+        with contextlib.closing(HTTPConnection("127.0.0.1", self.port, timeout=5)) as asking:
+            asking.request(
+                "GET", "/api/v1/summary", headers={"authorization": f"Bearer {self.token}"}
+            )
+            answer = asking.getresponse()
+            said: dict[str, object] = json.loads(answer.read())
+        if answer.status != 200:
+            raise OSError(f"the dashboard answers {answer.status}: {said}")
+        return said
+
+    def wait_for_all(self) -> dict[str, object]:
+        """Until every device is online there. Raises TimeoutError."""
+        end_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end_s:
+            with contextlib.suppress(OSError):
+                if (said := self.summary())["online"] == CROWD + 1:
+                    return said
+            time.sleep(0.2)
+        raise TimeoutError(f"the dashboard does not show {CROWD + 1} devices online")
+
+
+@contextlib.contextmanager
+def dashboard(place: Place, port: int) -> Iterator[Dashboard]:
+    """The fleet's server, with the depot and the registry in it."""
+    password = secrets.token_urlsafe(9)
+    secret = place.folder / "password"
+    secret.touch(mode=0o600)
+    secret.write_text(password)
+    users = ("fleet", "users", "--dir", str(place.fleet), "--json")
+    added = [*users, "add", NAME, "--role", "operator", "--password-from", str(secret)]
+    _said(added)
+    token = str(_said([*users, "token", NAME])["secret"])
+    serve = vedette("fleet", "serve", "--dir", str(place.fleet), "--listen", f"127.0.0.1:{port}")
+    with running("serve", serve, place):
+        yield Dashboard(port, password, token)
+
+
+@contextlib.contextmanager
+def crowd(place: Place) -> Iterator[None]:
+    """Simulated devices, which have another pipeline than the real one: its models are its own."""
+    words = ["--devices", str(CROWD), "--prefix", "cam", "--pipeline", "door"]
+    words += ["--telemetry-s", "10", "--registry", "--dir", str(place.fleet)]
+    simulate = vedette("fleet", "simulate", *words)
+    with running("crowd", simulate, place):
+        yield
+
+
+def _said(words: list[str]) -> dict[str, object]:
+    """What a command says as JSON."""
+    done = subprocess.run(
+        vedette(*words), stdout=subprocess.PIPE, cwd=ROOT, env=os.environ, check=True
+    )
+    said: dict[str, object] = json.loads(done.stdout)
+    return said
+
+
+def seen(said: dict[str, object]) -> dict[str, object]:
+    """Of a summary, what the demo's verdict says."""
+    return {"dashboard": {each: said[each] for each in ("devices", "online", "needing")}}
