@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 import time
 from collections.abc import AsyncIterator
 
@@ -14,18 +16,26 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from msgspec import Struct
 
 from fleet.concerns import cpu_percent, memory_percent
+from fleet.lines import thing_words
+from fleet.live.hearing import Look
 from fleet.live.kinds import pressing
 from fleet.live.line import Line
 from fleet.live.view import Sight
 from fleet.registry.words import EventQuery, Known, Span
+from fleet.serve.pages.heard import hearing_of
 from fleet.serve.pages.history import RANGES, history_of, range_of
-from fleet.serve.pages.streaming import Beat, as_event
+from fleet.serve.pages.streaming import as_event, beat_of
 from fleet.serve.rendering import HtmlResponse, html
 from fleet.serve.routes import Route
 from fleet.serve.scope import WebRequest, parts_of
+from fleet.wording import duration, printable
+from wire.results import Result
+from wire.troubles import Unavailable
 
 LOOK_S = 1.0
 EVENTS = 12
+EVENTS_S = 3.0  # between two looks at them
+MOST_THINGS = 8
 
 
 @get("/device/{name:str}", sync_to_thread=True)
@@ -56,6 +66,13 @@ def device_history(request: WebRequest, name: FromPath[str]) -> Response[bytes]:
     return Response(content, media_type="application/json")
 
 
+class Found(Struct, frozen=True):
+    """What a pipeline found in its newest frame."""
+
+    pipeline: str
+    words: str
+
+
 class DeviceNews(Struct, frozen=True):
     """head: as HTML. reached_s: when the newest record was made: another one is in the charts."""
 
@@ -65,27 +82,80 @@ class DeviceNews(Struct, frozen=True):
 
 @get("/device/{name:str}/live", sync_to_thread=False)
 def device_live(request: WebRequest, name: FromPath[str]) -> ServerSentEvent:
-    """The page as it changes: `device`, and a `beat`."""
+    """The page as it changes: `device`, `found`, `events`, and a `beat`."""
     _found(parts_of(request).live.sight, name)
     return ServerSentEvent(_news(request, name))
 
 
 async def _news(request: WebRequest, name: str) -> AsyncIterator[ServerSentEventMessage]:
-    live, told = parts_of(request).live, ""
-    while True:
-        sight = live.sight
-        line, known = sight.by_name.get(name), sight.known.get(name)
-        if line is not None and known is not None:
-            text = await asyncio.to_thread(_head_text, request, sight, line, known)
-            if text != told:
-                yield as_event("device", DeviceNews(text, line.reached_s))
-                told = text
-        yield as_event("beat", Beat(sight.at_s, sight.trouble))
-        await asyncio.sleep(LOOK_S)
+    hearing = hearing_of(request)
+    look = await asyncio.to_thread(hearing.look, name)
+    told = _Told(request, name, look)
+    try:
+        while True:
+            for message in await asyncio.to_thread(told.news):
+                yield message
+            await asyncio.sleep(LOOK_S)
+    finally:
+        # whoever closes the page must not wait for the broker
+        threading.Thread(target=hearing.leave, args=(look,), name="leave").start()
 
 
-def _head_text(request: WebRequest, sight: Sight, line: Line, known: Known) -> str:
-    return html(request, "device_head.html", _head(sight, line, known)).content
+class _Told:
+    """What one reader has been told."""
+
+    def __init__(self, request: WebRequest, name: str, look: Look) -> None:
+        self._request = request
+        self._name = name
+        self._look = look
+        self._version = -1
+        self._head = ""
+        self._results: dict[str, Result] = {}
+        self._events_s = float("-inf")  # when they were read, by time.monotonic
+        self._newest = -1  # id of an event
+
+    def news(self) -> list[ServerSentEventMessage]:
+        parts = parts_of(self._request)
+        sight = parts.live.sight
+        news = [] if sight.version == self._version else self._head_news(sight)
+        self._version = sight.version
+        for pipeline, result in list(self._look.results.items()):
+            if self._results.get(pipeline) is not result:
+                self._results[pipeline] = result
+                news.append(as_event("found", Found(pipeline, found_words(result))))
+        if time.monotonic() - self._events_s >= EVENTS_S:
+            self._events_s = time.monotonic()
+            with contextlib.suppress(Unavailable):  # the beat says what is wrong
+                news += self._event_news()
+        return [*news, as_event("beat", beat_of(parts))]
+
+    def _head_news(self, sight: Sight) -> list[ServerSentEventMessage]:
+        line, known = sight.by_name.get(self._name), sight.known.get(self._name)
+        if line is None or known is None:
+            return []
+        text = html(self._request, "device_head.html", _head(sight, line, known)).content
+        if text == self._head:
+            return []
+        self._head = text
+        return [as_event("device", DeviceNews(text, line.reached_s))]
+
+    def _event_news(self) -> list[ServerSentEventMessage]:
+        query = EventQuery(device=self._name, most=EVENTS)
+        rows = parts_of(self._request).registry.events(query).events
+        before, self._newest = self._newest, rows[0].id if rows else 0
+        if before in (-1, self._newest):
+            return []
+        text = html(self._request, "device_events.html", {"events": rows}).content
+        return [as_event("events", text)]
+
+
+def found_words(result: Result) -> str:
+    """What a model found in a frame, and how long that took."""
+    things = [thing_words(thing) for thing in result.found[:MOST_THINGS]]
+    more = len(result.found) - MOST_THINGS
+    found = ", ".join(things) + (f" and {more} more" if more > 0 else "")
+    took = duration(result.stages_us.end_to_end).replace(" us", " µs")
+    return printable(f"{found or 'nothing'} in frame {result.frame:,}, {took}", 300)
 
 
 def _found(sight: Sight, name: str) -> tuple[Line, Known]:

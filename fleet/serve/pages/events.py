@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.registry.words import EventQuery, EventRow, Span
-from fleet.serve.pages.streaming import Beat, as_event
+from fleet.serve.pages.streaming import Beat, as_event, beat_of
 from fleet.serve.rendering import HtmlResponse, html
 from fleet.serve.routes import Route
 from fleet.serve.scope import WebRequest, parts_of
@@ -115,19 +115,19 @@ def events_live(request: WebRequest) -> ServerSentEvent:
 async def _news(
     request: WebRequest, asked: Asked, known: int
 ) -> AsyncIterator[ServerSentEventMessage]:
-    live = parts_of(request).live
+    parts = parts_of(request)
     while True:
         try:
             rows = await asyncio.to_thread(_after, request, asked, known)
         except Unavailable as trouble:
-            yield as_event("beat", Beat(live.sight.at_s, str(trouble)))
+            yield as_event("beat", Beat(parts.live.sight.at_s, str(trouble)))
             await asyncio.sleep(LOOK_S)
             continue
         if rows:
             known = rows[0].id
             text = "".join(html(request, "event_line.html", {"row": row}).content for row in rows)
             yield as_event("events", EventsNews(text, len(rows)))
-        yield as_event("beat", Beat(live.sight.at_s, live.sight.trouble))
+        yield as_event("beat", beat_of(parts))
         await asyncio.sleep(LOOK_S)
 
 

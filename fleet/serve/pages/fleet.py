@@ -14,7 +14,7 @@ from fleet.live.line import Line
 from fleet.live.question import Question, question_of
 from fleet.live.view import Sight
 from fleet.serve.pages.figures import bar_of, curve_of, reaches_of
-from fleet.serve.pages.streaming import Beat, as_event
+from fleet.serve.pages.streaming import as_event, beat_of
 from fleet.serve.rendering import HtmlResponse, html
 from fleet.serve.routes import Route
 from fleet.serve.scope import WebRequest, parts_of
@@ -76,7 +76,8 @@ class _Told:
     def __init__(self, request: WebRequest, question: Question, since: str) -> None:
         self._request = request
         self._question = question
-        self._live = parts_of(request).live
+        self._parts = parts_of(request)
+        self._live = self._parts.live
         self._version = -1
         self._head = ""
         self._lines: dict[str, Line] = {}
@@ -87,7 +88,7 @@ class _Told:
     def news(self) -> list[ServerSentEventMessage]:
         sight = self._live.sight
         news = [] if sight.version == self._version else self._news(sight)
-        return [*news, as_event("beat", Beat(sight.at_s, sight.trouble))]
+        return [*news, as_event("beat", beat_of(self._parts))]
 
     def _news(self, sight: Sight) -> list[ServerSentEventMessage]:
         self._version = sight.version

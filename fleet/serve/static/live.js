@@ -23,6 +23,21 @@ export function follow(address, handlers) {
     show("live", "live");
   }
 
+  /** Parts of the server that do not work, above every page. */
+  function showIll(ill) {
+    const place = document.getElementById("ill");
+    const told = ill.join("\n");
+    if (place.dataset.told === told) return;
+    if (place.dataset.told === undefined && !ill.length && place.hidden) return;
+    place.dataset.told = told;
+    place.hidden = !ill.length;
+    place.replaceChildren(...ill.map((words) => {
+      const line = document.createElement("p");
+      line.textContent = words;
+      return line;
+    }));
+  }
+
   function begin() {
     clearTimeout(timer);
     source?.close();
@@ -30,7 +45,9 @@ export function follow(address, handlers) {
     for (const [kind, handle] of Object.entries(handlers)) {
       source.addEventListener(kind, (event) => {
         heard();
-        handle(JSON.parse(event.data));
+        const content = JSON.parse(event.data);
+        if (kind === "beat") showIll(content.ill ?? []);
+        handle(content);
       });
     }
     if (!handlers.beat) source.addEventListener("beat", heard);
