@@ -26,9 +26,10 @@ def rollout_page(request: WebRequest, pipeline: FromPath[str]) -> HtmlResponse:
     return html(request, "acting_rollout.html", _now(request, pipeline))
 
 
-@get("/rollout/{pipeline:str}/live", sync_to_thread=False)
-def rollout_live(request: WebRequest, pipeline: FromPath[str]) -> ServerSentEvent:
+@get("/rollout/{pipeline:str}/live")
+async def rollout_live(request: WebRequest, pipeline: FromPath[str]) -> ServerSentEvent:
     """The page as it changes: `rollout`, and a `beat`."""
+    await asyncio.to_thread(_now, request, pipeline)  # what is not there has no stream
     return ServerSentEvent(_news(request, pipeline))
 
 
