@@ -3,7 +3,7 @@
 import { dateAll } from "./page.js";
 import { follow } from "./live.js";
 
-const TYPING_MS = 150;
+const TYPING_MS = 70;
 const form = document.getElementById("ask");
 const lines = document.getElementById("lines");
 const head = document.getElementById("head");
