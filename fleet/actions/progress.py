@@ -19,11 +19,12 @@ STANDS = ("good", "busy", "waiting", "offline", "failed")
 
 
 class DeviceProgress(Struct, frozen=True):
-    """One device. stand: one of STANDS. trial_s: how long it has been on trial, and of how long."""
+    """One device. stand: one of STANDS. reason: why it is so, where that is known. since_s: when
+    its phase began, in Unix time; trial_s: how long a trial is, at least."""
 
     device: str
     stand: str
-    words: str
+    reason: str | None
     runs: str
     phase: str | None
     percent: int | None
@@ -93,7 +94,7 @@ def _line(device: Device, goal: Goal, now_s: float) -> DeviceProgress:
     return DeviceProgress(
         device=device.name,
         stand=_stand(progress),
-        words=progress.words,
+        reason=_reason(progress),
         runs=progress.runs,
         phase=progress.phase,
         percent=progress.percent,
@@ -105,6 +106,12 @@ def _line(device: Device, goal: Goal, now_s: float) -> DeviceProgress:
 def _stand(progress: Progress) -> str:
     is_away = not progress.is_there and not progress.is_over
     return "offline" if is_away else progress.stand
+
+
+def _reason(progress: Progress) -> str | None:
+    if progress.stand == "waiting" and not progress.trusts and progress.fault is None:
+        return "it believes no signed metadata yet: is [updates] root in its vedette.toml?"
+    return progress.reason or progress.fault
 
 
 def _since_s(device: Device, goal: Goal) -> float | None:

@@ -21,7 +21,10 @@ SCRIPT = {"x_requested_by": "script"}
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActingYard]:
     with acting_yard(tmp_path_factory.mktemp("acting")) as made:
-        made.simulate(3)
+        made.simulate(2)
+        door = made.yard.device(tables="[commands]\nsnapshot = true\n")
+        door.start("agent")
+        door.start("lane")
         made.until(lambda: len(made.web.parts.live.sight.lines) == 3)
         done = made.yard.run("fleet", "push", str(digits(made.yard.folder, "1")), "--no-deploy")
         assert done.code == 0, done.err
@@ -64,7 +67,7 @@ def test_a_version_is_deployed_and_devices_become_good(
     form = {"model": "digits", "version": "1", "pipeline": "lane", "who": "all", "trial_s": "2"}
     check = operator.client.get("/deploy/check", params=form)
     assert check.status_code == 200
-    assert "3 of 3 devices: simulated-1, simulated-2, simulated-3" in check.text
+    assert "3 of 3 devices: door, simulated-1, simulated-2" in check.text
     hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', check.text))
     assert hidden.pop("csrf") == operator.csrf
     answer = operator.post("/deploy", hidden)
@@ -136,20 +139,48 @@ def test_what_cannot_be_meant_is_said_at_the_form(
 
 
 def test_a_device_is_commanded_and_its_answer_shown(scene: ActingYard, operator: Browser) -> None:
-    answer = operator.post(
-        "/device/simulated-1/command", {"verb": "watch", "minutes": "5"}, **SCRIPT
-    )
+    """A real one, by the key that the fleet's signed metadata names."""
+    link = "/device/door"
+    watch = {"verb": "watch", "minutes": "5"}
+    answer = operator.post(f"{link}/command", watch, **SCRIPT)
     assert answer.status_code == 202 and "command" in answer.text
-    until_over(scene, "/device/simulated-1")
-    shown = operator.get("/jobs?link=/device/simulated-1").text
-    assert "simulated-1: watch 5" in shown
-    by_form = operator.post("/device/simulated-1/command", {"verb": "status"})
+    until_over(scene, link)
+    shown = operator.get(f"/jobs?link={link}").text
+    assert "door: watch 5" in shown and "telemetry every 10 s for 5 minutes" in shown
+    by_form = operator.post(f"{link}/command", {"verb": "status"})
     assert by_form.status_code == 303
-    assert operator.get(by_form.headers["location"]).status_code == 200
-    until_over(scene, "/device/simulated-1")
+    page = by_form.headers["location"]
+    assert operator.get(page).status_code == 200
+    until_over(scene, link)
+    assert "door: vedette" in operator.get(page).text
+    assert audit(scene)[0] == (OPERATOR, "command", "done")
+
+
+def test_a_picture_is_taken(scene: ActingYard, operator: Browser, viewer: Browser) -> None:
+    posted = operator.post("/device/door/command", {"verb": "snapshot"})
+    until_over(scene, "/device/door")
+    (job, *_) = scene.web.parts.actions.jobs.newest("/device/door")
+    assert job.status == "done", job.words
+    path = f"{posted.headers['location']}/picture"
+    picture = operator.get(path)
+    assert picture.content.startswith(b"\xff\xd8\xff")
+    assert picture.headers["content-type"] == "image/jpeg"
+    assert "no-store" in picture.headers["cache-control"]
+    assert viewer.get(path).status_code == 403
+
+
+def test_commands_that_cannot_be_meant(scene: ActingYard, operator: Browser) -> None:
+    before = audit(scene)
     for form in ({"verb": "set"}, {"verb": "watch", "minutes": "5000"}, {}):
-        assert operator.post("/device/simulated-1/command", form).status_code == 400
+        assert operator.post("/device/door/command", form).status_code == 400
     assert operator.post("/device/ghost/command", {"verb": "status"}).status_code == 404
+    assert audit(scene) == before
+    nowhere = {"verb": "restart", "pipeline": "nowhere"}
+    assert operator.post("/device/door/command", nowhere).status_code == 303
+    until_over(scene, "/device/door")
+    (job, *_) = scene.web.parts.actions.jobs.newest("/device/door")
+    assert job.status == "refused" and "there is no pipeline nowhere" in job.words
+    assert audit(scene)[0] == (OPERATOR, "command", "refused")
 
 
 def test_a_bundle_is_dropped_and_waits_for_a_signature(
@@ -195,7 +226,7 @@ def test_viewers_see_and_do_nothing(scene: ActingYard, viewer: Browser) -> None:
         assert viewer.get(path).status_code == 403, path
     before = audit(scene)
     form = {"model": "digits", "version": "1", "pipeline": "lane", "verb": "status"}
-    for path in ("/deploy", "/rollout/lane/back", "/device/simulated-1/command"):
+    for path in ("/deploy", "/rollout/lane/back", "/device/door/command"):
         assert viewer.post(path, form).status_code == 403, path
     assert upload(viewer, b"PK").status_code == 403
     assert audit(scene) == before
@@ -203,7 +234,7 @@ def test_viewers_see_and_do_nothing(scene: ActingYard, viewer: Browser) -> None:
 
 def test_without_a_csrf_token_nothing_happens(scene: ActingYard, operator: Browser) -> None:
     form = {"model": "digits", "version": "2", "pipeline": "lane"}
-    for path in ("/deploy", "/rollout/lane/back", "/device/simulated-1/command"):
+    for path in ("/deploy", "/rollout/lane/back", "/device/door/command"):
         assert operator.post(path, form, x_csrf_token="").status_code == 403, path
         assert operator.post(path, form, origin="https://evil.example").status_code == 403, path
 
