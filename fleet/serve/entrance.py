@@ -69,7 +69,7 @@ def sign_out(request: WebRequest) -> Redirect:
 @get("/healthz", sync_to_thread=False)
 def alive(request: WebRequest) -> Response[str]:
     """For a proxy that asks whether somebody is here."""
-    return Response("here\n", media_type="text/plain; charset=utf-8")
+    return Response("here\n", media_type="text/plain")
 
 
 ROUTES = (

@@ -30,7 +30,7 @@ def html(
 ) -> HtmlResponse:
     """A page, or a part of one. values: what the template knows beside what every page knows."""
     text = PAGES.get_template(template).render({**_known(request), **values})
-    return Response(text, status_code=status, media_type="text/html; charset=utf-8")
+    return Response(text, status_code=status, media_type="text/html")
 
 
 def _known(request: WebRequest) -> dict[str, object]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from litestar import get
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery
 from litestar.response import Stream
 from msgspec.structs import asdict, replace
@@ -30,6 +31,8 @@ from fleet.serve.routes import Route
 from fleet.serve.scope import parts_of
 from wire.messages import EventKind
 
+CSV = "text/csv"
+SHEET = MISHAPS | {200: ResponseSpec(str, description="a table", media_type=CSV)}
 PAGE, MOST_EVENTS = 1000, 100_000
 MOST_WINDOWS = 2000
 STAGES = ("queue", "preprocess", "inference", "postprocess", "end_to_end")
@@ -46,7 +49,7 @@ WINDOW_HEADS = (
 )  # fmt: skip
 
 
-@get("/api/v1/devices.csv", sync_to_thread=True, responses=MISHAPS)
+@get("/api/v1/devices.csv", sync_to_thread=True, responses=SHEET, media_type=CSV)
 def devices_sheet(request: ApiRequest) -> Stream:
     """The devices that the same question finds on the fleet's page, all of them."""
     question = question_of(dict(request.query_params))
@@ -54,7 +57,10 @@ def devices_sheet(request: ApiRequest) -> Stream:
     return sheet("devices", DEVICE_HEADS, map(_device, lines))
 
 
-@get("/api/v1/events.csv", sync_to_thread=True, responses=MISHAPS, dependencies=MAYBE_SPAN)
+@get(
+    "/api/v1/events.csv", sync_to_thread=True, responses=SHEET, media_type=CSV,
+    dependencies=MAYBE_SPAN,
+)  # fmt: skip
 def events_sheet(
     request: ApiRequest,
     span: NamedDependency[Span | None],
@@ -69,7 +75,7 @@ def events_sheet(
 
 
 @get(
-    "/api/v1/devices/{name:str}/windows.csv", sync_to_thread=True, responses=MISHAPS,
+    "/api/v1/devices/{name:str}/windows.csv", sync_to_thread=True, responses=SHEET, media_type=CSV,
     dependencies=SPAN,
 )  # fmt: skip
 def windows_sheet(

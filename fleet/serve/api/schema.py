@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from litestar import Response, get
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.serialization import encode_json
 
-from fleet.serve.api.asking import ApiRequest
+from fleet.serve.api.asking import MISHAPS, ApiRequest
 from fleet.serve.routes import Route
 from wire.version import VERSION
 
@@ -18,8 +19,10 @@ DESCRIPTION = (
     "Unix seconds. Everything that cannot be answered is one sentence in `error`."
 )
 
+DESCRIBED = ResponseSpec(dict[str, object], description="OpenAPI 3.1")
 
-@get("/api/v1/openapi.json", sync_to_thread=True)
+
+@get("/api/v1/openapi.json", sync_to_thread=True, responses=MISHAPS | {200: DESCRIBED})
 def openapi(request: ApiRequest) -> Response[bytes]:
     """This description."""
     content = encode_json(request.app.openapi_schema.to_schema())

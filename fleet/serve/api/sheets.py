@@ -18,9 +18,7 @@ ROWS = 500  # in one piece
 def sheet(name: str, heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Stream:
     """A file NAME.csv that is written while it is read."""
     headers = {"content-disposition": f'attachment; filename="{name}.csv"'}
-    return Stream(
-        pieces(heads, rows), media_type="text/csv; charset=utf-8; header=present", headers=headers
-    )
+    return Stream(pieces(heads, rows), media_type="text/csv", headers=headers)
 
 
 def pieces(heads: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Iterator[bytes]:

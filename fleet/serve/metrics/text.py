@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from fleet.serve.metrics.families import Family, Labels
 from fleet.serve.metrics.grown import Grown
 
-KIND = "text/plain; version=0.0.4; charset=utf-8"
+KIND = "text/plain; version=0.0.4"
 # 64 us to 17 s, in steps of half an octave
 OCTAVES = tuple(step / 2 for step in range(12, 49))
 
