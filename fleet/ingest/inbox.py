@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 
 from wire.link import LinkEvent, Received
@@ -25,6 +24,7 @@ class IngestInbox:
         self._is_over = False
         self._is_rung = False
         self._is_stuck = False
+        self._wakes_at = 1  # so many events end a wait: who gathers is not woken for each
         self._changed = threading.Condition()
 
     def post(self, event: LinkEvent) -> None:
@@ -36,18 +36,15 @@ class IngestInbox:
                 return
             self._events.append(event)
             self._bytes += size
-            self._changed.notify_all()
+            if len(self._events) >= self._wakes_at:
+                self._changed.notify_all()
 
     def take(self, most: int, gather_s: float, timeout_s: float) -> list[LinkEvent]:
         """What came, at most so much. Waits for the first, and then a while for more."""
         with self._changed:
-            self._changed.wait_for(lambda: self._events or self._is_rung, timeout_s)
-            end_s = time.monotonic() + gather_s
-            while self._events and len(self._events) < most and not self._is_rung:
-                left_s = end_s - time.monotonic()
-                if left_s <= 0:
-                    break
-                self._changed.wait(left_s)
+            self._wait_for(1, timeout_s)
+            if self._events:
+                self._wait_for(most, gather_s)
             self._is_rung = False
             taken = [self._events.popleft() for _ in range(min(most, len(self._events)))]
             self._bytes -= sum(map(_size, taken))
@@ -71,6 +68,12 @@ class IngestInbox:
         with self._changed:
             self._is_over = True
             self._changed.notify_all()
+
+    def _wait_for(self, count: int, timeout_s: float) -> None:
+        self._wakes_at = min(count, self._most)
+        self._changed.wait_for(
+            lambda: len(self._events) >= self._wakes_at or self._is_rung, timeout_s
+        )
 
     def _waits_for_room(self, size: int) -> bool:
         def has_room() -> bool:

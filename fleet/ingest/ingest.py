@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from fleet.ingest.inbox import IngestInbox
@@ -19,7 +20,7 @@ from fleet.registry.registry import Registry
 from fleet.registry.words import Heard, HeardKind, Service, Written
 from wire import topics
 from wire.link import Connected, Disconnected, Link, LinkEvent, Post, Received, Unsubscribe
-from wire.messages import Ack, to_json
+from wire.messages import Ack
 from wire.troubles import Unavailable
 
 NAME = "ingest"
@@ -82,6 +83,7 @@ class Ingest:
         self._reported_s = 0.0
         self._said: str | None = None  # the trouble that was reported
         self._retained: list[Unsubscribe] = []
+        self._ack = msgspec.json.Encoder()
 
     def open(self) -> None:
         """Begin to take records in."""
@@ -186,7 +188,7 @@ class Ingest:
             self.inbox.nobody_takes(is_stuck=False)
         self._count(written)
         for floor in written.acks:
-            ack = to_json(Ack(floor.spool, floor.seq))
+            ack = self._ack.encode(Ack(floor.spool, floor.seq))
             self._link.publish(topics.ack(self._fleet, floor.device), ack, qos=0)
 
     def _count(self, written: Written) -> None:

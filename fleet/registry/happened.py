@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from fleet.registry.naming import short
-from fleet.registry.rows import Values
+from fleet.registry.rows import Values, add
 from fleet.registry.tables import EVENT, LIFE
 from fleet.registry.words import Heard, PhaseStep
 from wire.messages import Event, Update
@@ -44,8 +44,7 @@ class Happenings:
             self._live(device, short(event.pipeline or ""), event.update, at_s)
 
     def store(self) -> None:
-        if self._rows:
-            self._connection.execute(insert(EVENT), self._rows)
+        add(self._connection, EVENT, self._rows)
 
     def _live(self, device: int, pipeline: str, told: Update, at_s: float) -> None:
         """An update came into another phase; or that is told late."""

@@ -1,32 +1,39 @@
-"""Rows on their way into tables, and what they count, added up."""
+"""Rows on their way into tables, and what they count, added up.
+
+Thousands of them are written at a time, so they go to the driver as they are: SQLAlchemy would
+take each apart and put it together again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql.dml import Insert as PostgresqlInsert
-from sqlalchemy.dialects.sqlite.dml import Insert as SqliteInsert
 
-Values = dict[str, object]
+Values = dict[str, object]  # by column, in the same order in all rows of one call
 # seconds, frames, four losses, restarts
 Added = tuple[float, int, int, int, int, int, int]
 
 
+def add(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
+    """Rows that are not there yet."""
+    _write(connection, table, rows, "")
+
+
 def insert_new(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """Those that are there already stay as they are."""
-    connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
+    _write(connection, table, rows, "ON CONFLICT DO NOTHING")
 
 
 def put(connection: Connection, table: Table, rows: Sequence[Values]) -> None:
     """New rows, or these columns of rows that are there."""
     if not rows:
         return
-    statement = _insert(connection, table)
+    quote = connection.dialect.identifier_preparer.quote
     keys = [column.name for column in table.primary_key]
-    taken = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=taken), rows)
+    taken = [f"{quote(c)} = excluded.{quote(c)}" for c in rows[0] if c not in keys]
+    there = ", ".join(map(quote, keys))
+    _write(connection, table, rows, f"ON CONFLICT ({there}) DO UPDATE SET {', '.join(taken)}")
 
 
 def added_up(many: Sequence[Sequence[float]]) -> Added:
@@ -43,7 +50,13 @@ def added_up(many: Sequence[Sequence[float]]) -> Added:
     )
 
 
-def _insert(connection: Connection, table: Table) -> SqliteInsert | PostgresqlInsert:
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(table)
-    return postgresql.insert(table)
+def _write(connection: Connection, table: Table, rows: Sequence[Values], rest: str) -> None:
+    if not rows:
+        return
+    quote = connection.dialect.identifier_preparer.quote
+    columns = ", ".join(quote(name) for name in rows[0])
+    place = "?" if connection.dialect.name == "sqlite" else "%s"
+    places = ", ".join([place] * len(rows[0]))
+    # names of our own tables and columns only
+    text = f"INSERT INTO {quote(table.name)} ({columns}) VALUES ({places}) {rest}"  # noqa: S608
+    connection.exec_driver_sql(text, [tuple(row.values()) for row in rows])

@@ -47,6 +47,8 @@ class Spool(Struct):
     @property
     def lost(self) -> int:
         """How many records never came."""
+        if not self.open or self.open[-1][1] < self.began:
+            return 0
         return sum(gap.last - gap.first + 1 for gap in self.gaps(""))
 
     def _raise_to(self, floor: int, at_s: float) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, select
 
 from fleet.registry.database import Database
 from fleet.registry.packed import merged_by
-from fleet.registry.rows import Values, added_up
+from fleet.registry.rows import Values, add, added_up
 from fleet.registry.tables import COUNTED, HOUR_S, MINUTE_S, PART, SLOT_S, TOGETHER
 
 AT_ONCE = 4000  # rows
@@ -59,5 +59,5 @@ def _widen(database: Database, narrow: int, wide: int, before_s: float) -> bool:
             made.append(row | dict(zip(COUNTED, (*added, merged), strict=True)))
         gone = [{"row": row.id} for row in (*rows, *whole)]
         connection.execute(delete(TOGETHER).where(table.id == bindparam("row")), gone)
-        connection.execute(insert(TOGETHER), made)
+        add(connection, TOGETHER, made)
     return len(rows) == AT_ONCE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, update
 
 from fleet.moments import Moment, Moments
 from fleet.registry.database import Turn
@@ -15,7 +15,7 @@ from fleet.registry.naming import Numbers
 from fleet.registry.packed import merged_by
 from fleet.registry.parsing import Cut, Said
 from fleet.registry.rolling_vitals import Late, add_late
-from fleet.registry.rows import Values, added_up, insert_new
+from fleet.registry.rows import Values, add, added_up, insert_new
 from fleet.registry.stored_spools import StoredSpools
 from fleet.registry.tables import (
     COUNTED,
@@ -107,8 +107,8 @@ class Batch:
         self._words.store()
         self._happened.store()
         if rows.fine:
-            connection.execute(insert(FINE), rows.fine)
-            connection.execute(insert(TOGETHER), self._minutes())
+            add(connection, FINE, rows.fine)
+            add(connection, TOGETHER, self._minutes())
         if rows.vital:
             insert_new(connection, VITAL, rows.vital)
         if rows.late:
