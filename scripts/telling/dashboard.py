@@ -11,8 +11,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection
+from pathlib import Path
 
-from scripts.telling.machines import PATIENCE_S, ROOT, Place, running, vedette
+from scripts.telling.machines import PASSPHRASE, PATIENCE_S, ROOT, Place, running, vedette
 
 CROWD = 24  # simulated devices around the real one
 NAME = "operator"
@@ -57,15 +58,15 @@ class Dashboard:
 def dashboard(place: Place, port: int) -> Iterator[Dashboard]:
     """The fleet's server, with the depot and the registry in it."""
     password = secrets.token_urlsafe(9)
-    secret = place.folder / "password"
-    secret.touch(mode=0o600)
-    secret.write_text(password)
+    secret = _kept(place, "password", password)
     users = ("fleet", "users", "--dir", str(place.fleet), "--json")
     added = [*users, "add", NAME, "--role", "operator", "--password-from", str(secret)]
     _said(added)
     token = str(_said([*users, "token", NAME])["secret"])
-    serve = vedette("fleet", "serve", "--dir", str(place.fleet), "--listen", f"127.0.0.1:{port}")
-    with running("serve", serve, place):
+    serve = ["fleet", "serve", "--dir", str(place.fleet), "--listen", f"127.0.0.1:{port}"]
+    serve += ["--command-key", str(place.fleet / "keys" / "command.pem")]
+    serve += ["--passphrase-file", str(_kept(place, "passphrase", PASSPHRASE))]
+    with running("serve", vedette(*serve), place):
         yield Dashboard(port, password, token)
 
 
@@ -77,6 +78,14 @@ def crowd(place: Place) -> Iterator[None]:
     simulate = vedette("fleet", "simulate", *words)
     with running("crowd", simulate, place):
         yield
+
+
+def _kept(place: Place, name: str, secret: str) -> Path:
+    """A file that nobody else may read."""
+    path = place.folder / name
+    path.touch(mode=0o600)
+    path.write_text(secret)
+    return path
 
 
 def _said(words: list[str]) -> dict[str, object]:

@@ -15,6 +15,7 @@ from scripts.telling import versions
 from scripts.telling.listening import Listening
 from scripts.telling.machines import (
     FLEET,
+    PASSPHRASE,
     PATIENCE_S,
     PIPELINE,
     ROOT,
@@ -23,7 +24,7 @@ from scripts.telling.machines import (
 )
 
 TRIAL_S = 5
-ENVIRONMENT = os.environ | {"VEDETTE_PASSPHRASE": "only for this demo"}
+ENVIRONMENT = os.environ | {"VEDETTE_PASSPHRASE": PASSPHRASE}
 
 
 class Wrong(Exception):
