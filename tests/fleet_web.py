@@ -17,6 +17,7 @@ import uvicorn
 from fleet.accounts.accounts import Accounts, open_accounts
 from fleet.actions.actions import Actions
 from fleet.actions.place import served
+from fleet.alerts.book import open_book
 from fleet.folder import FleetFolder
 from fleet.live.following import Following
 from fleet.live.view import LiveView
@@ -128,7 +129,8 @@ def web(
         live = LiveView()
         actions = Actions(served(folder), key, live, accounts.audit)
         stack.callback(actions.close)
-        parts = Parts(folder, registry, live, accounts, crew, actions, terms or WebTerms())
+        book = stack.enter_context(closing(open_book(url)))
+        parts = Parts(folder, registry, live, accounts, crew, actions, book, terms or WebTerms())
         gate = make_app(parts)
         port = stack.enter_context(_serving(gate))
         yield Web(gate, parts, f"http://{HERE}:{port}")

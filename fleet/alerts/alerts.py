@@ -51,6 +51,11 @@ class Alerts:
         """Whether this process is the one that alerts."""
         return self._ledger is not None
 
+    @property
+    def trouble(self) -> str | None:
+        """Who cannot be told, or why nothing can be written down."""
+        return "; ".join(f"{about}: {what}" for about, what in self._said.items()) or None
+
     def step(self, lines: Sequence[Line], whole: Iterable[Trouble], now_s: float) -> None:
         """Look at all devices, and at what is known of the whole fleet; tell what is new."""
         try:

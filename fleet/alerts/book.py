@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from fleet.accounts.tables import speaking
+from fleet.accounts.tables import open_engine, speaking
 from fleet.alerts.ledger import Change, Standing, Trouble, Turn
 from fleet.alerts.terms import AlertKind
 
@@ -100,13 +100,26 @@ class Told:
     why: str | None = None
 
 
+def open_book(url: str) -> AlertBook:
+    """In the database at an address. Raises Refused, Unavailable."""
+    engine = open_engine(url)
+    try:
+        return AlertBook(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+
+
 class AlertBook:
-    """Of one database. Everything raises Unavailable while it is not there."""
+    """Of one database. Any thread. Everything raises Unavailable while it is not there."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         with speaking(engine) as connection:
             METADATA.create_all(connection)
+
+    def close(self) -> None:
+        self._engine.dispose()
 
     def standing(self) -> tuple[Standing, ...]:
         """What was told and is not over, the newest first."""

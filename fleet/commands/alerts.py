@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -104,16 +105,13 @@ def _try(folder: FleetFolder, target: Target) -> TargetLine:
 def _listed(folder: FleetFolder, words: argparse.Namespace) -> Report:
     """What the database knows."""
     try:
-        from fleet.accounts.tables import open_engine
-        from fleet.alerts.book import AlertBook
+        from fleet.alerts.book import open_book
     except ImportError as error:
         raise Unavailable(f"cannot load {error.name}: pip install 'vedette[fleet]'") from None
     address = database_of(folder, words.database)
     if words.database is None and not Path(address.removeprefix("sqlite:///")).exists():
         raise Unavailable(f"{folder.path}: has no database yet: vedette fleet serve makes it")
-    engine = open_engine(address)
-    try:
-        book = AlertBook(engine)
+    with closing(open_book(address)) as book:
         standing = tuple(
             StandingLine(one.trouble.kind, one.trouble.subject, one.trouble.words, one.began_s)
             for one in book.standing()
@@ -129,8 +127,6 @@ def _listed(folder: FleetFolder, words: argparse.Namespace) -> Report:
             for one in book.history(HISTORY)
         )
         targets = tuple(_told(book, target) for target in folder.alerts)
-    finally:
-        engine.dispose()
     return Report(True, folder.name, targets, standing, history)
 
 

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from fleet.accounts.tables import open_engine
 from fleet.actions.shelf import Shelf
 from fleet.alerts.alerts import Alerts
 from fleet.alerts.book import AlertBook
@@ -27,22 +26,15 @@ class AlertsPart:
     def __init__(
         self,
         folder: FleetFolder,
-        database: str,
+        book: AlertBook,
         live: LiveView,
         shelf: Callable[[], Shelf],
         states: Callable[[], Sequence[PartState]],
     ) -> None:
-        """Raises Refused, Unavailable."""
         self._folder = folder
         self._live = live
         self._shelf = shelf
         self._states = states
-        self._engine = open_engine(database)
-        try:
-            book = AlertBook(self._engine)
-        except BaseException:
-            self._engine.dispose()
-            raise
         self._alerts = Alerts(folder.name, folder.alerting, folder.alerts, book)
         self._due_s = 0.0  # by time.monotonic
         self._ended = threading.Event()
@@ -61,12 +53,11 @@ class AlertsPart:
         return whom if self._alerts.is_ours else f"{whom}; another process tells them"
 
     def trouble(self) -> str | None:
-        return None
+        return self._alerts.trouble
 
     def close(self) -> None:
         self._ended.set()
         self._alerts.close()
-        self._engine.dispose()
 
 
 def troubles(shelf: Shelf, states: Sequence[PartState]) -> list[Trouble]:

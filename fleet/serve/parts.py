@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from fleet.accounts.accounts import Accounts
 from fleet.actions.actions import Actions
+from fleet.alerts.book import AlertBook
 from fleet.folder import FleetFolder
 from fleet.live.view import LiveView
 from fleet.registry.registry import Registry
@@ -26,7 +27,7 @@ class WebTerms:
 @dataclass(frozen=True)
 class Parts:
     """Of one `vedette fleet serve`. live: the fleet as it is now. crew: what runs beside the web,
-    and how it is. actions: what operators may do. meter: for
+    and how it is. actions: what operators may do. alerts: what was told. meter: for
     Prometheus."""
 
     fleet: FleetFolder
@@ -35,5 +36,6 @@ class Parts:
     accounts: Accounts
     crew: Crew
     actions: Actions
+    alerts: AlertBook
     terms: WebTerms = field(default_factory=WebTerms)
     meter: Meter = field(default_factory=Meter)

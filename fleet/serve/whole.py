@@ -11,6 +11,7 @@ from fleet.accounts.accounts import Accounts, open_accounts
 from fleet.actions.actions import Actions
 from fleet.actions.office import Clerk
 from fleet.actions.place import served
+from fleet.alerts.book import open_book
 from fleet.folder import FleetFolder
 from fleet.live.part import LivePart
 from fleet.live.view import LiveView
@@ -83,9 +84,10 @@ def _open(wanted: Wanted, stack: ExitStack) -> Parts:
     actions = Actions(served(wanted.fleet), wanted.key, live, accounts.audit)
     stack.callback(actions.close)
     crew.add("models", lambda: Clerk(actions.office))
-    crew.add("alerts", lambda: AlertsPart(wanted.fleet, wanted.database, live,
+    book = stack.enter_context(closing(open_book(wanted.database)))
+    crew.add("alerts", lambda: AlertsPart(wanted.fleet, book, live,
                                           lambda: actions.shelf, crew.states))  # fmt: skip
-    parts = Parts(wanted.fleet, registry, live, accounts, crew, actions, wanted.terms)
+    parts = Parts(wanted.fleet, registry, live, accounts, crew, actions, book, wanted.terms)
     crew.add("metrics", lambda: MeterPart(parts.meter, live))
     return parts
 

@@ -1,8 +1,8 @@
-"""What an operator does from a page: models, deployments, commands; and how far it is."""
+"""What an operator does from a page: models, deployments, commands, alerts."""
 
 from __future__ import annotations
 
-from fleet.serve.acting import commanding, deploying, models, rollouts, working
+from fleet.serve.acting import alerts, commanding, deploying, models, rollouts, working
 from fleet.serve.routes import Route
 
 ROUTES: tuple[Route, ...] = (
@@ -11,4 +11,5 @@ ROUTES: tuple[Route, ...] = (
     *rollouts.ROUTES,
     *commanding.ROUTES,
     *working.ROUTES,
+    *alerts.ROUTES,
 )
