@@ -8,10 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.yard import ROOT, Yard, heavy
+from tests.yard import FLEET, ROOT, Yard, heavy
+from wire import topics
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -150,6 +153,58 @@ def fan_out(folder: Path, devices: int, size: int, patience_s: float) -> FanOut:
             cpu_s={name: after[name] - before[name] for name in pids},
             rss_mib=rss,
         )
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What so many devices say that fetch nothing. per_s: records that came to somebody who
+    listens; cores: of processor time a second, by name; rss_mib: of the devices' process."""
+
+    devices: int
+    per_s: float
+    cores: dict[str, float]
+    rss_mib: float
+
+
+def telling(folder: Path, devices: int, period_s: float, seconds: float) -> Telling:
+    """All devices are there, and each tells once in a period."""
+    with Many(folder) as yard:
+        crowd = yard.simulate(devices, "--telemetry-s", str(period_s))
+        yard.until_crowd_says(f"{devices} of {devices} connected; ", 120)
+        pids = {"broker": yard.broker.pid, "devices": crowd.pid}
+        with open(folder / "heard", "wb") as heard:
+            command = ["mosquitto_sub", "-p", str(yard.broker.port), "-q", "1", "-F", "%l"]
+            command += ["-t", topics.from_devices(FLEET, "telemetry")]
+            listener = subprocess.Popen(command, stdout=heard)
+        try:
+            time.sleep(period_s)
+            before, lines = {name: cpu_s(pid) for name, pid in pids.items()}, _lines(heard.name)
+            began_s = time.monotonic()
+            time.sleep(seconds)
+            took_s = time.monotonic() - began_s
+            count = _lines(heard.name) - lines
+            cores = {name: (cpu_s(pid) - before[name]) / took_s for name, pid in pids.items()}
+        finally:
+            listener.terminate()
+            listener.wait()
+        return Telling(devices, count / took_s, cores, peak_mib(crowd.pid))
+
+
+def _lines(path: str) -> int:
+    return Path(path).read_bytes().count(b"\n")
+
+
+@contextmanager
+def busy(loops: int) -> Iterator[None]:
+    """So many processes compute beside us, and let others go first."""
+    command = ["nice", "-n", "10", sys.executable, "-c", "while True: pass"]
+    running = [subprocess.Popen(command) for _ in range(loops)]
+    try:
+        yield
+    finally:
+        for one in running:
+            one.kill()
+            one.wait()
 
 
 def cpu_s(pid: int) -> float:

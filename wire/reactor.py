@@ -106,11 +106,15 @@ class Reactor:
                     os.eventfd_read(self._wake)
                 elif (routine := self._by_fileno.get(fileno)) is not None:
                     self._turn(routine, flags)
-            for _ in range(len(self._rung)):
-                routine = self._rung.popleft()
-                routine.is_rung = False
-                self._turn(routine, 0)
+                    self._turn_rung()  # what came of it is worked off before more comes
+            self._turn_rung()
             self._look_at_timers()
+
+    def _turn_rung(self) -> None:
+        for _ in range(len(self._rung)):
+            routine = self._rung.popleft()
+            routine.is_rung = False
+            self._turn(routine, 0)
 
     def _timeout_s(self) -> float:
         if self._rung:
