@@ -53,10 +53,9 @@ class Line(Struct, frozen=True):
 
     weight: of its worst concern. kinds: of all its concerns. is_online: as its presence says.
     models: `NAME VERSION` of each pipeline. heard_s: when anything came of it; reached_s: when its
-    newest record was made. fps: of all pipelines, None while it is
-    offline; latency: end to end of all pipelines, in us.
-    found: what a search looks through, in small letters. due_s: when time alone may change what is
-    wrong.
+    newest record was made. fps: of all pipelines, None while it is offline; latency: end to end of
+    all pipelines, in us. is_slower: than the same on other boards of its kind. found: what a search
+    looks through, in small letters. due_s: when time alone may change what is wrong.
     """
 
     name: str
@@ -77,6 +76,7 @@ class Line(Struct, frozen=True):
     heard_s: float | None
     reached_s: float | None
     lost: int
+    is_slower: bool
     found: str
     due_s: float
 
@@ -101,7 +101,8 @@ def line_of(device: Device, heard_s: float | None, lost: int, peers: Peers, now_
     if lost and not any(one.kind == "lost" for one in judged):
         judged.append(Concern(LOST, f"{plural(lost, 'record')} never came", "lost"))
     board = "" if device.state is None else printable(device.state.board)
-    judged += [one for each in runs if (one := slowness(board, each, peers)) is not None]
+    slower = [one for each in runs if (one := slowness(board, each, peers)) is not None]
+    judged += slower
     judged.sort(key=lambda one: -one.weight)
     whole = merged(window.stages.end_to_end for window in device.windows.values())
     weight = judged[0].weight if judged else 0
@@ -128,6 +129,7 @@ def line_of(device: Device, heard_s: float | None, lost: int, peers: Peers, now_
         heard_s=heard_s,
         reached_s=device.reached_s,
         lost=lost,
+        is_slower=bool(slower),
         found=_found(device.name, board, groups, runs, judged),
         due_s=_due_s(device, now_s),
     )

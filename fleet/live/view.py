@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from fleet.devices import Device
 from fleet.live.line import Line, line_of
-from fleet.live.peers import Peers, usual
+from fleet.live.peers import Peers, slowness, usual
 from fleet.live.summary import Summary, summary_of
 from fleet.live.totals import Totals
 from fleet.live.trend import Past
@@ -55,8 +55,9 @@ class LiveView:
             self._take(known, now_s)
             changed = True
         changed |= self._judge_due(now_s)
-        if now_s - self._peers_s >= PEERS_S or now_s < self._peers_s:
+        if abs(now_s - self._peers_s) >= PEERS_S:
             self._peers, self._peers_s = usual(self._lines.values()), now_s
+            changed |= self._compare(now_s)
         if changed or self.sight.trouble is not None or self.sight.at_s is None:
             self._show(now_s)
         else:
@@ -90,6 +91,17 @@ class LiveView:
         for name in due:
             self._lines[name] = self._judged(self._known[name], now_s)
         return bool(due)
+
+    def _compare(self, now_s: float) -> bool:
+        """Judge those anew who are slow by what is usual now, or are not any more."""
+        others = [
+            line.name
+            for line in self._lines.values()
+            if line.is_slower != any(slowness(line.board, r, self._peers) for r in line.pipelines)
+        ]
+        for name in others:
+            self._lines[name] = self._judged(self._known[name], now_s)
+        return bool(others)
 
     def _judged(self, known: Known, now_s: float) -> Line:
         return line_of(device_of(known), known.heard_s, known.lost, self._peers, now_s)

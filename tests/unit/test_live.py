@@ -12,7 +12,7 @@ from fleet.live.totals import STAGES, Totals
 from fleet.live.trend import trend_of
 from fleet.live.view import LiveView
 from fleet.registry.words import NO_STAGES, Changed, Known, Scope, Span, Stretch
-from tests.browser.made_up import made_up, stages
+from tests.browser.made_up import BOARDS, made_up, stages
 from wire.histogram import Counts, merge
 from wire.messages import Losses
 from wire.troubles import Unavailable
@@ -29,9 +29,7 @@ def view_of(fleet: list[Known], now_s: float = NOW_S) -> LiveView:
 
 @pytest.fixture(scope="module")
 def view() -> LiveView:
-    made = view_of(FLEET)
-    made.take(FLEET, NOW_S + 0.5)  # once what is usual is known
-    return made
+    return view_of(FLEET)
 
 
 def names(view: LiveView, **told: str) -> list[str]:
@@ -83,6 +81,24 @@ def test_slow_is_who_takes_far_longer_than_the_same_elsewhere(view: LiveView) ->
     # a slower kind of board is not slow
     usual = [each for each in view.sight.lines if each.board == line.board and each.kinds == set()]
     assert usual
+
+
+def test_who_is_slow_is_judged_again_when_something_else_is_usual() -> None:
+    def lane_of(known: Known, speed: float) -> Known:
+        import random
+
+        assert known.telemetry is not None
+        lane = known.telemetry.pipelines["lane"]
+        lane = replace(lane, stages=stages(300, speed, random.Random(1)))
+        return replace(known, telemetry=replace(known.telemetry, pipelines={"lane": lane}))
+
+    board = [known for known in FLEET[:60] if known.state and known.state.board == BOARDS[0]][:8]
+    fleet = [lane_of(replace(known, reached_s=NOW_S), 1.0) for known in board]
+    view = view_of([lane_of(fleet[0], 3.0), *fleet[1:]])
+    assert names(view, kind="slow") == [fleet[0].name]
+    view.take([lane_of(known, 3.0) for known in fleet[1:]], NOW_S + 1)
+    view.take([], NOW_S + 12)
+    assert names(view, kind="slow") == []
 
 
 def test_an_offline_device_gives_no_frames_per_second(view: LiveView) -> None:

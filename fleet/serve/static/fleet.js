@@ -94,7 +94,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
   const isSearch = event.target.id === "search";
   if (!isSearch && /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return;
-  const links = [...lines.querySelectorAll(".c-name a")];
+  const links = [...lines.querySelectorAll("#rows .c-name a")];
   const place = links.indexOf(document.activeElement);
   if (place < 0 && !isSearch && document.activeElement !== document.body) return;
   const next = links[place < 0 ? 0 : place + (event.key === "ArrowDown" ? 1 : -1)];
