@@ -83,7 +83,9 @@ class Batch:
 
     def take(self, many: Sequence[Said]) -> None:
         """In the order in which they came."""
-        first_heard = {said.heard.device: said.heard.at_s for said in reversed(many)}
+        first_heard: dict[str, float] = {}
+        for said in many:
+            first_heard.setdefault(said.heard.device, said.heard.at_s)
         self._numbers.make_devices(self._connection, first_heard)
         numbers = self._numbers.devices
         known = [said for said in many if said.heard.device in numbers]
