@@ -237,6 +237,19 @@ def test_devices_that_begin_one_after_the_other_share(per_s: float, tmp_path: Pa
     assert took_s < 4 + 2 * 301 / per_s
 
 
+def test_a_herd_on_bad_lines(tmp_path: Path) -> None:
+    """Each of 20 loses 5 % of what comes and of what it asks for: most blocks are lost by some."""
+    carrier = Carrier(Faults(lost=0.05, per_s=100.0), 1)
+    for number in range(20):
+        carrier.server.asked(f"d{number}", msgspec.json.encode(BlockRequest("0" * 64, ((0, 1),))))
+    devices = [Device(carrier, tmp_path, f"d{n}") for n in range(20)]
+    for place, device in enumerate(devices):
+        carrier.at(carrier.now + 0.1 * place, device.tick)
+    took_s = carrier.run(lambda: all(device.part.is_whole for device in devices))
+    assert took_s < 29
+    assert carrier.server.published_bytes < 1.9 * len(CONTENT)
+
+
 def test_a_speed_cap_holds(tmp_path: Path) -> None:
     carrier = Carrier(Faults(), 1)
     rate = 1024 * 1024.0

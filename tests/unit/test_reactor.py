@@ -76,6 +76,25 @@ def test_a_ring_ends_a_wait_also_one_of_before(reactor: Reactor) -> None:
     assert routine.ended.is_set()
 
 
+def test_a_time_that_holds_no_more_wakes_nobody(reactor: Reactor) -> None:
+    routine, waited_s = reactor.routine(), []
+
+    def waiting() -> Turns[None]:
+        yield Wait(10 * SOON_S)  # rung before that
+        begun_s = time.monotonic()
+        yield Wait(30 * SOON_S)
+        waited_s.append(time.monotonic() - begun_s)
+
+    def ringing() -> Turns[None]:
+        yield Wait(SOON_S)
+        routine.ring()
+
+    routine.start(waiting())
+    reactor.routine().start(ringing())
+    routine.join(PATIENCE_S)
+    assert waited_s[0] > 29 * SOON_S
+
+
 def test_a_socket_is_waited_for_and_only_as_it_is_wanted(reactor: Reactor) -> None:
     one, other = socket.socketpair()
     came: list[tuple[int, bytes]] = []
@@ -85,7 +104,7 @@ def test_a_socket_is_waited_for_and_only_as_it_is_wanted(reactor: Reactor) -> No
         came.append((writable & select.POLLOUT, b""))
         while len(came) < 3:
             flags = yield Wait(PATIENCE_S, one.fileno(), select.POLLIN)
-            came.append((flags & select.POLLIN, one.recv(1)))
+            came.append((flags, one.recv(1)))
         one.close()
         yield Wait(SOON_S)  # what is closed is watched no more
 
