@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+from fleet.alerts.terms import TERMS
 from fleet.folder import FleetToml, open_fleet
 from tests.fuzz.door import Door, Opened
 from tests.laws.sources import ROOT
@@ -73,10 +74,18 @@ def open_fleet_toml(folder: Path, last: ExitStack) -> Opened:
 
     def attempt(content: bytes) -> None:
         path.write_bytes(content)
-        assert open_fleet(folder).name
+        fleet = open_fleet(folder)
+        assert fleet.name
+        assert all(target.wanted for target in fleet.alerts)
+        for kind in TERMS:
+            assert fleet.alerting.terms(kind).hold_s >= 0
 
-    assert FleetToml.__struct_fields__ == ("name", "broker")
-    return Opened(attempt, (b'name = "home"\n[broker]\nurl = "mqtt://127.0.0.1:1883"\n',))
+    assert FleetToml.__struct_fields__ == ("name", "broker", "alerts", "alerting")
+    least = b'name = "home"\n[broker]\nurl = "mqtt://127.0.0.1:1883"\n'
+    kind = next(iter(TERMS)).encode()
+    alerts = b'[[alerts]]\nurl = "ntfy://a"\nkinds = ["%b"]\ngroups = ["cows"]\n' % kind
+    alerts += b"[alerting]\nrepeat_hours = 2\nhold_s = { %b = 9 }\n" % kind
+    return Opened(attempt, (least, least + alerts))
 
 
 DOORS: tuple[Door, ...] = (
