@@ -51,12 +51,21 @@ def added_up(many: Sequence[Sequence[float]]) -> Added:
 
 
 def _write(connection: Connection, table: Table, rows: Sequence[Values], rest: str) -> None:
+    """rest: what to do about rows that are there; in one call no row is there twice."""
     if not rows:
         return
-    quote = connection.dialect.identifier_preparer.quote
-    columns = ", ".join(quote(name) for name in rows[0])
-    place = "?" if connection.dialect.name == "sqlite" else "%s"
-    places = ", ".join([place] * len(rows[0]))
+    dialect = connection.dialect
+    quote = dialect.identifier_preparer.quote
+    columns = ", ".join(map(quote, rows[0]))
     # names of our own tables and columns only
-    text = f"INSERT INTO {quote(table.name)} ({columns}) VALUES ({places}) {rest}"  # noqa: S608
-    connection.exec_driver_sql(text, [tuple(row.values()) for row in rows])
+    into = f"INSERT INTO {quote(table.name)} ({columns})"
+    if dialect.name == "sqlite":
+        places = ", ".join("?" * len(rows[0]))
+        many = [tuple(row.values()) for row in rows]
+        connection.exec_driver_sql(f"{into} VALUES ({places}) {rest}", many)
+        return
+    # one statement with an array for each column is less work than one for each row
+    arrays = ", ".join(f"%b::{table.c[name].type.compile(dialect)}[]" for name in rows[0])
+    values = tuple(map(list, zip(*(row.values() for row in rows), strict=True)))
+    text = f"{into} SELECT * FROM unnest({arrays}) {rest}"  # noqa: S608
+    connection.exec_driver_sql(text, values)
