@@ -116,11 +116,15 @@ class Crew:
         """In the order in which they were added."""
         return tuple(post.state for post in self._posts)
 
-    def close(self) -> None:
-        """End all of them, the last one first. Who does not end in time is left behind."""
-        end_s = time.monotonic() + END_S
+    def ask_to_end(self) -> None:
+        """They begin to end, each at its own pace."""
         for post in self._posts:
             post.ask_to_end()
+
+    def close(self) -> None:
+        """End all of them. Who does not end in time is left behind."""
+        end_s = time.monotonic() + END_S
+        self.ask_to_end()
         for post in reversed(self._posts):
             if not post.join(max(0.0, end_s - time.monotonic())):
                 log.warning("%s does not end: it is left behind", post.name)

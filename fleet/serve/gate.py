@@ -8,7 +8,7 @@ import json
 import logging
 import socket
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -49,6 +49,7 @@ class Gate:
     def __init__(self, app: Litestar, parts: Parts) -> None:
         self.app = app
         self._parts = parts
+        self._is_ending = False
         self._names = {"localhost", *_own_names(), *(n.lower() for n in parts.terms.names)}
 
     async def __call__(self, asked: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -57,11 +58,15 @@ class Gate:
         elif asked["type"] == "http":  # nobody here speaks by web sockets
             await self._answer(cast(HTTPScope, asked), receive, send)
 
+    def end(self) -> None:
+        """Answers that last come to their end with what they say next."""
+        self._is_ending = True
+
     async def _answer(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
-        leaving = _Leaving(scope, send, self._parts)
+        leaving = _Leaving(scope, send, self._parts, lambda: self._is_ending)
         if not self._is_our_name(headers.get("host", "")):
             what = "this server does not go by that name: start it with --name for it"
             await leaving.refuse(421, what)
@@ -101,20 +106,27 @@ class _Leaving:
     """An answer on its way out: with the headers of every answer, and no longer than its reader may
     see it."""
 
-    def __init__(self, scope: HTTPScope, send: Send, parts: Parts) -> None:
+    def __init__(
+        self, scope: HTTPScope, send: Send, parts: Parts, is_ending: Callable[[], bool]
+    ) -> None:
+        self._is_ending = is_ending
         self._scope = scope
         self._send = send
         self._parts = parts
         self._looked_s = time.monotonic()
+        self._is_stream = False  # of events: it has no end of its own
         self._is_over = False
 
     async def send(self, message: Message) -> None:
         if self._is_over:
             return
         if message["type"] == "http.response.start":
-            message["headers"] = self._with_ours(list(message["headers"]))
+            headers = list(message["headers"])
+            kinds = [value for name, value in headers if name.lower() == b"content-type"]
+            self._is_stream = any(kind.startswith(b"text/event-stream") for kind in kinds)
+            message["headers"] = self._with_ours(headers)
         elif message["type"] == "http.response.body" and message["more_body"]:
-            self._is_over = not await self._may_go_on()
+            self._is_over = self._is_stream and not await self._may_go_on()
             if self._is_over:
                 message["body"], message["more_body"] = b"", False
         await self._send(message)
@@ -136,7 +148,9 @@ class _Leaving:
         return kept + [(name.encode(), value.encode()) for name, value in ours.items()]
 
     async def _may_go_on(self) -> bool:
-        """Whether the reader of a long answer is still signed in."""
+        """Whether the reader of a long answer is still signed in, and the server stays."""
+        if self._is_ending():
+            return False
         visitor = visitor_in(self._scope)
         if visitor.signed_in is None or time.monotonic() - self._looked_s < ASK_AGAIN_S:
             return True

@@ -52,10 +52,11 @@ def listening(listen: Listen) -> socket.socket:
 
 def serve(
     app: Gate, listen: Listen, taken: socket.socket, notifier: Notifier, status: Callable[[], str],
-    end_s: float | None,
+    ending: Callable[[], None], end_s: float | None,
 ) -> None:  # fmt: skip
     """Serve until SIGTERM, SIGINT, or `end_s` (by time.monotonic). A second signal leaves at once.
-    Raises Refused if the certificate is none."""
+    status: how all is, one line; ending: called when the end begins. Raises Refused if the
+    certificate is none."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -66,6 +67,11 @@ def serve(
 
         def _end(self) -> None:
             self.should_exit = True
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            app.end()
+            ending()
+            await super().shutdown(sockets)
 
     async def tick() -> None:
         now_s = time.monotonic()

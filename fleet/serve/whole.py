@@ -63,7 +63,10 @@ def serve_whole(wanted: Wanted, notifier: Notifier) -> Served:
         parts = _open(wanted, stack)
         address = _address(wanted.listen, taken.getsockname()[1])
         _greet(parts.accounts, address)
-        serve(make_app(parts), wanted.listen, taken, notifier, lambda: _status(parts), wanted.end_s)
+        serve(
+            make_app(parts), wanted.listen, taken, notifier, lambda: _status(parts),
+            parts.crew.ask_to_end, wanted.end_s,
+        )  # fmt: skip
         log.info("ending")
         states = {each.name: each.words for each in parts.crew.states()}
         return Served(wanted.fleet.name, address, len(parts.live.sight.lines), states)
