@@ -15,7 +15,7 @@ from fleet.alerts.troubles import OF_THE_FLEET, sight_of
 from fleet.live.line import Line
 from wire.troubles import Refused, Unavailable, one_line
 
-LEASE_S = 60.0  # who alerts must say so again within
+LEASE_S = 30.0  # who alerts must say so again within: longer than it takes to tell one target
 AGAIN_S, SELDOM_S = 30.0, 1800.0  # between two tries to reach a target: the first, and the longest
 MOST_UNSAVED = 50_000  # changes, while the database is away
 
@@ -42,6 +42,7 @@ class Alerts:
         self._send = send
         self._holder = secrets.token_hex(8)
         self._ledger: Ledger | None = None  # None: another process alerts
+        self._next = 0  # target
         self._unsaved: list[Change] = []
         self._forgotten: list[Key] = []
         self._said: dict[str, str] = {}  # what was last complained of, by what it is about
@@ -64,8 +65,7 @@ class Alerts:
                 return
             ledger = self._ledger or self._begin(now_s)
             self._look(ledger, lines, whole, now_s)
-            for number, target in enumerate(self._targets, 1):
-                self._tell(number, target, now_s)
+            self._tell_one(now_s)
             self._say("the database", None)
         except Unavailable as error:
             self._say("the database", str(error))
@@ -108,21 +108,30 @@ class Alerts:
             self._book.save(self._unsaved, self._forgotten)
             self._unsaved, self._forgotten = [], []
 
-    def _tell(self, number: int, target: Target, now_s: float) -> None:
-        """Send one target what it does not know yet, if it is time to. Raises Unavailable where
-        the database is away."""
+    def _tell_one(self, now_s: float) -> None:
+        """The next target for which there is something: one in a step, as that may take a while."""
+        many = len(self._targets)
+        for place in range(self._next, self._next + many):
+            number = place % many
+            if self._tell(number + 1, self._targets[number], now_s):
+                self._next = number + 1
+                return
+
+    def _tell(self, number: int, target: Target, now_s: float) -> bool:
+        """Send one target what it does not know yet, if it is time to. Whether that was tried.
+        Raises Unavailable where the database is away."""
         place, name = _place(number), identity(target)
         told = self._book.told(name)
         kept = self._book.changes(told.told)
         if not kept:
-            return
+            return False
         newest = kept[-1].number
         wanted = [one.change for one in kept if _is_for(one.change, target)]
         if not wanted:
             self._book.tell(name, _moved(told, newest))
-            return
+            return False
         if now_s < self._due_s(wanted[0].at_s, told):
-            return
+            return False
         message = bulletin(self._fleet, wanted, self._terms.page)
         try:
             if message is not None:
@@ -130,9 +139,10 @@ class Alerts:
         except (Refused, Unavailable) as error:
             self._book.tell(name, Told(told.told, told.told_s, now_s, told.tries + 1, str(error)))
             self._say(place, str(error))
-            return
+            return True
         self._book.tell(name, Told(newest, now_s))
         self._say(place, None)
+        return True
 
     def _due_s(self, first_s: float, told: Told) -> float:
         """When a message may be sent whose first change was at `first_s`."""

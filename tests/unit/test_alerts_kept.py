@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,44 +18,12 @@ from fleet.alerts.sending import address_of, send
 from fleet.alerts.terms import Alerting, Target, check
 from fleet.commands import alerts as command
 from fleet.live.line import Line
+from tests.alert_inbox import Inbox
 from tests.telling import NOW_S
 from tests.unit.test_alerts import healthy, line
 from wire.troubles import Refused, Unavailable
 
 QUICK = Alerting(gather_s=20, pace_s=120, hold_s={"silent": 60})
-
-
-class Inbox:
-    """A web server that takes what Apprise posts. status: what it answers."""
-
-    def __init__(self) -> None:
-        self.status = 200
-        self.taken: list[dict[str, str]] = []
-        inbox = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                content = self.rfile.read(int(self.headers["content-length"]))
-                if inbox.status == 200:
-                    inbox.taken.append(json.loads(content))
-                self.send_response(inbox.status)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None: ...
-
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"json://user:secret@127.0.0.1:{self._server.server_port}/here"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def titles(self) -> list[str]:
-        return [one["title"] for one in self.taken]
 
 
 @pytest.fixture
@@ -195,9 +161,9 @@ def test_of_two_processes_one_tells(engine: Engine, inbox: Inbox) -> None:
 def test_who_died_is_followed(engine: Engine, inbox: Inbox) -> None:
     one, other = alerts(engine, inbox.url), alerts(engine, inbox.url)
     one.step([], [], NOW_S)
-    other.step([], [], NOW_S + 59)
+    other.step([], [], NOW_S + 29)
     assert not other.is_ours
-    other.step([], [], NOW_S + 61)
+    other.step([], [], NOW_S + 31)
     assert other.is_ours
     other.close()
 
