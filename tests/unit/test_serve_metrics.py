@@ -211,10 +211,10 @@ def test_both_formats_say_the_same() -> None:
     meter = Meter()
     meter.take({})
     meter.take({"a": known("a")})
-    families = exposed(sight_of(known("a")), meter)
-    plain = samples(text.exposed(families))
-    told = list(families_in(protobuf.exposed(families)))
-    assert [each.name for each in told] == [each.name for each in families]
+    view = sight_of(known("a"))
+    plain = samples(text.exposed(exposed(view, meter)))
+    told = list(families_in(protobuf.exposed(exposed(view, meter))))
+    assert [each.name for each in told] == [each.name for each in exposed(view, meter)]
     for family in told:
         for metric in family.metric:
             labels = ",".join(f'{each.name}="{each.value}"' for each in metric.label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,11 +14,11 @@ Kind = Literal["gauge", "counter", "histogram"]
 
 @dataclass(frozen=True)
 class Family:
-    """One metric. what: its meaning, a sentence. samples: of gauges and counters; histograms: of
-    histograms."""
+    """One metric. what: its meaning, a sentence. samples: of gauges and counters, read once;
+    histograms: of histograms."""
 
     name: str
     kind: Kind
     what: str
-    samples: tuple[tuple[Labels, float], ...] = ()
+    samples: Iterable[tuple[Labels, float]] = ()
     histograms: tuple[tuple[Labels, Grown], ...] = ()

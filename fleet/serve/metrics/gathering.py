@@ -50,13 +50,13 @@ def whole(sight: Sight, states: Iterable[PartState], meter: Meter) -> list[Famil
 
 
 def each_device(sight: Sight) -> list[Family]:
-    """One sample or more of each device that is known."""
+    """One sample or more of each device that is known. Made while they are read: there are many."""
     found: list[Family] = []
     lines = sight.lines
 
     def add(name: str, what: str, value: Callable[[Line], float | None]) -> None:
         known = ((line.name, value(line)) for line in lines)
-        samples = [((("device", name),), number) for name, number in known if number is not None]
+        samples = (((("device", name),), number) for name, number in known if number is not None)
         found.append(_gauge(f"vedette_device_{name}", what, samples))
 
     def health(line: Line) -> Health | None:
@@ -72,14 +72,14 @@ def each_device(sight: Sight) -> list[Family]:
     add("disk_ratio", "Share of its disk in use.", lambda line: _disk(health(line)))
     add("throttled", "Whether the board is slowed down.", lambda line: _throttled(health(line)))
     add("lost_records", "Records that never came.", lambda line: line.lost)
-    found.append(_gauge("vedette_device_latency_seconds", "End to end, of the newest record.", [
+    found.append(_gauge("vedette_device_latency_seconds", "End to end, of the newest record.", (
         ((("device", line.name), ("quantile", share)), value / 1e6)
         for line in lines for share, of in QUANTILES if (value := of(line)) is not None
-    ]))  # fmt: skip
-    found.append(_gauge("vedette_device_trouble", "1 for each trouble that a device has.", [
+    )))  # fmt: skip
+    found.append(_gauge("vedette_device_trouble", "1 for each trouble that a device has.", (
         ((("device", line.name), ("kind", kind)), 1.0)
         for line in lines for kind in sorted(line.kinds)
-    ]))  # fmt: skip
+    )))  # fmt: skip
     return found
 
 
@@ -103,7 +103,7 @@ def _counted(meter: Meter) -> list[Family]:
 
 
 def _gauge(name: str, what: str, samples: Iterable[tuple[Labels, float]]) -> Family:
-    return Family(name, "gauge", what, tuple(samples))
+    return Family(name, "gauge", what, samples)
 
 
 def _release(name: str) -> Labels:

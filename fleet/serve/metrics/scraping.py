@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Annotated, Any, Literal
 
 from litestar import Request, Response, get
@@ -14,6 +15,7 @@ from fleet.serve.routes import Route
 from fleet.serve.scope import parts_of
 
 Per = Annotated[Literal["device", "fleet"], QueryParameter(description="fleet: no devices")]
+_ONE_AT_A_TIME = threading.Lock()
 NATIVE = "application/vnd.google.protobuf"
 
 
@@ -21,14 +23,14 @@ NATIVE = "application/vnd.google.protobuf"
 def metrics(request: Request[Any, Any, State], per: Per = "device") -> Response[bytes]:
     """Everything, or (per=fleet) the whole without each device."""
     parts = parts_of(request)
-    sight = parts.live.sight
     parts.meter.is_wanted = True
-    families = whole(sight, parts.crew.states(), parts.meter)
-    if per == "device":
-        families += each_device(sight)
-    if NATIVE in request.headers.get("accept", ""):
-        return Response(protobuf.exposed(families), media_type=protobuf.KIND)
-    return Response(text.exposed(families), media_type=text.KIND)
+    form = protobuf if NATIVE in request.headers.get("accept", "") else text
+    with _ONE_AT_A_TIME:  # of a large fleet it is large
+        sight = parts.live.sight
+        families = whole(sight, parts.crew.states(), parts.meter)
+        if per == "device":
+            families += each_device(sight)
+        return Response(form.exposed(families), media_type=form.KIND)
 
 
 ROUTES = (Route("viewer", metrics),)

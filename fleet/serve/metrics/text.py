@@ -13,7 +13,7 @@ OCTAVES = tuple(step / 2 for step in range(12, 49))
 
 
 def exposed(families: Iterable[Family]) -> bytes:
-    return "".join(line for family in families for line in _lines(family)).encode()
+    return b"".join("".join(_lines(family)).encode() for family in families)
 
 
 def _lines(family: Family) -> Iterator[str]:
