@@ -18,7 +18,7 @@ from contextlib import suppress
 from wire.turns import Aside, Turns, Wait
 
 THREADS = 16  # for what may block
-MOST_EVENTS = 16384  # of sockets: what has come is taken before anybody is told that time is over
+MOST_EVENTS = 16384  # of sockets: what has come is taken before a time is over
 
 log = logging.getLogger("vedette.reactor")
 
@@ -101,14 +101,16 @@ class Reactor:
 
     def _run(self) -> None:
         while not self._is_over:
-            for fileno, flags in self._epoll.poll(self._timeout_s(), MOST_EVENTS):
+            events = self._epoll.poll(self._timeout_s(), MOST_EVENTS)
+            polled_s = time.monotonic()
+            for fileno, flags in events:
                 if fileno == self._wake:
                     os.eventfd_read(self._wake)
                 elif (routine := self._by_fileno.get(fileno)) is not None:
                     self._turn(routine, flags)
-                    self._turn_rung()  # what came of it is worked off before more comes
+            # only now: one that is always ready must not run ahead of the others
             self._turn_rung()
-            self._look_at_timers()
+            self._look_at_timers(polled_s)
 
     def _turn_rung(self) -> None:
         for _ in range(len(self._rung)):
@@ -121,8 +123,9 @@ class Reactor:
             return 0.0
         return max(0.0, self._timers[0][0] - time.monotonic()) if self._timers else -1
 
-    def _look_at_timers(self) -> None:
-        now_s = time.monotonic()
+    def _look_at_timers(self, now_s: float) -> None:
+        """now_s: when sockets were looked at: whose time is over since then may have been sent
+        something meanwhile."""
         while self._timers and self._timers[0][0] <= now_s:
             _, _, routine = heapq.heappop(self._timers)
             routine.noted_s = math.inf

@@ -76,8 +76,7 @@ class BlockClient:
         rate = math.inf if terms.kib_per_s is None else float(terms.kib_per_s * KIB)
         # what comes at once and is not written yet is lost by kill -9: with a cap, little does
         self._bucket = Bucket(rate, max(BLOCK, rate / 32), clock)
-        # to wake a thread costs more than to wait; a reactor is awake
-        self._gather_s = GATHER_S if terms.kib_per_s is None and bell is None else 0.0
+        self._gather_s = GATHER_S if terms.kib_per_s is None else 0.0
         self._own = Ring()
         self._bell: Ringing = bell or self._own
         self._lock = threading.Lock()  # over all below
