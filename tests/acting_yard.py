@@ -63,6 +63,23 @@ class ActingYard:
     def begin(self) -> None:
         self._following = Following(self.web.registry, self.web.parts.live, time.time)
 
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Look all the time, while others wait for what comes."""
+        ended = threading.Event()
+
+        def run() -> None:
+            while not ended.wait(0.2):
+                self.look()
+
+        thread = threading.Thread(target=run, name="looking")
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
     def until(self, holds: Callable[[], object], patience_s: float = 60.0) -> None:
         end_s = time.monotonic() + patience_s
         self.look()
