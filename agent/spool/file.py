@@ -223,7 +223,7 @@ def in_words(where: str) -> Iterator[None]:
     except sqlite3.Error as error:
         raise _trouble(where, str(error)) from error
     except UnicodeDecodeError as error:
-        raise Refused(f"{where} is damaged: names in it are no text") from error
+        raise _trouble(where, "") from error
     except OSError as error:
         raise Unavailable(f"{where}: {error.strerror}") from error
 
@@ -233,4 +233,5 @@ def _trouble(where: str, said: str) -> Trouble:
         if words in said.lower():
             kind = Full if "full" in words else Unavailable
             return kind(f"{where}: {meaning}")
-    return Refused(f"{where} is damaged: {said}")
+    # Python 3.10 has an empty error for words that it cannot read
+    return Refused(f"{where} is damaged: {said or 'names in it are no text'}")
