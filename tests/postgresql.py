@@ -90,6 +90,11 @@ class Postgresql:
             )  # fmt: skip
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None, "the server was not started"
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         return (self._folder / "log").read_text(errors="replace")
 

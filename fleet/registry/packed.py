@@ -143,12 +143,13 @@ class Sums:
     ) -> None:
         """Add the buckets that are so wide."""
         before = np.cumsum(length) - length
-        within = np.arange(int(length.sum())) - np.repeat(before, length)
-        place = np.repeat(begins, length) + (within << width)
+        count = np.arange(int(length.sum()), dtype=np.int32)
+        within = count - np.repeat(before.astype(np.int32), length)
+        place = np.repeat(begins.astype(np.int32), length) + (within << width)
         value = joined[place].astype(np.float64)
         for byte in range(1, 1 << width):
             value += joined[place + byte] * float(1 << 8 * byte)
-        cell = np.repeat(cells, length) + within
+        cell = np.repeat(cells.astype(np.int32), length) + within
         if self._groups == 1:
             self._cells += np.bincount(cell, value, CELLS)
         else:

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Connection, Table, select
+from sqlalchemy import Connection, Table, select
 
 from fleet.registry.database import Database, Turn
 from fleet.registry.measured import Measured, vital, worst
-from fleet.registry.naming import releases_of
+from fleet.registry.naming import in_turns, releases_of
 from fleet.registry.packed import EMPTY, merged, merged_by, unpack
 from fleet.registry.rolling import turn_of
 from fleet.registry.rows import added_up
@@ -23,6 +23,7 @@ from fleet.registry.sources import (
     packed_of,
     resolution_of,
     rows_of,
+    slots_in,
     together,
 )
 from fleet.registry.tables import (
@@ -125,29 +126,26 @@ def _vital_rows(
     first, last = int(span.from_s // SLOT_S), int(-(-span.to_s // SLOT_S)) - 1
     if resolution == "hour":
         hour = turn.vital_slot // HOUR_SLOTS * HOUR_SLOTS
-        slots = VITAL_HOUR.c.slot.between(first // HOUR_SLOTS * HOUR_SLOTS, min(last, hour - 1))
+        slots = range(first // HOUR_SLOTS * HOUR_SLOTS, min(last + 1, hour), HOUR_SLOTS)
         yield from _of_slots(connection, VITAL_HOUR, slots, device)
         first = max(first, hour)
     if resolution != "fine":
-        slots = VITAL_TENS.c.slot.between(first, min(last, turn.vital_slot - 1))
+        slots = range(first, min(last + 1, turn.vital_slot))
         yield from _of_slots(connection, VITAL_TENS, slots, device)
         first = max(first, turn.vital_slot)
-    made = VITAL.c.made_s
-    query = select(made, *(VITAL.c[name] for name in MEASURED)).where(
-        VITAL.c.slot.between(first, last), VITAL.c.device == device, made < span.to_s,
-    )  # fmt: skip
-    if resolution == "fine":
-        query = query.where(made >= span.from_s)
-    for made_s, *figures in connection.execute(query):
-        yield made_s, Measured(*figures)
+    for made_s, row in _of_slots(connection, VITAL, range(first, last + 1), device):
+        if made_s < span.to_s and (resolution != "fine" or made_s >= span.from_s):
+            yield made_s, row
 
 
 def _of_slots(
-    connection: Connection, table: Table, slots: ColumnElement[bool], device: int
+    connection: Connection, table: Table, slots: range, device: int
 ) -> Iterable[tuple[float, Measured]]:
-    query = select(table.c.slot, *(table.c[name] for name in MEASURED))
-    for slot, *figures in connection.execute(query.where(slots, table.c.device == device)):
-        yield float(slot * SLOT_S), Measured(*figures)
+    at = table.c.made_s if table is VITAL else table.c.slot * SLOT_S
+    query = select(at, *(table.c[name] for name in MEASURED)).where(table.c.device == device)
+    for some in in_turns(list(slots_in(connection, table, slots))):
+        for at_s, *figures in connection.execute(query.where(table.c.slot.in_(some))):
+            yield float(at_s), Measured(*figures)
 
 
 def _stretches(

@@ -59,7 +59,7 @@ class Registry:
     where the database cannot be reached, read or written now."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         self._lock = threading.Lock()  # over what is known of names and clocks
         self._numbers = Numbers()
         self._moments = AllMoments()
@@ -70,7 +70,7 @@ class Registry:
         found = read(heard)
         with self._lock:
             try:
-                with self._database.writing() as (connection, turn):
+                with self.database.writing() as (connection, turn):
                     batch = Batch(connection, turn, self._numbers, self._moments)
                     batch.take(found.said)
                     written = batch.finish()
@@ -84,82 +84,82 @@ class Registry:
 
     def changed(self, since: int, most: int = 2000) -> Changed:
         """Devices of which something came after the mark `since`; 0: all, some at a time."""
-        return known.changed(self._database, since, most)
+        return known.changed(self.database, since, most)
 
     def device(self, name: str) -> Known | None:
         """None: it was never heard."""
-        return known.device(self._database, name)
+        return known.device(self.database, name)
 
     def windows(
         self, device: str, pipeline: str, span: Span, most: int = 400
     ) -> tuple[Stretch, ...]:
         """The oldest first, about `most`: longer spans have longer stretches."""
-        return reading.windows(self._database, device, pipeline, span, most)
+        return reading.windows(self.database, device, pipeline, span, most)
 
     def vitals(self, device: str, span: Span, most: int = 400) -> tuple[Vital, ...]:
         """The oldest first, about `most`."""
-        return reading.vitals(self._database, device, span, most)
+        return reading.vitals(self.database, device, span, most)
 
     def latency(self, span: Span, scope: Scope = ALL) -> StageCounts:
         """All histograms of the scope merged; percentiles are theirs."""
-        return reading.latency(self._database, span, scope)
+        return reading.latency(self.database, span, scope)
 
     def series(self, span: Span, scope: Scope = ALL, most: int = 200) -> tuple[Stretch, ...]:
         """Devices together over time, the oldest first; of one moment, a stretch for each model
         and version."""
-        return reading.series(self._database, span, scope, most)
+        return reading.series(self.database, span, scope, most)
 
     def events(self, query: EventQuery) -> EventPage:
         """The newest first, as they came."""
-        return asked.events(self._database, query)
+        return asked.events(self.database, query)
 
     def updates(self, query: UpdateQuery) -> tuple[UpdateLife, ...]:
         """That changed last, first."""
-        return asked.updates(self._database, query)
+        return asked.updates(self.database, query)
 
     def gaps(self, device: str, span: Span) -> tuple[Gap, ...]:
         """Records that never came, the oldest first."""
-        return asked.gaps(self._database, device, span)
+        return asked.gaps(self.database, device, span)
 
     def sizes(self) -> Sizes:
-        return space.sizes(self._database)
+        return space.sizes(self.database)
 
     def roll_up(self, now_s: float | None = None) -> int:
         """Merge what is new into longer stretches: some of it. Returns how many windows that were;
         call it again while that is not 0."""
         at_s = time.time() if now_s is None else now_s
-        count = rolling.roll_tens(self._database)
+        count = rolling.roll_tens(self.database)
         if not count:
-            while rolling.roll_hour(self._database, at_s):
+            while rolling.roll_hour(self.database, at_s):
                 pass
-            while rolling_vitals.roll_vitals(self._database, at_s):
+            while rolling_vitals.roll_vitals(self.database, at_s):
                 pass
-        while together.compact(self._database, at_s):
+        while together.compact(self.database, at_s):
             pass
         return count
 
     def expire(self, now_s: float, terms: Terms = TERMS) -> Expired:
         """Remove some of what is too old or too much; call it again until it is done."""
-        return expiry.expire(self._database, now_s, terms)
+        return expiry.expire(self.database, now_s, terms)
 
     def forget(self, device: str) -> None:
         """Remove everything of a device but its name."""
-        forgetting.forget(self._database, device)
+        forgetting.forget(self.database, device)
 
     def take_lease(self, name: str, holder: str, now_s: float, for_s: float) -> bool:
         """Whether `holder` alone is to do what `name` says, for so long."""
-        return lease.take(self._database, name, holder, now_s, for_s)
+        return lease.take(self.database, name, holder, now_s, for_s)
 
     def give_lease_back(self, name: str, holder: str) -> None:
-        lease.give_back(self._database, name, holder)
+        lease.give_back(self.database, name, holder)
 
     def report(self, service: Service) -> None:
         """Say how a service is; what it said before is forgotten."""
-        services.report(self._database, service)
+        services.report(self.database, service)
 
     def services(self) -> tuple[Service, ...]:
         """Those that reported within the last day, the newest word of each."""
-        return services.read(self._database)
+        return services.read(self.database)
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()

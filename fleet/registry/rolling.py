@@ -125,7 +125,7 @@ def _hour_rows(connection: Connection, hour: int, devices: Sequence[int]) -> lis
     """Of some devices, of all that there is of an hour now."""
     groups: dict[Key, list[Counted]] = {}
     columns = [TENS.c[name] for name in (*_KEYS[1:], *COUNTED)]
-    slots = TENS.c.slot.between(hour, hour + HOUR_SLOTS - 1)
+    slots = TENS.c.slot.in_(range(hour, hour + HOUR_SLOTS))
     for some in in_turns(list(devices)):
         query = select(*columns).where(slots, TENS.c.device.in_(some))
         for device, pipeline, release, *counted in connection.execute(query):

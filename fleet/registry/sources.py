@@ -26,6 +26,7 @@ from fleet.registry.tables import (
 )
 from fleet.registry.words import Scope, Span
 
+MOST_BY_NUMBER = 1000  # devices; of more, all are read, and those that are wanted are taken
 Resolution = Literal["fine", "tens", "hour"]
 LEAST_TENS_S, LEAST_HOUR_S = 6 * 3600.0, 4 * 86400.0  # a span from here on is read so
 
@@ -109,14 +110,17 @@ def rows_of(
     devices: Sequence[int], narrowed: Narrowed,
 ) -> Iterable[Counted]:  # fmt: skip
     """What is there at this resolution, and of what is not rolled up yet at a finer one."""
-    for table, slots, rest in _sources(turn, resolution, span):
+    wanted = set(devices)
+    for source in _sources(connection, turn, resolution, span):
+        table = source.table
         at = table.c.made_s if table is FINE else table.c.slot * SLOT_S
         before = table.c.seconds if table is FINE else literal(0)
         columns = [at, at - before, table.c.release, *(table.c[name] for name in COUNTED)]
-        for condition in _conditions(table, slots, rest, devices, narrowed):
-            query = select(*columns).where(condition)
-            for at_s, start_s, release, *counted in connection.execute(query):
-                yield Counted(float(at_s), float(start_s), release, tuple(counted))
+        for condition in _conditions(source, devices, narrowed):
+            query = select(table.c.device, *columns).where(condition)
+            for device, at_s, start_s, release, *counted in connection.execute(query):
+                if device in wanted:
+                    yield Counted(float(at_s), float(start_s), release, tuple(counted))
 
 
 def packed_of(
@@ -124,45 +128,77 @@ def packed_of(
     devices: Sequence[int], narrowed: Narrowed,
 ) -> list[bytes]:  # fmt: skip
     """The same, histograms only: of very many rows."""
+    wanted = set(devices)
     found: list[bytes] = []
-    for table, slots, rest in _sources(turn, resolution, span):
-        for condition in _conditions(table, slots, rest, devices, narrowed):
-            found += connection.execute(select(table.c.stages).where(condition)).scalars().all()
+    for source in _sources(connection, turn, resolution, span):
+        table = source.table
+        for condition in _conditions(source, devices, narrowed):
+            cursor = connection.execute(
+                select(table.c.device, table.c.stages).where(condition)
+            ).cursor
+            assert cursor is not None
+            # from the driver as they are: rows of SQLAlchemy take longer than all the rest
+            found += [stages for device, stages in cursor.fetchall() if device in wanted]
     return found
 
 
-Source = tuple[Table, tuple[int, int], ColumnElement[bool] | None]
+class _Source(Struct, frozen=True):
+    """A table, the slots in it, and what else must be true. is_new: rows that are not rolled up
+    yet, few of very many: they are found by their numbers alone."""
+
+    table: Table
+    slots: range
+    rest: ColumnElement[bool] | None = None
+    is_new: bool = False
 
 
-def _sources(turn: Turn, resolution: Resolution, span: Span) -> Iterable[Source]:
-    """Tables, the first and the last slot in them, and what else must be true."""
+def _sources(
+    connection: Connection, turn: Turn, resolution: Resolution, span: Span
+) -> Iterable[_Source]:
     first, last = int(span.from_s // SLOT_S), int(-(-span.to_s // SLOT_S)) - 1
     if resolution == "fine":
         made = FINE.c.made_s
-        yield FINE, (first, last), (made >= span.from_s) & (made < span.to_s)
+        within = (made >= span.from_s) & (made < span.to_s)
+        yield _Source(FINE, slots_in(connection, FINE, range(first, last + 1)), within)
         return
+    new = range(first, last + 1)
     if resolution == "hour":
-        yield HOUR, (first // HOUR_SLOTS * HOUR_SLOTS, min(last, turn.hour_slot - 1)), None
+        behind = min(last + 1, turn.hour_slot)
+        hours = range(first // HOUR_SLOTS * HOUR_SLOTS, behind, HOUR_SLOTS)
+        yield _Source(HOUR, slots_in(connection, HOUR, hours))
         first = max(first, turn.hour_slot)
-    yield TENS, (first, last), None
-    yield FINE, (int(span.from_s // SLOT_S), last), FINE.c.id > turn.rolled
+    yield _Source(TENS, slots_in(connection, TENS, range(first, last + 1)))
+    yield _Source(FINE, new, FINE.c.id > turn.rolled, is_new=True)
+
+
+def slots_in(connection: Connection, table: Table, slots: range) -> range:
+    """Of these, those that can be in the table."""
+    limits = select(func.min(table.c.slot), func.max(table.c.slot))
+    first, last = connection.execute(limits).one()
+    if first is None:
+        return range(0)
+    begin = slots.start + max(0, -((slots.start - first) // slots.step)) * slots.step
+    return range(begin, min(slots.stop, last + 1), slots.step)
 
 
 def _conditions(
-    table: Table, slots: tuple[int, int], rest: ColumnElement[bool] | None,
-    devices: Sequence[int], narrowed: Narrowed,
-) -> Iterable[ColumnElement[bool]]:  # fmt: skip
-    """One for each question: a database takes only so many values in one."""
-    if slots[0] > slots[1]:
+    source: _Source, devices: Sequence[int], narrowed: Narrowed
+) -> Iterable[ColumnElement[bool]]:
+    """One for each question. Each slot is asked for by itself: what is asked for as a range is
+    looked through from its begin to its end, with all devices in it."""
+    table, slots = source.table, source.slots
+    if not slots:
         return
-    parts = [table.c.slot.between(*slots), *narrowed.of(table)]
-    if rest is not None:
-        parts.append(rest)
-    if len(devices) == 1:
-        yield and_(*parts, table.c.device == devices[0])
-        return
-    for some in in_turns(list(devices)):
-        yield and_(*parts, table.c.device.in_(some))
+    parts = [*narrowed.of(table), *([] if source.rest is None else [source.rest])]
+    if source.is_new:
+        # + 0: not by the index
+        yield and_(*parts, (table.c.slot + 0).between(slots[0], slots[-1]))
+    elif len(devices) > MOST_BY_NUMBER:
+        yield and_(*parts, table.c.slot.between(slots[0], slots[-1]))
+    else:
+        for some in in_turns(list(slots)):
+            for few in in_turns(list(devices)):
+                yield and_(*parts, table.c.slot.in_(some), table.c.device.in_(few))
 
 
 def together(connection: Connection, span: Span, narrowed: Narrowed) -> Iterable[Counted]:
