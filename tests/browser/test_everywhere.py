@@ -6,6 +6,7 @@ import pytest
 
 from fleet.live.view import LiveView
 from tests.browser.conftest import HOT, PHONE, Open, Yard, playwright
+from tests.gate import TcpGate
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
 
@@ -38,17 +39,25 @@ def test_nothing_is_wider_than_the_screen(path: str, width: int, visit: Open) ->
 
 
 @pytest.mark.parametrize("path", PAGES[:3])
-def test_says_when_it_is_not_live_and_comes_back(path: str, visit: Open) -> None:
-    page = visit(path)
-    live = page.locator("#live")
-    expect(live).to_have_text("live")
-    page.route("**/live*", lambda route: route.abort())
-    page.evaluate("document.querySelectorAll('a')")  # the page itself goes on
-    page.context.set_offline(True)
-    expect(live).to_contain_text("no news for", timeout=40_000)
-    page.unroute_all()
-    page.context.set_offline(False)
-    expect(live).to_have_text("live", timeout=40_000)
+def test_says_when_it_is_not_live_and_comes_back(
+    path: str, chromium: playwright.Browser, yard: Yard
+) -> None:
+    with TcpGate(int(yard.web.home.rpartition(":")[2])) as gate:
+        context = chromium.new_context(storage_state=yard.session)
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{gate.port}{path}")
+        live = page.locator("#live")
+        expect(live).to_have_text("live")
+        gate.stall()
+        expect(live).to_contain_text("no news for", timeout=40_000)
+        gate.flow()
+        expect(live).to_have_text("live", timeout=40_000)
+        gate.cut()
+        connections = gate.connections
+        while gate.connections == connections:
+            page.wait_for_timeout(100)
+        expect(live).to_have_text("live", timeout=40_000)
+        context.close()
 
 
 def test_says_when_the_registry_is_away(visit: Open, yard: Yard) -> None:

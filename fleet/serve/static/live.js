@@ -10,6 +10,7 @@ const AGAIN_MS = [1000, 2000, 4000, 8000, 15_000];
 export function follow(address, handlers) {
   const sign = document.getElementById("live");
   let source = null, heardMs = performance.now(), tries = 0, timer = null, where = address;
+  let begunMs = 0;
 
   function show(state, words) {
     if (sign.dataset.state === state && state !== "late") return;
@@ -40,6 +41,7 @@ export function follow(address, handlers) {
 
   function begin() {
     clearTimeout(timer);
+    begunMs = performance.now();
     source?.close();
     source = new EventSource(typeof where === "function" ? where() : where);
     for (const [kind, handle] of Object.entries(handlers)) {
@@ -59,7 +61,10 @@ export function follow(address, handlers) {
 
   setInterval(() => {
     const silentMs = performance.now() - heardMs;
-    if (silentMs > LATE_MS) show("late", `no news for ${Math.round(silentMs / 1000)} s: reconnecting`);
+    if (silentMs <= LATE_MS) return;
+    show("late", `no news for ${Math.round(silentMs / 1000)} s: reconnecting`);
+    // a connection may be dead without a word
+    if (performance.now() - begunMs > LATE_MS) begin();
   }, 1000);
   // a phone that slept wakes up with a dead connection
   document.addEventListener("visibilitychange", () => {
