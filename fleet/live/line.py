@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from msgspec import Struct
 
 from fleet.concerns import (
@@ -21,7 +23,7 @@ from fleet.wording import plural, printable
 from wire.messages import PipelineState, Update, Window
 
 MOST_PIPELINES = 16
-LONGEST = 64  # characters of a name
+LONGEST = 100  # characters of a name
 
 
 class Runs(Struct, frozen=True):
@@ -100,11 +102,11 @@ def line_of(device: Device, heard_s: float | None, lost: int, peers: Peers, now_
     judged = concerns(device, now_s)
     if lost and not any(one.kind == "lost" for one in judged):
         judged.append(Concern(LOST, f"{plural(lost, 'record')} never came", "lost"))
-    board = "" if device.state is None else printable(device.state.board)
+    board = "" if device.state is None else _short(device.state.board)
     slower = [one for each in runs if (one := slowness(board, each, peers)) is not None]
     judged += slower
     judged.sort(key=lambda one: -one.weight)
-    whole = merged(window.stages.end_to_end for window in device.windows.values())
+    p50_us, p95_us, p99_us = _together(device, runs)
     weight = judged[0].weight if judged else 0
     groups = () if device.state is None else device.state.groups[:MOST_PIPELINES]
     rates = [each.fps for each in runs if each.fps is not None]
@@ -122,9 +124,9 @@ def line_of(device: Device, heard_s: float | None, lost: int, peers: Peers, now_
         pipelines=runs,
         models=frozenset(each.release for each in runs if each.model),
         fps=sum(rates) if rates and not is_gone else None,
-        p50_us=whole.percentile(0.50),
-        p95_us=whole.percentile(0.95),
-        p99_us=whole.percentile(0.99),
+        p50_us=p50_us,
+        p95_us=p95_us,
+        p99_us=p99_us,
         hottest_c=None if health is None else hottest_c(health),
         heard_s=heard_s,
         reached_s=device.reached_s,
@@ -133,6 +135,16 @@ def line_of(device: Device, heard_s: float | None, lost: int, peers: Peers, now_
         found=_found(device.name, board, groups, runs, judged),
         due_s=_due_s(device, now_s),
     )
+
+
+def _together(
+    device: Device, runs: tuple[Runs, ...]
+) -> tuple[float | None, float | None, float | None]:
+    """The percentiles of all pipelines, merged."""
+    if len(runs) == 1:
+        return runs[0].p50_us, runs[0].p95_us, runs[0].p99_us
+    whole = merged(window.stages.end_to_end for window in device.windows.values())
+    return whole.percentile(0.50), whole.percentile(0.95), whole.percentile(0.99)
 
 
 def runs_of(device: Device) -> tuple[Runs, ...]:
@@ -145,24 +157,37 @@ def runs_of(device: Device) -> tuple[Runs, ...]:
 def _runs(name: str, state: PipelineState | None, window: Window | None) -> Runs:
     now = state or window
     assert now is not None, "one of them has the name"
-    counts = None if window is None else merged([window.stages.end_to_end])
-    shares = [None if counts is None else counts.percentile(part) for part in (0.5, 0.95, 0.99)]
+    p50_us, p95_us, p99_us = _percentiles(window)
     return Runs(
-        pipeline=printable(name, LONGEST),
+        pipeline=_short(name),
         phase=now.phase,
-        model=printable(now.model, LONGEST),
-        version=None if now.version is None else printable(now.version, LONGEST),
-        digest=None if now.digest is None else printable(now.digest, LONGEST),
-        engine=None if now.engine is None else printable(now.engine, LONGEST),
-        camera=printable(now.camera, 200),
+        model=_short(now.model),
+        version=None if now.version is None else _short(now.version),
+        digest=None if now.digest is None else _short(now.digest),
+        engine=None if now.engine is None else _short(now.engine),
+        camera=_short(now.camera),
         absent=None if now.absent is None else printable(now.absent, 200),
         restarts=now.restarts,
         update=None if state is None else state.update,
         fps=None if window is None else window.fps,
-        p50_us=shares[0],
-        p95_us=shares[1],
-        p99_us=shares[2],
+        p50_us=p50_us,
+        p95_us=p95_us,
+        p99_us=p99_us,
     )
+
+
+@lru_cache(maxsize=8192)
+def _short(text: str) -> str:
+    """Thousands of devices run the same: what they call it is looked at once."""
+    return printable(text, LONGEST)
+
+
+def _percentiles(window: Window | None) -> tuple[float | None, float | None, float | None]:
+    """p50, p95 and p99 end to end, in us."""
+    if window is None:
+        return None, None, None
+    counts = window.stages.end_to_end
+    return counts.percentile(0.50), counts.percentile(0.95), counts.percentile(0.99)
 
 
 def _found(
