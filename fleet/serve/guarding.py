@@ -41,9 +41,21 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     if visitor.signed_in is None:
         raise NotAuthorizedException("sign in first")
     if not may(visitor.signed_in.role, need):
+        await _note(connection, visitor, visitor.signed_in.name)
         raise PermissionDeniedException("only an operator may do this")
     if isinstance(connection, Request) and connection.method not in SAFE:
         await _check_is_meant(connection, visitor)
+
+
+async def _note(connection: Connection, visitor: Visitor, name: str) -> None:
+    """Who tries to do what is not for them is in the audit trail."""
+    if connection.scope.get("method") in SAFE:
+        return
+    trail = parts_of(connection).accounts.trail
+    path = connection.scope["path"]
+    await asyncio.to_thread(
+        trail.add, name, "what is not for them", path, "refused", visitor.address
+    )
 
 
 async def _check_is_meant(request: WebRequest, visitor: Visitor) -> None:

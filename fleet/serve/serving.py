@@ -38,9 +38,10 @@ def listening(listen: Listen) -> socket.socket:
     """A socket that takes connections. Raises Refused, Unavailable."""
     try:
         family = socket.getaddrinfo(listen.host, listen.port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server(
-            (listen.host, listen.port), family=family, backlog=BACKLOG, reuse_port=False
-        )
+        taken = socket.create_server((listen.host, listen.port), family=family, backlog=BACKLOG)
+        # asyncio sees to this for sockets of its own only; small answers would wait for 40 ms
+        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return taken
     except socket.gaierror:
         raise Refused(f"--listen: there is no address {listen.host!r}") from None
     except OSError as error:

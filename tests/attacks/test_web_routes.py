@@ -115,8 +115,13 @@ def test_a_token_opens_no_page_and_changes_nothing(
 @pytest.mark.parametrize(
     ("route", "method", "path"), [each for each in GUARDED if each.values[0].need == "operator"]
 )
-def test_a_viewer_does_nothing(route: Route, method: str, path: str, viewer: Browser) -> None:
+def test_a_viewer_does_nothing(
+    route: Route, method: str, path: str, viewer: Browser, served: Web
+) -> None:
     assert ask(viewer, method, path) == 403
+    if method not in SAFE:
+        tried = served.accounts.entries()[0]
+        assert (tried.who, tried.subject, tried.outcome) == (VIEWER, path, "refused")
 
 
 NOT_MEANT: tuple[dict[str, str], ...] = (
