@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from fleet.database import add_database_option, database_of
+from fleet.flags import seconds
 from fleet.offering.flags import add_fleet_options, fleet_of
 from wire import logs
 from wire.systemd import Notifier
@@ -127,5 +128,5 @@ def parser() -> argparse.ArgumentParser:
         "--alone", action="store_true",
         help="this is the only one, and the broker knows no shared subscriptions",
     )  # fmt: skip
-    parser.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
+    parser.add_argument("--seconds", type=seconds, metavar="S", help="stop after S seconds")
     return parser

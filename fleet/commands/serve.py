@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fleet.commands.ingest import GIB, add_keep_option
 from fleet.database import add_database_option, database_of
+from fleet.flags import seconds
 from fleet.offering.flags import add_fleet_options, fleet_of
 from wire import logs
 from wire.folders import named_path
@@ -140,6 +141,6 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--passphrase-file", type=named_path, metavar="FILE", help="of the command key"
     )
-    parser.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
+    parser.add_argument("--seconds", type=seconds, metavar="S", help="stop after S seconds")
     add_fleet_options(parser)
     return parser

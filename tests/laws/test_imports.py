@@ -21,11 +21,11 @@ MAY_IMPORT = {
     "fleet": {"fleet", "models", "wire"},
     "vedette": {"wire"},  # it names its rooms as strings and imports one of them when asked
 }
-# What else a room may use. numpy and cv2 are the runtime's alone: the agent stays small.
+# What else a room may use. cv2 is the runtime's alone.
 PACKAGES = {
     "wire": {"msgspec", "tomli"},
     "models": {"msgspec", "tomli_w"},
-    "runtime": {"msgspec", "tomli", "tomli_w", "numpy", "cv2"},
+    "runtime": {"msgspec", "tomli", "tomli_w", "cv2"},
     "agent": {"msgspec"},
     "fleet": {"msgspec", "tomli_w"},
     "vedette": set[str](),
@@ -55,6 +55,7 @@ PACKAGE_HOMES = {
     "securesystemslib": ("fleet/roles/*.py",),
     "rich": ("runtime/table*.py", "runtime/commands/*.py", "fleet/table*.py"),
     # of the extra `fleet`: only commands of the operator's server import what imports these
+    "numpy": ("runtime/*.py", "fleet/registry/*.py"),  # never the agent: it stays small
     "litestar": ("fleet/serve/*.py",),
     "jinja2": ("fleet/serve/*.py",),
     "sqlalchemy": ("fleet/registry/*.py", "fleet/accounts/*.py", "fleet/alerts/*.py"),
