@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fleet.folder import FleetFolder
 from fleet.registry.words import Known
 from tests.browser.filling import Telling
 from tests.browser.made_up import made_up
@@ -57,8 +58,14 @@ def yard(tmp_path_factory: pytest.TempPathFactory, chromium: playwright.Browser)
 class made_yard:
     """A web whose registry knows so many devices, and a session of an operator."""
 
-    def __init__(self, place: Path, chromium: playwright.Browser, many: int) -> None:
-        self._web = web(place)
+    def __init__(
+        self,
+        place: Path,
+        chromium: playwright.Browser,
+        many: int,
+        folder: FleetFolder | None = None,
+    ) -> None:
+        self._web = web(place, folder=folder)
         self._chromium = chromium
         self._many = many
 
