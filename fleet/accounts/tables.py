@@ -28,9 +28,11 @@ from sqlalchemy.exc import (
     ArgumentError,
     DatabaseError,
     DBAPIError,
+    IntegrityError,
     InterfaceError,
     NoSuchModuleError,
     OperationalError,
+    ProgrammingError,
 )
 from sqlalchemy.exc import (
     TimeoutError as PoolTimeout,
@@ -41,6 +43,7 @@ from wire.troubles import Refused, Unavailable
 
 VERSION = 1
 PATIENCE_S = 10.0  # for a writer that is before us
+TRIES = 5  # others may make the tables at the same moment
 
 METADATA = MetaData()
 VERSIONS = Table("account_schema", METADATA, Column("version", Integer, primary_key=True))
@@ -93,20 +96,31 @@ def open_engine(url: str) -> Engine:
     Refused if the address is none or the tables are of a newer version, Unavailable."""
     engine = _engine(url)
     try:
-        with speaking(engine) as connection:
-            METADATA.create_all(connection)
-            found = connection.execute(select(VERSIONS.c.version)).scalar()
-            if found is None:
-                connection.execute(insert(VERSIONS).values(version=VERSION))
-            elif found != VERSION:
-                raise Refused(
-                    f"the accounts in this database are of version {found}, and this program "
-                    f"knows {VERSION}: run the newer vedette"
-                )
+        for left in reversed(range(TRIES)):
+            try:
+                with speaking(engine) as connection:
+                    _build(connection)
+                break
+            except (Unavailable, IntegrityError, ProgrammingError) as error:
+                is_race = isinstance(error, IntegrityError) or "already exists" in str(error)
+                if left == 0 or not is_race:
+                    raise
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+def _build(connection: Connection) -> None:
+    METADATA.create_all(connection)
+    found = connection.execute(select(VERSIONS.c.version)).scalar()
+    if found is None:
+        connection.execute(insert(VERSIONS).values(version=VERSION))
+    elif found != VERSION:
+        raise Refused(
+            f"the accounts in this database are of version {found}, and this program "
+            f"knows {VERSION}: run the newer vedette"
+        )
 
 
 @contextmanager
@@ -127,7 +141,10 @@ def _engine(url: str) -> Engine:
     try:
         parsed = make_url(url)
         if parsed.drivername == "postgresql":
-            return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+            return create_engine(
+                parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True,
+                connect_args={"connect_timeout": 10},
+            )  # fmt: skip
         if parsed.drivername != "sqlite" or not parsed.database:
             raise Refused("--database: give sqlite:////PATH or postgresql://USER@HOST/NAME")
         engine = create_engine(parsed, connect_args={"timeout": PATIENCE_S})
