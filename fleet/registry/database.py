@@ -150,11 +150,11 @@ def _words(error: Exception) -> str:
     origin = error.orig if isinstance(error, DBAPIError) else error
     lines = str(origin).strip().splitlines()
     why = lines[0] if lines else type(origin).__name__
-    todo = next((words for sign, words in TODO if sign in why), "")
-    return f"the database does not take or give anything: {why}{todo}"
+    advice = next((words for sign, words in ADVICE if sign in why), "")
+    return f"the database does not take or give anything: {why}{advice}"
 
 
-TODO = (
+ADVICE = (
     ("disk is full", ": make room; what is not stored stays with the devices"),
     ("No space left", ": make room; what is not stored stays with the devices"),
     ("malformed", ": it is damaged: put a copy of before in its place, or move it away"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
+from fleet.registry.rows import add
 from fleet.registry.tables import DEVICE, PIPELINE, RELEASE
 from wire.names import NAME_PATTERN
 
@@ -53,10 +54,9 @@ class Numbers:
         new = [name for name in first_heard if name not in self.devices]
         if not new:
             return
-        room = MOST_DEVICES - len(connection.execute(select(DEVICE.c.id)).all())
-        rows = [{"name": n, "first_heard_s": first_heard[n]} for n in new[: max(0, room)]]
-        if rows:
-            connection.execute(insert(DEVICE), rows)
+        known = connection.execute(select(func.count()).select_from(DEVICE)).scalar_one()
+        room = max(0, MOST_DEVICES - int(known))
+        add(connection, DEVICE, [{"name": n, "first_heard_s": first_heard[n]} for n in new[:room]])
         self.find_devices(connection, new)
 
     def pipeline(self, connection: Connection, name: str) -> int | None:

@@ -19,7 +19,7 @@ from wire.messages import StageCounts
 STAGES = ("queue", "preprocess", "inference", "postprocess", "end_to_end")
 WIDTH_SHIFT, MOST_LENGTH = 14, (1 << 14) - 1
 MOST_COUNT = 1 << 40  # of one bucket: what is added up stays exact
-ROWS_AT_ONCE = 4000  # of which the buckets are in memory as numbers
+ROWS_AT_ONCE = 1000  # of which the buckets are in memory as numbers: more do not fit a cache
 GROUPS_AT_ONCE = 1000
 _HEAD = struct.Struct("<" + "fffHH" * len(STAGES))
 _CODES = "BHIQ"

@@ -43,7 +43,7 @@ from wire.messages import Losses, StageCounts
 
 WINDOWS = (FINE, TENS, HOUR)
 VITALS = (VITAL, VITAL_TENS, VITAL_HOUR)
-EXACT_DEVICES = 300  # for so few, a latency begins exactly where it is asked to
+EXACT_DEVICES = 300  # of more, nothing finer than ten minutes is read
 
 
 def windows(
@@ -72,9 +72,7 @@ def latency(database: Database, span: Span, scope: Scope) -> StageCounts:
             rows = together(connection, span, narrowed)
             return unpack(merged([row.counted[-1] for row in rows]))
         numbers = numbers_of(connection, scope.devices)
-        resolution = resolution_of(connection, span, WINDOWS)
-        if resolution == "fine" and len(numbers) > EXACT_DEVICES:
-            resolution = "tens"
+        resolution = _resolution_for(connection, span, len(numbers))
         turn = turn_of(connection)
         packed = packed_of(connection, turn, resolution, span, numbers, narrowed)
     return unpack(merged(packed))
@@ -92,7 +90,7 @@ def series(database: Database, span: Span, scope: Scope, most: int) -> tuple[Str
             width_s = max([width_s, *(row.width_s for row in rows)])
         else:
             numbers = numbers_of(connection, scope.devices)
-            resolution = resolution_of(connection, span, WINDOWS)
+            resolution = _resolution_for(connection, span, len(numbers))
             turn = turn_of(connection)
             rows = list(rows_of(connection, turn, resolution, span, numbers, narrowed))
             width_s = max(width_s, WIDTHS[resolution])
@@ -100,6 +98,11 @@ def series(database: Database, span: Span, scope: Scope, most: int) -> tuple[Str
         origin_s = span.from_s // width_s * width_s
         found = _stretches(connection, rows, origin_s, width_s)
     return tuple(_over(span, origin_s + place * width_s, width_s, each) for place, each in found)
+
+
+def _resolution_for(connection: Connection, span: Span, devices: int) -> Resolution:
+    resolution = resolution_of(connection, span, WINDOWS)
+    return "tens" if resolution == "fine" and devices > EXACT_DEVICES else resolution
 
 
 def vitals(database: Database, device: str, span: Span, most: int) -> tuple[Vital, ...]:
