@@ -22,6 +22,7 @@ POLL_S = 0.1
 BEGIN_S = 600.0  # until a door stands open, also for who is as nice as can be
 MOST_DEATHS = 10  # of children, at one door
 TOO_MANY = 3
+OVER = "over"  # its time is
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -72,13 +73,15 @@ def _child(job: Job, door: Door, path: Path) -> tuple[bool, str]:
             command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=said, stdin=subprocess.DEVNULL
         )
         try:
-            kind = _wait(child, board, door.hangs_s)
+            kind = _wait(
+                child, board, door.hangs_s, job.seconds if job.engine == "atheris" else None
+            )
         finally:
             child.kill()
             child.wait()
         content = board.read()
         words = _end_of(said)
-        if kind is None and child.returncode in (0, TOO_MANY):
+        if kind == OVER or (kind is None and child.returncode in (0, TOO_MANY)):
             return True, words
         if content is None and board.inputs == 0:
             raise RuntimeError(f"the door {door.name} does not open:\n{words}")
@@ -90,9 +93,11 @@ def _child(job: Job, door: Door, path: Path) -> tuple[bool, str]:
         return False, words
 
 
-def _wait(child: subprocess.Popen[bytes], board: Board, hangs_s: float) -> str | None:
-    """Until it ends, or hangs."""
-    began_ns = time.monotonic_ns()
+def _wait(
+    child: subprocess.Popen[bytes], board: Board, hangs_s: float, most_s: float | None
+) -> str | None:
+    """Until it ends, or hangs, or has knocked for so long."""
+    before, began_ns, first_ns = board.inputs, time.monotonic_ns(), None
     while child.poll() is None:
         time.sleep(POLL_S)
         busy = board.read()
@@ -101,6 +106,10 @@ def _wait(child: subprocess.Popen[bytes], board: Board, hangs_s: float) -> str |
             return "hang"
         if busy is None and board.inputs == 0 and now_ns - began_ns > BEGIN_S * 1e9:
             return "hang"
+        if first_ns is None and board.inputs > before:
+            first_ns = now_ns
+        if most_s is not None and first_ns is not None and now_ns - first_ns > most_s * 1e9:
+            return OVER
     return None
 
 
