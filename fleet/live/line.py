@@ -23,6 +23,7 @@ from fleet.wording import plural, printable
 from wire.messages import PipelineState, Update, Window
 
 MOST_PIPELINES = 16
+TWICE = ("throttled: ", "now ")  # how a board that is slowed down is told of
 LONGEST = 100  # characters of a name
 
 
@@ -99,7 +100,7 @@ class Line(Struct, frozen=True):
 def line_of(device: Device, heard_s: float | None, lost: int, peers: Peers, now_s: float) -> Line:
     """A device, judged. lost: records of it that never came, as the registry counts them."""
     runs = runs_of(device)
-    judged = concerns(device, now_s)
+    judged = _told_once(device, concerns(device, now_s))
     if lost and not any(one.kind == "lost" for one in judged):
         judged.append(Concern(LOST, f"{plural(lost, 'record')} never came", "lost"))
     board = "" if device.state is None else _short(device.state.board)
@@ -135,6 +136,20 @@ def line_of(device: Device, heard_s: float | None, lost: int, peers: Peers, now_
         found=_found(device.name, board, groups, runs, judged),
         due_s=_due_s(device, now_s),
     )
+
+
+def _told_once(device: Device, judged: list[Concern]) -> list[Concern]:
+    """Why the board is slowed down stands in the windows and in its health: one line for both."""
+    health = None if device.newest is None else device.newest.health
+    reasons = {why for window in device.windows.values() for why in window.throttled or ()}
+    if health is not None and health.throttle is not None:
+        reasons.update(health.throttle.now)
+    told = [one for one in judged if one.kind == "throttled" and one.words.startswith(TWICE)]
+    if not told or not reasons:
+        return judged
+    words = ", ".join(sorted(why.replace("_", " ") for why in reasons))
+    once = Concern(told[0].weight, printable(f"throttled: {words}", 200), "throttled")
+    return [once, *(one for one in judged if one not in told)]
 
 
 def _together(

@@ -290,3 +290,11 @@ def test_the_last_hour_step_by_step() -> None:
     early, late = trend[0].p95_us, trend[-1].p95_us
     assert early is not None and late is not None and late > 2 * early
     assert trend_of([], 600.0) == ()
+
+
+def test_why_a_board_is_slowed_down_is_told_once(view: LiveView) -> None:
+    line = view.sight.by_name[one(view, "throttled")]
+    told = [concern.words for concern in line.concerns if concern.kind == "throttled"]
+    assert told == ["throttled: soft temperature limit"]
+    weights = [concern.weight for concern in line.concerns]
+    assert weights == sorted(weights, reverse=True)
