@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent import futures
 from concurrent.futures import Future
@@ -33,6 +34,8 @@ from wire.orders import Order
 from wire.signing import SigningKey
 from wire.troubles import Refused, Unavailable
 
+LOOK_S = 0.5  # how old what is told of rollouts may be
+SHARE = 5.0  # times that a look takes, until the next
 DONE_S = 120.0  # the office has to do an errand within
 NO_KEY = "this server has no command key: start it with --command-key, or use the command"
 
@@ -49,6 +52,9 @@ class Actions:
         self.uploads = Uploads(folder)
         self._key = key
         self._live = live
+        self._looking = threading.Lock()
+        self._look_s = 0.0  # when to look again, by time.monotonic
+        self._rollouts: tuple[Rollout, ...] = ()
 
     @property
     def has_key(self) -> bool:
@@ -67,13 +73,22 @@ class Actions:
         return fleet_of(self.folder.name, map(device_of, known))
 
     def rollouts(self, pipeline: str | None = None) -> tuple[Rollout, ...]:
-        """How far each deployment is, or that of one pipeline."""
+        """How far each deployment is, or that of one pipeline; as of a moment ago, as ten thousand
+        devices take some time, and many may look."""
+        with self._looking:
+            if time.monotonic() >= self._look_s:
+                began_s = time.monotonic()
+                self._rollouts = self._look()
+                ended_s = time.monotonic()
+                self._look_s = ended_s + max(LOOK_S, SHARE * (ended_s - began_s))
+            found = self._rollouts
+        return tuple(one for one in found if pipeline in (None, one.pipeline))
+
+    def _look(self) -> tuple[Rollout, ...]:
         shelf, now_s = self.shelf, time.time()
         devices, digests = list(self.fleet().devices.values()), shelf.digests()
         return tuple(
-            rollout_of(one, devices, digests, now_s)
-            for one in shelf.deployments
-            if one.rules and pipeline in (None, one.pipeline)
+            rollout_of(one, devices, digests, now_s) for one in shelf.deployments if one.rules
         )
 
     def preview(self, wanted: Wanted) -> Preview:

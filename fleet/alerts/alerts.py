@@ -81,14 +81,14 @@ class Alerts:
     def _begin(self, now_s: float) -> Ledger:
         repeat_s = self._terms.repeat_hours * 3600
         self._ledger = Ledger(self._terms.terms, repeat_s, self._book.standing())
-        self._ledger.begin(now_s)
         self._unsaved, self._forgotten = [], []
         for number, target in enumerate(self._targets, 1):
             self._check(number, target)
         return self._ledger
 
     def _check(self, number: int, target: Target) -> None:
-        """Complain early of what will not work."""
+        """Who is new is told of what is found from now on. Complain early of what will not work."""
+        self._book.told(identity(target))
         try:
             address_of(target)
         except (Refused, Unavailable) as error:

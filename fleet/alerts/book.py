@@ -11,7 +11,6 @@ import msgspec
 from sqlalchemy import (
     Column,
     Connection,
-    Delete,
     Engine,
     Float,
     Integer,
@@ -20,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     delete,
     func,
     insert,
@@ -129,11 +129,17 @@ class AlertBook:
 
     def save(self, changes: Sequence[Change], forgotten: Iterable[tuple[AlertKind, str]]) -> None:
         """Write down what happened, all or nothing. forgotten: of devices that are no more."""
+        last = {change.trouble.key: change for change in changes}
+        gone = [{"k": kind, "s": subject} for kind, subject in {*last, *forgotten}]
+        standing = [_told_row(change) for change in last.values() if change.turn != "over"]
         with speaking(self._engine) as connection:
-            for change in changes:
-                _save(connection, change)
-            for kind, subject in forgotten:
-                connection.execute(_of(kind, subject))
+            if changes:
+                connection.execute(insert(CHANGE), [_row(change) for change in changes])
+                _tidy(connection, len(changes))
+            if gone:
+                connection.execute(ENDED, gone)
+            if standing:
+                connection.execute(insert(STANDING), standing)
 
     def changes(self, after: int, most: int = MOST_READ) -> tuple[Kept, ...]:
         """Those with a higher number, the oldest first."""
@@ -193,25 +199,35 @@ class AlertBook:
             connection.execute(delete(LEASE).where(LEASE.c.holder == holder))
 
 
-def _save(connection: Connection, change: Change) -> None:
+ENDED = delete(STANDING).where(
+    STANDING.c.kind == bindparam("k"), STANDING.c.subject == bindparam("s")
+)
+
+
+def _row(change: Change) -> dict[str, object]:
     trouble = change.trouble
-    said = {"words": trouble.words, "groups": json.dumps(trouble.groups)}
-    row = {"kind": trouble.kind, "subject": trouble.subject, "began_s": change.began_s, **said}
-    added = connection.execute(
-        insert(CHANGE).values({**row, "turn": change.turn, "at_s": change.at_s})
-        .returning(CHANGE.c.number)
-    )  # fmt: skip
-    number = added.scalar_one()
-    if number % TIDY_EVERY == 0:
-        connection.execute(delete(CHANGE).where(CHANGE.c.number <= number - MOST_CHANGES))
-    connection.execute(_of(trouble.kind, trouble.subject))
-    if change.turn != "over":
-        told = {**row, "mark": trouble.mark, "told_s": change.at_s}
-        connection.execute(insert(STANDING).values(told))
+    return {
+        "turn": change.turn,
+        "kind": trouble.kind,
+        "subject": trouble.subject,
+        "words": trouble.words,
+        "groups": json.dumps(trouble.groups),
+        "began_s": change.began_s,
+        "at_s": change.at_s,
+    }
 
 
-def _of(kind: str, subject: str) -> Delete:
-    return delete(STANDING).where(STANDING.c.kind == kind, STANDING.c.subject == subject)
+def _told_row(change: Change) -> dict[str, object]:
+    row = _row(change)
+    del row["turn"]
+    return {**row, "mark": change.trouble.mark, "told_s": row.pop("at_s")}
+
+
+def _tidy(connection: Connection, added: int) -> None:
+    """Now and then the oldest go."""
+    newest = connection.execute(select(func.max(CHANGE.c.number))).scalar_one()
+    if newest // TIDY_EVERY != (newest - added) // TIDY_EVERY:
+        connection.execute(delete(CHANGE).where(CHANGE.c.number <= newest - MOST_CHANGES))
 
 
 def _trouble(row: Row[tuple[object, ...]], mark: str) -> Trouble:

@@ -79,7 +79,7 @@ class Ledger:
         repeat_s: float,
         standing: Iterable[Standing] = (),
     ) -> None:
-        """standing: as it was when this ended before."""
+        """standing: what was told before; nobody knows how long what was not has lasted."""
         self._terms = terms
         self._repeat_s = repeat_s
         self._standing = {one.trouble.key: one for one in standing}
@@ -87,12 +87,6 @@ class Ledger:
     @property
     def standing(self) -> Mapping[Key, Standing]:
         return self._standing
-
-    def begin(self, now_s: float) -> None:
-        """Somebody begins to look again: nobody knows how long what was not told yet has lasted."""
-        for key, one in self._standing.items():
-            if not one.is_told:
-                self._standing[key] = replace(one, began_s=now_s)
 
     def look(self, sight: Sight, now_s: float) -> list[Change]:
         """Take in what is wrong now. What people must be told."""

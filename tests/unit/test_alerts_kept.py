@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from fleet.accounts.tables import open_engine
+from fleet.alerts import book as book_module
 from fleet.alerts.alerts import Alerts
 from fleet.alerts.book import AlertBook, Told
 from fleet.alerts.bulletin import Message
@@ -175,6 +176,24 @@ def test_a_new_target_is_not_told_of_old_times(engine: Engine, inbox: Inbox) -> 
     walk(second, 300, "door", from_s=NOW_S + 90)
     assert inbox.taken == []
     second.close()
+
+
+def test_what_is_found_at_the_first_look_is_told(engine: Engine, inbox: Inbox) -> None:
+    told = alerts(engine, inbox.url)
+    for at_s in range(0, 40, 5):
+        told.step([], [Trouble("expiry", "", "root expires in 20 days")], NOW_S + at_s)
+    assert inbox.titles == ["[yard] root expires in 20 days"]
+    told.close()
+
+
+def test_the_oldest_changes_go(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(book_module, "MOST_CHANGES", 30)
+    monkeypatch.setattr(book_module, "TIDY_EVERY", 10)
+    book = AlertBook(engine)
+    for number in range(100):
+        book.save([Change("raised", Trouble("hot", f"d{number}", "x"), 1, 2)], [])
+    kept = book.history(1000)
+    assert 30 <= len(kept) <= 40 and kept[0].change.trouble.subject == "d99"
 
 
 def test_targets_choose(engine: Engine, inbox: Inbox) -> None:
