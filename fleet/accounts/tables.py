@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -43,7 +44,7 @@ from wire.troubles import Refused, Unavailable
 
 VERSION = 1
 PATIENCE_S = 10.0  # for a writer that is before us
-TRIES = 5  # others may make the tables at the same moment
+TRIES, AGAIN_S = 10, 0.1  # others may make the tables at the same moment
 
 METADATA = MetaData()
 VERSIONS = Table("account_schema", METADATA, Column("version", Integer, primary_key=True))
@@ -102,13 +103,19 @@ def open_engine(url: str) -> Engine:
                     _build(connection)
                 break
             except (Unavailable, IntegrityError, ProgrammingError) as error:
-                is_race = isinstance(error, IntegrityError) or "already exists" in str(error)
-                if left == 0 or not is_race:
+                if left == 0 or not _is_race(error):
                     raise
+                time.sleep(AGAIN_S)
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+def _is_race(error: Exception) -> bool:
+    """Whether another one made the tables, or turned SQLite to its write-ahead log, just now."""
+    signs = ("already exists", "is locked")
+    return isinstance(error, IntegrityError) or any(sign in str(error) for sign in signs)
 
 
 def _build(connection: Connection) -> None:
