@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from fleet.serve.metrics.families import Family
 from fleet.serve.metrics.gathering import each_device, whole
 from fleet.serve.metrics.grown import Grown
 from fleet.serve.metrics.meter import BEYOND, MOST_RELEASES, Meter
+from tests.laws.sources import ROOT
 from tests.telling import NOW_S, counts, presence, record, state, window
 from wire.histogram import Counts
 
@@ -258,3 +260,21 @@ def test_counts_at_the_edges() -> None:
     found.add(Counts(2, 3e9, 479, (1, 1), 1.0, 2e9))  # one beyond what we have
     assert found.buckets[480] == 1
     assert found.below(30) == 1
+
+
+def test_the_dashboard_for_grafana_asks_for_what_there_is() -> None:
+    dashboard = json.loads((ROOT / "docs" / "grafana.json").read_text())
+    meter = Meter()
+    meter.take({})
+    meter.take({"a": known("a")})
+    told = samples(text.exposed(exposed(sight_of(known("a")), meter)))
+    names = {name.partition("{")[0] for name in told} | {"vedette_stage_duration_seconds"}
+    names |= {"vedette_devices_in_trouble", "vedette_device_trouble"}  # there is none now
+    asked = set()
+    for panel in dashboard["panels"]:
+        for target in panel.get("targets", ()):
+            asked |= set(re.findall(r"\bvedette_\w+", target["expr"]))
+    assert len(asked) > 15
+    assert asked <= names
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(set(ids)) == len(ids)
