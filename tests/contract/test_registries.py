@@ -142,6 +142,7 @@ def test_changed_can_be_asked_for_little_by_little(registry: Registry) -> None:
     mark, has_more = 0, True
     while has_more:
         some = registry.changed(mark, most=3)
+        assert len(some.devices) <= 3 + 2, "whole batches, and no more"
         names += [known.name for known in some.devices]
         mark, has_more = some.mark, some.has_more
     assert sorted(names) == sorted([f"{a}{n}" for a in "ab" for n in range(7)])
@@ -447,6 +448,23 @@ def test_what_is_too_old_goes_and_longer_stretches_stay(registry: Registry) -> N
     assert registry.device("door") is not None
 
 
+def test_nothing_goes_before_longer_stretches_have_it(registry: Registry) -> None:
+    door = Talker("door")
+    heard = [door.telemetry(NOW_S + 60 * turn) for turn in range(30)]
+    registry.write(heard)
+    roll(registry, NOW_S + 1900)  # into ten minutes; their hour has not ended
+    soon = Terms(fine_s=0.0, tens_s=0.0, hours_s=86_400.0)
+    while not registry.expire(NOW_S + 7200, soon).is_done:
+        pass
+    span = Span(NOW_S - 5, NOW_S + 3600)
+    same(registry.latency(span, Scope(devices=["door"])), windows_of(heard))
+    roll(registry)
+    while not registry.expire(NOW_S + 7200, soon).is_done:
+        pass
+    assert {each.name: each.rows for each in registry.sizes().tables}["tens"] == 0
+    same(registry.latency(span, Scope(devices=["door"])), windows_of(heard))
+
+
 def test_a_device_can_be_forgotten(again: Open) -> None:
     registry, other = again(), again()
     door, gate = Talker("door"), Talker("gate")
@@ -474,6 +492,26 @@ def test_one_of_all_has_a_lease(again: Open) -> None:
     assert not one.take_lease("keeper", "one", 152.0, 30.0)
     other.give_lease_back("keeper", "other")
     assert one.take_lease("keeper", "one", 153.0, 30.0)
+
+
+def test_a_lease_has_one_holder_also_when_all_ask_at_once(again: Open) -> None:
+    several = [again() for _ in range(4)]
+    for turn in range(10):
+        together = threading.Barrier(len(several))
+        took: list[int] = []
+
+        def ask(number: int, turn: int = turn, together: threading.Barrier = together,
+                took: list[int] = took) -> None:  # fmt: skip
+            together.wait()
+            if several[number].take_lease(f"job {turn}", str(number), 100.0, 30.0):
+                took.append(number)
+
+        threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(several))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(took) == 1
 
 
 def test_a_registry_is_the_same_when_it_is_opened_again(again: Open) -> None:
