@@ -27,6 +27,7 @@ BOARDS = (
     "Raspberry Pi 4 Model B Rev 1.4",
     "NVIDIA Jetson Orin Nano",
 )
+TRYING = (5, 6, 7, 8)  # of each 211 devices
 PLACES = ("dock", "gate", "yard", "hall", "lift", "belt", "door", "ramp")
 DIGESTS = {"8": "0b3d1f6c" * 8, "7": "72285004" * 8, "9": "5feceb66" * 8}
 USUAL_US = {"queue": 180, "preprocess": 900, "inference": 11_000, "postprocess": 140}
@@ -115,21 +116,26 @@ def troubled(known: Known, number: int, now_s: float, speed: float, chance: rand
         return replace(known, telemetry=replace(record, pipelines={"lane": slow}))
     if fate == 190:
         return replace(known, heard_s=now_s - 700, reached_s=now_s - 700)
-    if fate in (5, 6, 7, 8):
+    return replace(
+        known,
+        state=replace(state, pipelines={"lane": lane_of(lane, fate, now_s)}),
+        telemetry=replace(record, pipelines={"lane": window_of(window, fate)}),
+    )
+
+
+def lane_of(lane: PipelineState, fate: int, now_s: float) -> PipelineState:
+    """Some get a new model, and some try it."""
+    if fate in TRYING:
         update = Update("trial", "digits", "9", DIGESTS["9"], 5, now_s - 40)
-        trial = replace(lane, version="9", digest=DIGESTS["9"], update=update)
-        tried = replace(window, version="9", digest=DIGESTS["9"])
-        return replace(
-            known,
-            state=replace(state, pipelines={"lane": trial}),
-            telemetry=replace(record, pipelines={"lane": tried}),
-        )
+        return replace(lane, version="9", digest=DIGESTS["9"], update=update)
     if fate == 9:
         update = Update("fetching", "digits", "9", DIGESTS["9"], 5, now_s - 40, 42)
-        return replace(
-            known, state=replace(state, pipelines={"lane": replace(lane, update=update)})
-        )
-    return known
+        return replace(lane, update=update)
+    return lane
+
+
+def window_of(window: Window, fate: int) -> Window:
+    return replace(window, version="9", digest=DIGESTS["9"]) if fate in TRYING else window
 
 
 def pipeline(version: str) -> PipelineState:
