@@ -22,6 +22,8 @@ FLOODING, ACKS = "attacks/test_flooding.py", "attacks/test_acks.py"
 RULES, DEPOT = "attacks/test_broker_rules.py", "story/test_depot_offers.py"
 SIGNER, ASK = "unit/test_signer_refusals.py", "story/test_ask.py"
 PARTS = "unit/test_depot_parts.py"
+ROUTES, ENTRANCE = "attacks/test_web_routes.py", "attacks/test_web_entrance.py"
+WORDS = "attacks/test_web_words.py"
 
 
 def _tests(file: str, *names: str) -> tuple[str, ...]:
@@ -200,6 +202,46 @@ ATTACKS = (
         "a refusal in one line, never a crash; what was believed before stays",
         _tests(METADATA, "garbage_of_any_kind_is_a_trouble_and_no_crash",
                "a_torn_file_locks_nobody_out", "a_flipped_bit_is_no_belief"),
+    ),
+    Attack(
+        "the web without sign-in, as a viewer, with a forged cookie or token",
+        "every route but four sends to sign-in or refuses; what a viewer tries is in the trail",
+        _tests(ROUTES, "only_these_are_open", "without_sign_in", "with_a_forged_session",
+               "with_a_forged_token", "a_token_opens_no_page_and_changes_nothing",
+               "a_viewer_does_nothing", "methods_and_paths_that_nobody_offers",
+               "no_file_but_those_for_pages", "a_guard_forgets_no_route"),
+    ),
+    Attack(
+        "another site acts through an operator's browser: CSRF, frames, DNS rebinding",
+        "refused: whatever changes something needs our origin and the session's token",
+        _tests(ROUTES, "nobody_else_makes_an_operator_do_it",
+               "the_token_of_another_session_is_none", "a_name_that_is_not_ours",
+               "headers_of_every_answer")
+        + _tests(ENTRANCE, "nobody_is_signed_in_by_another_site", "nobody_is_sent_elsewhere"),
+    ),
+    Attack(
+        "guessing passwords; stolen, planted and old sessions",
+        "slowed down; a secret is new at each sign-in, and ends with it, also in open streams",
+        _tests(ENTRANCE, "guessing_is_slowed_down",
+               "what_is_said_does_not_tell_whether_there_is_such_an_account",
+               "a_cookie_that_was_planted_is_not_used", "signing_in_again_ends_the_session_before",
+               "signing_out_ends_the_session_for_everybody", "cookies_over_https_only",
+               "behind_a_proxy_its_word_counts_not_the_browsers",
+               "without_a_proxy_nobody_says_where_they_are", "a_stream_ends_with_its_session"),
+    ),
+    Attack(
+        "words of devices and of addresses: XSS, SQL, formulas in CSV",
+        "they are shown as words",
+        _tests(WORDS, "words_of_a_device_are_words", "what_one_searches_for_is_words",
+               "no_cell_is_a_formula", "words_are_no_sql",
+               "devices_have_only_names_that_names_can_be"),
+    ),
+    Attack(
+        "requests of any shape and size at the web",
+        "a sentence and a 4xx, never a 5xx, never a traceback",
+        _tests("attacks/test_web_schema.py", "whatever_is_asked")
+        + _tests(ENTRANCE, "a_body_of_any_size", "forms_that_are_none",
+                 "a_bug_is_not_shown_to_anybody"),
     ),
 )  # fmt: skip
 
