@@ -94,15 +94,7 @@ def troubled(known: Known, number: int, now_s: float, speed: float, chance: rand
         state = replace(state, faults=(f"lane: camera: {absent}",), pipelines={"lane": stopped})
         return replace(known, state=state, telemetry=replace(record, pipelines={"lane": empty}))
     if fate == 77:
-        why = "p95 took 61.0 ms, the limit is 40 ms"
-        update = Update("rolled_back", "digits", "8", DIGESTS["8"], 4, now_s - 1500, None, why)
-        back = replace(lane, version="7", digest=DIGESTS["7"], update=update)
-        slower = replace(window, version="7", digest=DIGESTS["7"])
-        return replace(
-            known,
-            state=replace(state, pipelines={"lane": back}),
-            telemetry=replace(record, pipelines={"lane": slower}),
-        )
+        return rolled_back(known, now_s)
     if fate in (101, 140):
         hot = replace(
             record.health,
@@ -120,6 +112,20 @@ def troubled(known: Known, number: int, now_s: float, speed: float, chance: rand
         known,
         state=replace(state, pipelines={"lane": lane_of(lane, fate, now_s)}),
         telemetry=replace(record, pipelines={"lane": window_of(window, fate)}),
+    )
+
+
+def rolled_back(known: Known, now_s: float) -> Known:
+    state, record = known.state, known.telemetry
+    assert state is not None and record is not None
+    why = "p95 took 61.0 ms, the limit is 40 ms"
+    update = Update("rolled_back", "digits", "8", DIGESTS["8"], 4, now_s - 1500, None, why)
+    back = replace(state.pipelines["lane"], version="7", digest=DIGESTS["7"], update=update)
+    slower = replace(record.pipelines["lane"], version="7", digest=DIGESTS["7"])
+    return replace(
+        known,
+        state=replace(state, pipelines={"lane": back}),
+        telemetry=replace(record, pipelines={"lane": slower}),
     )
 
 
@@ -179,7 +185,23 @@ def telemetry(
         rss_bytes=97_718_272,
         throttled=(),
     )
-    health = Health(
+    return Telemetry(
+        spool=spool,
+        seq=1,
+        oldest=1,
+        boot=boot,
+        time=now_s - 5,
+        uptime_s=24746.7,
+        window_s=10.0,
+        lost=0,
+        pipelines={"lane": window},
+        health=health(heat, chance),
+    )
+
+
+def health(heat: float, chance: random.Random) -> Health:
+    """Of a board that is well."""
+    return Health(
         cpu_percent=tuple(chance.uniform(20, 60) for _ in range(4)),
         load=(1.2, 1.1, 0.9),
         memory=replace(MEMORY, available=int(MEMORY.total * chance.uniform(0.5, 0.8))),
@@ -190,18 +212,6 @@ def telemetry(
         uptime_s=24746.7,
         clock_synchronised=True,
         throttle=Throttle(),
-    )
-    return Telemetry(
-        spool=spool,
-        seq=12,
-        oldest=12,
-        boot=boot,
-        time=now_s - 5,
-        uptime_s=24746.7,
-        window_s=10.0,
-        lost=0,
-        pipelines={"lane": window},
-        health=health,
     )
 
 
