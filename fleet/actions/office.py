@@ -47,12 +47,15 @@ class Errand(Generic[T]):
     note: Note
     done: Future[T] = field(default_factory=Future)
 
-    def run(self, desk: Desk) -> None:
+    def run(self, desk: Desk, then: Callable[[], None]) -> None:
+        """then: is called before anybody hears that it is done."""
         if not self.done.set_running_or_notify_cancel():
             return
         try:
             desk.refresh()
-            self.done.set_result(self.do(desk))
+            result = self.do(desk)
+            then()
+            self.done.set_result(result)
         except BaseException as error:
             self.done.set_exception(error)
 
@@ -123,7 +126,7 @@ class Clerk:
         errand = self._office.next(STEP_S)
         if errand is not None:
             self._note = errand.note
-            errand.run(self._desk)
+            errand.run(self._desk, self._put_up)
             self._note = lambda text: log.info("%s", text)
             self._refresh_s = 0.0
         if time.monotonic() >= self._refresh_s:
@@ -144,11 +147,20 @@ class Clerk:
         self._office.fail(Unavailable("the server ends: try again in a while"), self._clock())
 
     def _refresh(self) -> None:
-        key = self._office.key
         try:
             self._desk.refresh()
-            public = None if key is None else key.public
             waiting = candidates(self._session)
+            self._office.shelf = replace(self._office.shelf, candidates=waiting)
+        except (Refused, Unavailable) as error:
+            self._office.complain(error, self._clock())
+        else:
+            self._put_up()
+
+    def _put_up(self) -> None:
+        """Show on the shelf what the desk believes."""
+        key, waiting = self._office.key, self._office.shelf.candidates
+        public = None if key is None else key.public
+        try:
             self._office.shelf = shelf_of(self._desk, waiting, public, self._clock())
         except (Refused, Unavailable) as error:
             self._office.complain(error, self._clock())

@@ -224,12 +224,12 @@ def test_viewers_see_and_do_nothing(scene: ActingYard, viewer: Browser) -> None:
         assert "Deploy" not in page.text and "drop" not in page.text, path
     for path in ("/deploy", "/deploy/check", "/rollout/lane/back", "/jobs", "/job/x"):
         assert viewer.get(path).status_code == 403, path
-    before = audit(scene)
     form = {"model": "digits", "version": "1", "pipeline": "lane", "verb": "status"}
     for path in ("/deploy", "/rollout/lane/back", "/device/door/command"):
         assert viewer.post(path, form).status_code == 403, path
     assert upload(viewer, b"PK").status_code == 403
-    assert audit(scene) == before
+    done = [what for who, what, outcome in audit(scene) if who == VIEWER and outcome == "done"]
+    assert done in ([], ["sign in"])
 
 
 def test_without_a_csrf_token_nothing_happens(scene: ActingYard, operator: Browser) -> None:
@@ -262,10 +262,12 @@ def test_a_depot_that_is_away_is_said_and_comes_back(scene: ActingYard, operator
     """Last: it ends the depot."""
     scene.yard.kill_depot()
     began_s = time.monotonic()
-    operator.post("/rollout/lane/back", {})
+    answer = operator.post("/rollout/lane/back", {})
+    assert answer.status_code == 303, answer.text
     until_over(scene, "/rollout/lane")
     (job, *_) = scene.web.parts.actions.jobs.newest("/rollout/lane")
-    assert job.status in ("failed", "refused") and time.monotonic() - began_s < 60
+    assert job.status in ("failed", "refused"), (job.status, job.words)
+    assert time.monotonic() - began_s < 60
     scene.until(lambda: scene.web.parts.actions.shelf.trouble is not None)
     assert "cannot be read now" in operator.get("/models").text
     scene.yard.start_depot()
