@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 import time
+import zipfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -397,3 +399,16 @@ def test_the_command_key(
         load_command_key(tmp_path / "locked.pem", None)
     with pytest.raises(Unavailable):
         load_command_key(tmp_path / "none.pem", None)
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/etc/passwd", "manifest.toml"])
+def test_a_bundle_that_bites_goes_nowhere(folder: FleetFolder, name: str) -> None:
+    """Refused before anybody is asked to take it: here no broker is."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as bites:
+        bites.writestr(name, b"schema = 1\n" * 1000)
+    path = receive(folder, content.getvalue())
+    with pytest.raises(Refused, match=r"mine\.zip") as refused:
+        uploading.offer(served(folder), path, "mine.zip", print)
+    assert str(folder.path) not in str(refused.value)
+    assert not path.exists() and not (folder.path.parent / "escaped").exists()
