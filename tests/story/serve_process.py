@@ -58,7 +58,10 @@ class ServeProcess:
         return told[1], told[2]
 
     def client(self, ca_file: Path | None = None) -> httpx.Client:
-        verify = True if ca_file is None else ssl.create_default_context(cafile=str(ca_file))
+        verify: bool | ssl.SSLContext = True
+        if ca_file is not None:
+            verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            verify.load_verify_locations(ca_file)
         client = httpx.Client(
             base_url=self.home, timeout=PATIENCE_S, trust_env=False, verify=verify
         )
