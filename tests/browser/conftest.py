@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from playwright import sync_api as playwright
 
 from fleet.folder import FleetFolder
 from fleet.registry.words import Known
 from tests.browser.filling import Telling
 from tests.browser.made_up import made_up
 from tests.fleet_web import OPERATOR, PASSWORDS, Web, web
-
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}

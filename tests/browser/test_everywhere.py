@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from fleet.live.view import LiveView
 from tests.browser.conftest import HOT, PHONE, Open, Yard, playwright
 from tests.gate import TcpGate
-
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
 
 pytestmark = pytest.mark.slow
 expect = playwright.expect
@@ -22,7 +21,7 @@ def test_no_serious_hindrance(path: str, scheme: str, visit: Open) -> None:
     if path.startswith("/device/"):
         expect(page.locator(".panel")).to_have_count(5)
         page.get_by_text("As a table").click()
-    found = axe.Axe().run(page).response["violations"]
+    found = Axe().run(page).response["violations"]
     told = [(one["id"], one["impact"], one["nodes"][0]["html"][:200]) for one in found]
     assert [one for one in told if one[1] in ("serious", "critical")] == [], told
     if path != "/sign-in":
