@@ -17,6 +17,7 @@ from wire.troubles import Unavailable
 
 LEASE = "keeper"
 LEASE_S, RENEW_S = 30.0, 10.0
+ROLL_S = 30.0  # so that several windows of a device go into its ten minutes at a time
 EXPIRE_S = 60.0
 MOST_EXPIRE_S = 10.0  # at a time
 REST_S = 0.05  # between two pieces of work: who stores goes first
@@ -50,7 +51,7 @@ class Keeper:
         self._keeps = keeps
         self._terms = terms
         self._clock = clock
-        self._renewed_s = self._expired_s = float("-inf")
+        self._renewed_s = self._rolled_s = self._expired_s = float("-inf")
         self._trouble: str | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
@@ -102,8 +103,10 @@ class Keeper:
         self.is_kept = is_kept
 
     def _keep(self) -> None:
-        while self._registry.roll_up(self._clock()) and not self._over.wait(REST_S):
-            self._renew()
+        if time.monotonic() - self._rolled_s >= ROLL_S:
+            self._rolled_s = time.monotonic()
+            while self._registry.roll_up(self._clock()) and not self._over.wait(REST_S):
+                self._renew()
         if time.monotonic() - self._expired_s < EXPIRE_S:
             return
         until_s = time.monotonic() + MOST_EXPIRE_S
