@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 from sqlalchemy import Engine, delete, insert, select, update
@@ -9,6 +10,7 @@ from sqlalchemy import Engine, delete, insert, select, update
 from fleet.accounts import passwords
 from fleet.accounts.tables import ACCOUNT, SESSION, speaking
 from fleet.accounts.words import Opened, SignedIn, Visit
+from wire.troubles import Unavailable
 
 IDLE_S = 12 * 3600.0
 LONGEST_S = 7 * 86400.0
@@ -60,9 +62,11 @@ class Sessions:
         )
         with speaking(self._engine) as connection:
             row = connection.execute(wanted).one_or_none()
-            if row is None:
-                return None
-            if now_s - row.seen_s > SEEN_EVERY_S:
+        if row is None:
+            return None
+        if now_s - row.seen_s > SEEN_EVERY_S:
+            # who only looks is not kept out by who writes for long
+            with contextlib.suppress(Unavailable), speaking(self._engine) as connection:
                 connection.execute(
                     update(SESSION).where(SESSION.c.secret == hashed).values(seen_s=now_s)
                 )

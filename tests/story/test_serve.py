@@ -22,10 +22,13 @@ from tests.brokers import Listener, Mosquitto
 from tests.certificates import Authority
 from tests.depot_folder import FLEET, Yard, make_yard, write_fleet_toml
 from tests.fleet_talk import Talker
+from tests.postgresql import Postgresql
 from tests.story.depot_process import PROJECT, until
 from tests.story.serve_process import ServeProcess, part, users, wait_for_part
 from wire import topics
 from wire.messages import Telemetry, to_json
+
+pytestmark = pytest.mark.slow
 
 WORDS = "a long way to go"
 ENDS_IN_S = 10.0  # 2 s where nobody else works; systemd waits for 90
@@ -152,6 +155,41 @@ def _round(broker: Listener, devices: list[Keeping]) -> bool:
         device = by_spool[ack["spool"]]
         device.acked = max(device.acked, ack["seq"])
     return sum(device.acked for device in devices) > before
+
+
+def test_a_database_server_goes_and_comes(broker: Mosquitto, yard: Yard) -> None:
+    """Who has a page open is told; who asks for another is told; then it goes on by itself."""
+    talker = Talker("door")
+    with Postgresql() as server, ServeProcess(yard, broker, "--database", server.url) as served:
+        client = served.signed_in(*served.first_account())
+        with Listener(broker.port) as device:
+            device.publish(*told(talker))
+            until("the device", lambda: names(client) == ["door"])
+            with client.stream("GET", "/live") as stream:
+                server.kill()
+                said = ""
+                for text in stream.iter_text():
+                    said += text
+                    if "database" in said:
+                        break
+            until("a page that says it", lambda: client.get("/").status_code == 503)
+            page = client.get("/")
+            assert "database" in page.text
+            assert 'http-equiv="refresh"' in page.text
+            answer = client.get("/api/v1/summary")
+            assert (answer.status_code, list(answer.json())) == (503, ["error"])
+            assert client.get("/sign-in").status_code == 200
+            server.start()
+            until("the page", lambda: client.get("/").status_code == 200)
+            wait_for_part(client, "ingest", "working")
+            device.publish(*told(talker))
+            path = "/api/v1/devices/door/windows"
+            span = {"pipeline": "lane", "from_s": time.time() - 3600, "to_s": time.time() + 60}
+            until(
+                "both records",
+                lambda: sum(x["frames"] for x in client.get(path, params=span).json()) == 60,
+            )
+        assert not any("Traceback" in line for line in served.lines), served.lines
 
 
 def test_killed_in_the_middle_it_goes_on(broker: Mosquitto, yard: Yard) -> None:
