@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fleet.alerts.ledger import Change, Turn
+from fleet.alerts.ledger import Change
 from fleet.alerts.terms import AlertKind
 from fleet.wording import plural, printable, stretch
 
@@ -138,8 +138,3 @@ def _headline(changes: Sequence[Change]) -> str:
 
 def _cut(text: str) -> str:
     return printable(text, LONGEST_TITLE)
-
-
-def turn_words(turn: Turn) -> str:
-    """As a history shows it."""
-    return {"raised": "began", "worse": "got worse", "reminded": "lasts", "over": "is over"}[turn]

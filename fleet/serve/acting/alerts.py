@@ -7,7 +7,7 @@ from itertools import groupby
 
 from litestar import get
 
-from fleet.alerts.bulletin import KIND_WORDS, WORST_FIRST, turn_words
+from fleet.alerts.bulletin import KIND_WORDS, WORST_FIRST
 from fleet.alerts.ledger import Standing
 from fleet.alerts.terms import AlertKind
 from fleet.serve.rendering import HtmlResponse, html
@@ -16,6 +16,12 @@ from fleet.serve.scope import WebRequest, parts_of
 
 PAGE = 50  # lines of the past
 MOST_NAMED = 12  # devices of one kind
+TITLES = {
+    "expiry": "metadata expires",
+    "depot": "no models are served",
+    "ingest": "nothing is heard",
+}
+AGED = ("offline", "silent")  # what they said of their age was of then
 
 
 @get("/alerts", sync_to_thread=True)
@@ -32,7 +38,9 @@ def alerts_page(request: WebRequest) -> HtmlResponse:
         "before": before,
         "targets": len(parts.fleet.alerts),
         "words": KIND_WORDS,
-        "turns": turn_words,
+        "turns": {"raised": "", "worse": "worse: ", "reminded": "still: "},
+        "titles": TITLES,
+        "aged": AGED,
     }
     return html(request, "acting_alerts.html", values)
 
