@@ -8,7 +8,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -89,28 +88,30 @@ class Jobs:
         self._clock = clock
         self._jobs: OrderedDict[str, Job] = OrderedDict()
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="job")
+        self._turns = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._is_closed = False
 
     def begin(self, who: Actor, what: str, subject: str, link: str, run: Run) -> Job:
         """Begin something, on a thread of its own. Raises Unavailable if it cannot be audited, or
         too much is being done already."""
         job = Job(secrets.token_hex(8), what, subject, who.name, self._clock(), link)
         with self._lock:
+            if self._is_closed:
+                raise Unavailable("the server ends: try again in a while")
             if sum(not each.is_over for each in self._jobs.values()) >= MOST_WAITING:
                 raise Unavailable("too much is being done already: try again in a while")
             self._jobs[job.id] = job
             self._forget()
         try:
             self._audit(who.name, f"begin {what}", subject, "done", who.address)
-            self._pool.submit(self._run, job, who, run)
-        except (Unavailable, RuntimeError) as error:
+        except Unavailable:
             with self._lock:
                 self._jobs.pop(job.id, None)
-            raise (
-                error
-                if isinstance(error, Unavailable)
-                else Unavailable("the server ends: try again in a while")
-            ) from None
+            raise
+        # a device may take minutes to answer: the server does not wait for that when it ends
+        threading.Thread(
+            target=self._wait_and_run, args=(job, who, run), name=f"job {what}", daemon=True
+        ).start()
         return job
 
     def find(self, identity: str) -> Job | None:
@@ -123,8 +124,13 @@ class Jobs:
         return found[:most]
 
     def close(self) -> None:
-        """What is running is left to its end, what waits is not begun."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """What is running is left behind, what waits is not begun."""
+        self._is_closed = True
+
+    def _wait_and_run(self, job: Job, who: Actor, run: Run) -> None:
+        with self._turns:
+            if not self._is_closed:
+                self._run(job, who, run)
 
     def _run(self, job: Job, who: Actor, run: Run) -> None:
         job.status = "running"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -28,6 +30,7 @@ from fleet.devices import Device
 from fleet.folder import FleetFolder
 from fleet.serve.acting.asked import form_of, wanted_of
 from fleet.serve.acting.deploying import command_words
+from tests.laws.sources import ROOT
 from tests.telling import DIGEST, NOW_S, presence, state
 from wire.config import Broker
 from wire.deployments import Deployment, Rule
@@ -152,6 +155,17 @@ def test_jobs_are_forgotten_one_day_and_never_too_many(
     jobs.close()
     with pytest.raises(Unavailable, match="the server ends"):
         jobs.begin(OLGA, "a", "b", "/", wait)
+
+
+def test_a_process_ends_though_a_job_goes_on() -> None:
+    code = (
+        "import time, fleet.actions.jobs as j; jobs = j.Jobs(lambda *words: None);"
+        "job = jobs.begin(j.Actor('olga', ''), 'a', 'b', '/', lambda note: time.sleep(100));"
+        "time.sleep(0.1); assert job.status == 'running'; jobs.close()"
+    )
+    began_s = time.monotonic()
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=60)
+    assert time.monotonic() - began_s < 50
 
 
 def test_an_office_without_a_clerk_takes_no_errands_without_end(folder: FleetFolder) -> None:
