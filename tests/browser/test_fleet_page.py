@@ -78,6 +78,16 @@ def test_pages_of_the_table(visit: Open) -> None:
     expect(page.locator("#count")).to_have_text("214 devices, 1 to 100 shown")
 
 
+def test_what_is_shown_is_had_as_a_sheet(visit: Open) -> None:
+    page = visit("/")
+    page.locator("select[name=kind]").select_option("hot")
+    expect(page.locator("#rows tr")).to_have_count(2)
+    with page.expect_download() as told:
+        page.get_by_role("link", name="These as CSV").click()
+    lines = told.value.path().read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 3 and HOT in lines[1] + lines[2]
+
+
 def test_works_without_scripts(visit: Open) -> None:
     page = visit("/", java_script_enabled=False)
     page.get_by_label("Search devices").fill("dock jetson")
