@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from fleet.live.totals import STAGES
 from fleet.registry.registry import Registry
-from fleet.registry.words import EventQuery, EventRow, Span, Stretch, Vital
-from fleet.wording import printable
+from fleet.registry.words import EventQuery, EventRow, Gap, Span, Stretch, Vital
+from fleet.wording import plural, printable
 
 MOST_POINTS = 400
 MOST_MARKS = 60
@@ -98,13 +98,14 @@ def history_of(registry: Registry, device: str, pipeline: str, span: Span) -> Hi
     stretches = registry.windows(device, pipeline, span, MOST_POINTS) if pipeline else ()
     vitals = registry.vitals(device, span, MOST_POINTS)
     events = registry.events(EventQuery(device=device, span=span, most=MOST_MARKS)).events
+    gaps = registry.gaps(device, span)[:MOST_MARKS]
     return History(
         span.from_s,
         span.to_s,
         pipeline,
         _stretches(stretches),
         _vitals(vitals),
-        tuple(_mark(row) for row in reversed(events)),
+        tuple(sorted([*map(_mark, events), *map(_hole, gaps)], key=lambda mark: mark.at_s)),
     )
 
 
@@ -149,6 +150,11 @@ def _mark(row: EventRow) -> Mark:
     event = row.event
     kind = event.update.phase if event.update is not None else event.kind
     return Mark(round(row.at_s, 1), kind, printable(event.text, 120))
+
+
+def _hole(gap: Gap) -> Mark:
+    words = f"{plural(gap.last - gap.first + 1, 'record')} never came"
+    return Mark(round(gap.at_s, 1), "gap", words)
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

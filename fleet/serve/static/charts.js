@@ -4,7 +4,7 @@ import { LEFT, Panel, RIGHT } from "./panel.js";
 import { momentWords } from "./scale.js";
 
 const MOST_ROWS = 60;
-const KINDS = { fault: "fault", recovered: "recovered", trial: "update", good: "update", rolled_back: "fault", rejected: "fault" };
+const KINDS = { fault: "fault", gap: "fault", recovered: "recovered", trial: "update", good: "update", rolled_back: "fault", rejected: "fault" };
 
 const figures = (value, digits) => value.toLocaleString("en", { maximumFractionDigits: digits });
 const ms = (value, isFull) => (value >= 1000
