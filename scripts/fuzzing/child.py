@@ -102,7 +102,7 @@ def guided(job: Job, board: Board, folder: Path, last: ExitStack) -> None:
     options = [
         f"-runs={min(job.inputs, 2**31 - 1)}", f"-seed={job.seed % SEEDS + 1}",
         f"-max_len={min(door.most_bytes, MOST)}", "-timeout=0", "-rss_limit_mb=0",
-        "-print_final_stats=1", str(corpus),
+        "-print_final_stats=1", f"-artifact_prefix={folder}/", str(corpus),
     ]  # fmt: skip
     atheris.Setup(["fuzz", *options], knocking.knock, custom_mutator=mutate)
     atheris.Fuzz()
