@@ -25,7 +25,17 @@ from fleet.registry.words import Expired, Terms
 
 AT_ONCE = 5000  # rows
 SPOOL_S = 40 * 86400.0  # a spool that was not heard for so long sends nothing of it any more
-LEAST_FINE_S, LEAST_TENS_S = 3600.0, 86400.0  # stay, however little room there is
+DAY_S = 86400.0
+# what goes where there is too much, the oldest of it: and what of it stays for now, in seconds
+LADDER: tuple[tuple[tuple[Table, ...], float], ...] = (
+    ((FINE, VITAL), DAY_S),
+    ((TENS, VITAL_TENS), 7 * DAY_S),
+    ((EVENT,), 30 * DAY_S),
+    ((HOUR, VITAL_HOUR), 30 * DAY_S),
+    ((FINE, VITAL), 3600.0),
+    ((TENS, VITAL_TENS), DAY_S),
+    ((EVENT,), DAY_S),
+)
 
 
 def expire(database: Database, now_s: float, terms: Terms) -> Expired:
@@ -54,24 +64,28 @@ def expire(database: Database, now_s: float, terms: Terms) -> Expired:
 
 
 def _oldest(database: Database, turn: Turn, now_s: float) -> int:
-    """Windows and their vitals first, then rows of ten minutes, then events, then hours."""
-    for tables, least_s in (
-        ((FINE, VITAL), LEAST_FINE_S), ((TENS, VITAL_TENS), LEAST_TENS_S),
-    ):  # fmt: skip
-        with database.reading() as connection:
-            firsts = [(slot, t) for t in tables if (slot := _first(connection, t)) is not None]
-        firsts.sort(key=lambda first: first[0])
-        for slot, table in firsts:
-            limit = min(_limit(table, turn, now_s - least_s), slot + 1)
-            if removed := _slots(database, table, limit):
-                return removed
-    with database.writing() as (connection, _):
-        old = select(EVENT.c.id).where(EVENT.c.at_s < now_s - LEAST_TENS_S)
-        some = old.order_by(EVENT.c.id).limit(AT_ONCE)
-        removed = connection.execute(delete(EVENT).where(EVENT.c.id.in_(some))).rowcount
-    for table in (HOUR, VITAL_HOUR):
-        removed = removed or _slots(database, table, _limit(table, turn, now_s - LEAST_TENS_S))
-    return removed
+    """Down the ladder. Returns how many rows went."""
+    for tables, least_s in LADDER:
+        if tables == (EVENT,):
+            with database.writing() as (connection, _):
+                old = select(EVENT.c.id).where(EVENT.c.at_s < now_s - least_s)
+                some = old.order_by(EVENT.c.id).limit(AT_ONCE)
+                removed = connection.execute(delete(EVENT).where(EVENT.c.id.in_(some))).rowcount
+        else:
+            removed = _oldest_slot(database, tables, turn, now_s - least_s)
+        if removed:
+            return removed
+    return 0
+
+
+def _oldest_slot(database: Database, tables: tuple[Table, ...], turn: Turn, before_s: float) -> int:
+    with database.reading() as connection:
+        firsts = [(slot, t) for t in tables if (slot := _first(connection, t)) is not None]
+    for slot, table in sorted(firsts, key=lambda first: first[0]):
+        limit = min(_limit(table, turn, before_s), slot + 1)
+        if removed := _slots(database, table, limit):
+            return removed
+    return 0
 
 
 def _limit(table: Table, turn: Turn, before_s: float) -> int:
