@@ -26,8 +26,8 @@ ASK_AGAIN_S = 20.0  # a stream that lasts is still its reader's to see
 LONGEST_SECRET = 256
 
 CSP = (
-    "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
 )
 HEADERS = {
     "content-security-policy": CSP,
@@ -124,6 +124,8 @@ class _Leaving:
             headers = list(message["headers"])
             kinds = [value for name, value in headers if name.lower() == b"content-type"]
             self._is_stream = any(kind.startswith(b"text/event-stream") for kind in kinds)
+            if message["status"] == 413:
+                headers.append((b"connection", b"close"))  # the rest of it is not even read
             message["headers"] = self._with_ours(headers)
         elif message["type"] == "http.response.body" and message["more_body"]:
             self._is_over = self._is_stream and not await self._may_go_on()

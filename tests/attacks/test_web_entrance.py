@@ -199,6 +199,27 @@ def test_a_body_of_any_size(shared: Web) -> None:
         connection.close()
 
 
+def test_a_body_without_end(shared: Web) -> None:
+    """Of which nobody says how long it is."""
+    sent = 0
+
+    def body() -> Iterator[bytes]:
+        nonlocal sent
+        yield b"name="
+        for _ in range(20_000):
+            sent += 1
+            yield b"a" * 10_000
+
+    headers = {"origin": shared.home, "content-type": "application/x-www-form-urlencoded"}
+    with shared.browser() as browser:
+        try:
+            answer = browser.client.post("/sign-in", content=body(), headers=headers)
+            assert answer.status_code == 413
+        except httpx.TransportError:  # it hung up on us
+            pass
+    assert sent < 5000
+
+
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
