@@ -217,6 +217,17 @@ def test_what_is_no_bundle_is_refused(scene: ActingYard, operator: Browser) -> N
     assert list(scene.web.parts.actions.folder.uploads.iterdir()) == []
 
 
+def test_a_rollout_that_stands_still_says_nothing_new(scene: ActingYard, operator: Browser) -> None:
+    """Though it shows how long ago each job was."""
+    said: list[str] = []
+    with operator.client.stream("GET", "/rollout/lane/live") as stream:
+        for line in stream.iter_lines():
+            said += [line.removeprefix("event: ")] if line.startswith("event:") else []
+            if len(said) >= 5:
+                break
+    assert said == ["rollout", "beat", "beat", "beat", "beat"]
+
+
 def test_viewers_see_and_do_nothing(scene: ActingYard, viewer: Browser) -> None:
     for path in ("/models", "/models/digits/1", "/rollout/lane"):
         page = viewer.get(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 
 from litestar import get, post
@@ -19,6 +20,7 @@ from fleet.serve.scope import WebRequest, parts_of, signed_in
 from wire.troubles import Refused
 
 LOOK_S = 1.0
+AGES = re.compile(r'(?<=">)[^<]* ago(?=</time>)')  # a page lets them grow by itself
 
 
 @get("/rollout/{pipeline:str}", sync_to_thread=True)
@@ -37,9 +39,9 @@ async def _news(request: WebRequest, pipeline: str) -> AsyncIterator[ServerSentE
     live, told = parts_of(request).live, ""
     while True:
         text = await asyncio.to_thread(_part, request, pipeline)
-        if text != told:
+        if (lasting := AGES.sub("", text)) != told:
             yield as_event("rollout", text)
-            told = text
+            told = lasting
         yield as_event("beat", Beat(live.sight.at_s, live.sight.trouble))
         await asyncio.sleep(LOOK_S)
 
