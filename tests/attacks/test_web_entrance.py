@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -243,6 +244,7 @@ def test_forms_that_are_none(shared: Web, body: bytes, kind: str) -> None:
 def test_a_bug_is_not_shown_to_anybody(
     shared: Web, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(logging.getLogger("vedette"), "propagate", True)
     with shared.browser(VIEWER) as browser:
         monkeypatch.setattr(shared.parts.live, "sight", None)
         for path in ("/api/v1/summary", "/"):

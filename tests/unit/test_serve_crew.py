@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -42,6 +43,7 @@ class Steps:
 @pytest.fixture
 def crew(monkeypatch: pytest.MonkeyPatch) -> Iterator[Crew]:
     monkeypatch.setattr(crew_module, "MOST_WAIT_S", 0.05)
+    monkeypatch.setattr(logging.getLogger("vedette"), "propagate", True)
     found = Crew()
     yield found
     found.close()
