@@ -8,18 +8,20 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import vedette
 from fleet.commands import depot as fleet_depot
+from fleet.commands import serve as fleet_serve
 from models.pipelines import Layout
 from tests.laws.sources import ROOT
 from wire.folders import RUN, STATE
 
 UNITS = ROOT / "systemd"
 AGENT, RUNTIME = "vedette-agent.service", "vedette-runtime@.service"
-DEPOT = "vedette-depot.service"
+DEPOT, SERVE = "vedette-depot.service", "vedette-serve.service"
 DROP_INS = sorted(path.name for path in (UNITS / "drop-ins").glob("*.conf"))
 MOST_EXPOSED = 2.0
 ANALYZE = shutil.which("systemd-analyze")
@@ -64,7 +66,7 @@ class Settings:
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", [AGENT, RUNTIME, DEPOT])
+@pytest.mark.parametrize("name", [AGENT, RUNTIME, DEPOT, SERVE])
 def test_systemd_has_nothing_to_say(name: str, tmp_path: Path) -> None:
     done = analyze("verify", "--man=no", str(unit(tmp_path, name)))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -94,7 +96,7 @@ def exposure(path: Path) -> float:
 
 
 @needs_systemd
-@pytest.mark.parametrize("name", [AGENT, RUNTIME, DEPOT])
+@pytest.mark.parametrize("name", [AGENT, RUNTIME, DEPOT, SERVE])
 def test_hardened(name: str, tmp_path: Path) -> None:
     assert exposure(unit(tmp_path, name)) <= MOST_EXPOSED
 
@@ -158,16 +160,22 @@ def test_starts_a_command_that_there_is(name: str, command: list[str]) -> None:
     assert command[0] in vedette.COMMANDS
 
 
-def test_the_depot_never_gives_up_and_keeps_its_keys_to_itself() -> None:
-    depot = Settings(DEPOT)
+@pytest.mark.parametrize(
+    ("name", "command"), [(DEPOT, fleet_depot), (SERVE, fleet_serve)], ids=["depot", "serve"]
+)
+def test_who_signs_never_gives_up_and_keeps_its_keys_to_itself(
+    name: str, command: ModuleType
+) -> None:
+    depot = Settings(name)
     assert depot["Type"] == "notify" and depot["Restart"] == "always"
     assert depot["StartLimitIntervalSec"] == "0" and depot["WatchdogSec"] == "120s"
     assert (depot["UMask"], depot["StateDirectoryMode"]) == ("0077", "0700")
     assert depot["User"] not in (Settings(AGENT)["User"], "root")
     program, *words = depot["ExecStart"].split(" ")
-    assert program == "/opt/vedette/bin/vedette" and words[:2] == ["fleet", "depot"]
+    assert program == "/opt/vedette/bin/vedette"
+    assert words[:2] == ["fleet", command.__name__.rpartition(".")[2]]
     folder = f"/var/lib/{depot['StateDirectory']}"
-    assert fleet_depot.parser().parse_args(words[2:]).dir == Path(folder)
+    assert command.parser().parse_args(words[2:]).dir == Path(folder)
 
 
 def test_the_engine_says_nothing_to_its_maker() -> None:
