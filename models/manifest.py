@@ -30,6 +30,7 @@ Dimension = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Words = Annotated[str, Meta(max_length=300)]
 DType = Literal[
     "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64",
     "float16", "float32", "float64",
@@ -121,6 +122,26 @@ class Floors(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     error_share: Share | None = None
 
 
+class Measured(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How right the model was: the share, by a metric ("top1", "map50") on some pictures."""
+
+    metric: Name
+    value: Share
+    on: Words
+    samples: Count | None = None
+
+
+class Card(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What people should know of a model. No device looks at it.
+
+    Source: M. Mitchell et al., Model Cards for Model Reporting, 2019; this is its shortest form.
+    """
+
+    summary: Words = ""
+    licence: Words = ""
+    accuracy: Annotated[tuple[Measured, ...], Meta(max_length=16)] = ()
+
+
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A whole manifest. Files are named flat: everything lies in one folder."""
 
@@ -138,6 +159,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     boards: Annotated[tuple[Name, ...], Meta(max_length=64)] = ()
     limits: Limits = Limits()
     floors: Floors = Floors()
+    card: Card = Card()
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from models import manifest
-from models.manifest import Manifest
+from models.manifest import Manifest, Measured
 from runtime.child import try_in_child
 from runtime.commands.flags import add_engine_options, engine_options
 from runtime.engines import TensorSpec
@@ -98,8 +98,16 @@ def in_words(card: Card) -> str:
         lines += ["", "  there is no manifest; this was inferred:"]
         lines += [f"    {guess}" for guess in card.guesses]
         lines.append("    (vedette model show --write-manifest writes it down, to be edited)")
+    for one in described.card.accuracy:
+        lines.append(f"  right   {accuracy_words(one)}")
     golden = f"{card.golden} of {card.golden} right" if card.golden else "none in the manifest"
     return "\n".join(map(one_line, [*lines, "", f"  golden samples: {golden}"]))
+
+
+def accuracy_words(measured: Measured) -> str:
+    """How right a model was, as its card has it."""
+    samples = "" if measured.samples is None else f", {measured.samples} samples"
+    return f"{measured.metric} {100 * measured.value:.4g} % on {measured.on}{samples}"
 
 
 def _preparation(described: Manifest) -> str:

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from models import bundle
 from tests.acting_yard import ActingYard, acting_yard
 from tests.fleet_web import OPERATOR, VIEWER, Browser
-from tests.yard import digits
+from tests.yard import digits, digits_folder
 
 pytestmark = pytest.mark.slow
 SCRIPT = {"x_requested_by": "script"}
@@ -186,8 +187,12 @@ def test_commands_that_cannot_be_meant(scene: ActingYard, operator: Browser) -> 
 def test_a_bundle_is_dropped_and_waits_for_a_signature(
     scene: ActingYard, operator: Browser
 ) -> None:
-    bundle = digits(scene.yard.folder, "9")
-    answer = upload(operator, bundle.read_bytes())
+    folder = digits_folder(scene.yard.folder, "9")
+    with open(folder / "manifest.toml", "a", encoding="utf-8") as file:
+        file.write('[card]\naccuracy = [{ metric = "top1", value = 0.9883, on = "<b>yard</b>" }]\n')
+    packed = folder.with_suffix(".zip")
+    bundle.pack(folder, packed)
+    answer = upload(operator, packed.read_bytes())
     assert answer.status_code == 202, answer.text
     until_over(scene, "/models")
     (job, *_) = scene.web.parts.actions.jobs.newest("/models")
@@ -202,6 +207,7 @@ def test_a_bundle_is_dropped_and_waits_for_a_signature(
     scene.until(lambda: not scene.web.parts.actions.shelf.candidates)
     release = operator.get("/models/digits/9").text
     assert "Golden answers" in release and digest in release
+    assert "98.83 % on &lt;b&gt;yard&lt;/b&gt;" in release, "as its card has it, and not as HTML"
     assert list(scene.web.parts.actions.folder.uploads.iterdir()) == []
 
 
