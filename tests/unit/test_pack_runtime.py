@@ -26,7 +26,9 @@ class Told(Struct, frozen=True):
 
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What `python -m runtime` does in this test."""
+    """What `python -m runtime` does in this test. It is written anew, as long as before and within a
+    second: bytecode of it must not be kept."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setattr(pack_runtime, "ROOT", tmp_path)
     (tmp_path / "runtime").mkdir()
     (tmp_path / "runtime" / "__init__.py").touch()
