@@ -26,8 +26,8 @@ class Told(Struct, frozen=True):
 
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What `python -m runtime` does in this test. It is written anew, as long as before and within a
-    second: bytecode of it must not be kept."""
+    """What `python -m runtime` does in this test. It is written anew within a second and may be as
+    long as before: bytecode of it must not be kept."""
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setattr(pack_runtime, "ROOT", tmp_path)
     (tmp_path / "runtime").mkdir()
