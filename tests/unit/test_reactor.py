@@ -45,18 +45,22 @@ def test_who_rang_before_is_heard() -> None:
 
 
 def test_many_wait_at_once_each_for_its_own_time(reactor: Reactor) -> None:
-    order: list[int] = []
+    waited_s: dict[int, float] = {}
 
     def sleeping(place: int) -> Turns[None]:
+        begun_s = time.monotonic()
         yield Wait(place * SOON_S)
-        order.append(place)
+        waited_s[place] = time.monotonic() - begun_s
 
+    begun_s = time.monotonic()
     routines = [reactor.routine() for _ in range(20)]
     for place in reversed(range(20)):
         routines[place].start(sleeping(place))
     for routine in routines:
         routine.join(PATIENCE_S)
-    assert order == list(range(20))
+    assert sorted(waited_s) == list(range(20))
+    assert all(took_s >= place * SOON_S for place, took_s in waited_s.items())
+    assert time.monotonic() - begun_s < sum(waited_s.values()), "side by side, not in a row"
 
 
 def test_a_ring_ends_a_wait_also_one_of_before(reactor: Reactor) -> None:
