@@ -13,7 +13,7 @@ from fleet.registry.words import Scope, Span, Terms
 from tests.fleet_talk import NOW_S, Talker
 from wire.troubles import Refused, Unavailable
 
-HOURS, DEVICES = 12, 12
+HOURS, DEVICES = 8, 8
 
 
 def fill(registry: Registry, from_s: float, hours: int) -> None:
@@ -33,6 +33,7 @@ def expire(registry: Registry, now_s: float, terms: Terms) -> None:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_the_oldest_goes_first_and_room_is_used_again(tmp_path: Path) -> None:
     registry = open_registry(f"sqlite:///{tmp_path}/registry.db")

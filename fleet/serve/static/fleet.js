@@ -66,13 +66,25 @@ form.addEventListener("submit", (event) => {
   ask(question(), "push");
 });
 
+/** What the form asks for now, which a link that is a moment old may not know, in a link's order. */
+function sortedAs(linked) {
+  const told = question();
+  for (const name of ["order", "reverse"]) {
+    told.delete(name);
+    if (linked.has(name)) told.set(name, linked.get(name));
+  }
+  return told;
+}
+
 // Links to other views of the same table need no other page
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href^='/?'], a[href='/'].here");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
   event.preventDefault();
-  const told = new URLSearchParams(new URL(link.href).search);
+  clearTimeout(timer);
+  const linked = new URLSearchParams(new URL(link.href).search);
   const isSort = link.hasAttribute("data-sort");
+  const told = isSort ? sortedAs(linked) : linked;
   const place = isSort ? [...link.closest("tr").children].indexOf(link.closest("th")) : -1;
   fill(told);
   ask(told, "push").then(() => {
