@@ -144,7 +144,7 @@ def test_what_the_text_says() -> None:
     assert told['vedette_server_part_up{part="depot"}'] == 1
     assert told['vedette_server_part_up{part="ingest"}'] == 0
     assert told['vedette_device_frames_per_second{device="a"}'] == 30
-    assert told['vedette_device_latency_seconds{device="a",quantile="0.5"}'] == pytest.approx(
+    assert told['vedette_device_latency_seconds{device="a",percentile="50"}'] == pytest.approx(
         0.0064, rel=0.03
     )
     assert told['vedette_device_throttled{device="a"}'] == 0

@@ -14,10 +14,11 @@ from fleet.serve.metrics.meter import Meter
 from wire.health import Health
 from wire.messages import Telemetry
 
-QUANTILES: tuple[tuple[str, Callable[[Line], float | None]], ...] = (
-    ("0.5", lambda line: line.p50_us),
-    ("0.95", lambda line: line.p95_us),
-    ("0.99", lambda line: line.p99_us),
+# "quantile" is a label that Prometheus keeps for summaries
+PERCENTILES: tuple[tuple[str, Callable[[Line], float | None]], ...] = (
+    ("50", lambda line: line.p50_us),
+    ("95", lambda line: line.p95_us),
+    ("99", lambda line: line.p99_us),
 )
 
 
@@ -73,8 +74,8 @@ def each_device(sight: Sight) -> list[Family]:
     add("throttled", "Whether the board is slowed down.", lambda line: _throttled(health(line)))
     add("lost_records", "Records that never came.", lambda line: line.lost)
     found.append(_gauge("vedette_device_latency_seconds", "End to end, of the newest record.", (
-        ((("device", line.name), ("quantile", share)), value / 1e6)
-        for line in lines for share, of in QUANTILES if (value := of(line)) is not None
+        ((("device", line.name), ("percentile", percent)), value / 1e6)
+        for line in lines for percent, of in PERCENTILES if (value := of(line)) is not None
     )))  # fmt: skip
     found.append(_gauge("vedette_device_trouble", "1 for each trouble that a device has.", (
         ((("device", line.name), ("kind", kind)), 1.0)
