@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from fleet.serve.acting import alerts, commanding, deploying, models, rollouts, working
+from fleet.serve.acting import (
+    alerts,
+    commanding,
+    deploying,
+    models,
+    release,
+    rollouts,
+    working,
+)
 from fleet.serve.routes import Route
 
 ROUTES: tuple[Route, ...] = (
     *models.ROUTES,
+    *release.ROUTES,
     *deploying.ROUTES,
     *rollouts.ROUTES,
     *commanding.ROUTES,

@@ -1,4 +1,4 @@
-"""The models page: what is released, what waits, who runs what; and the page of one version."""
+"""The models page: what is released, what waits, who runs what; as it changes."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from collections import Counter
 from collections.abc import Iterable
 
 from litestar import get, post
-from litestar.exceptions import NotFoundException
-from litestar.params import FromPath
+from litestar.response import ServerSentEvent
 from msgspec import Struct
 
-from fleet.actions.card import manifest_of
-from fleet.actions.shelf import ReleaseLine
+from fleet.actions.progress import Rollout
+from fleet.actions.shelf import ReleaseLine, Shelf
 from fleet.depot.candidates import LARGEST
 from fleet.live.line import Line
 from fleet.serve.acting.working import actor_of, begun
+from fleet.serve.pages.pieces import Piece, pieces_news
 from fleet.serve.rendering import HtmlResponse, html
 from fleet.serve.routes import Route
 from fleet.serve.scope import WebRequest, parts_of
+from fleet.wording import plural
 from wire.deployments import Deployment
 
 NAME_HEADER = "x-file-name"
+STANDS = (("good", "good"), ("busy", "on their way"), ("waiting", "waiting"), ("failed", "failed"))
 
 
 class Standing(Struct, frozen=True):
@@ -35,34 +37,40 @@ class Standing(Struct, frozen=True):
 
 @get("/models", sync_to_thread=True)
 def models_page(request: WebRequest) -> HtmlResponse:
+    jobs = {"jobs": parts_of(request).actions.jobs.newest("/models")}
+    return html(request, "acting_models.html", _now(request) | jobs)
+
+
+@get("/models/live", sync_to_thread=False)
+def models_live(request: WebRequest) -> ServerSentEvent:
+    """The page as it changes, all but what is being uploaded from it."""
+
+    def look() -> list[Piece]:
+        now = _now(request)
+        shelf = parts_of(request).actions.shelf
+        said = {
+            "deployed": rollouts_said(parts_of(request).actions.rollouts()),
+            "released": f"{plural(len(shelf.releases), 'version')} released",
+            "waiting": waiting_said(shelf),
+        }
+        found = []
+        for name in ("shelf", "deployed", "released", "waiting"):
+            text = html(request, f"acting_models_{name}.html", now).content
+            found.append(Piece(name, text, said.get(name, "")))
+        return found
+
+    return ServerSentEvent(pieces_news(request, look))
+
+
+def _now(request: WebRequest) -> dict[str, object]:
     parts = parts_of(request)
     actions, sight = parts.actions, parts.live.sight
     shelf = actions.shelf
-    values = {
+    return {
         "shelf": shelf,
         "standings": standings(shelf.releases, shelf.deployments, sight.lines),
         "rollouts": actions.rollouts(),
-        "jobs": actions.jobs.newest("/models"),
-        "place": actions.folder.path,
     }
-    return html(request, "acting_models.html", values)
-
-
-@get("/models/{model:str}/{version:str}", sync_to_thread=True)
-def release_page(request: WebRequest, model: FromPath[str], version: FromPath[str]) -> HtmlResponse:
-    parts = parts_of(request)
-    shelf = parts.actions.shelf
-    release = shelf.release(model, version)
-    if release is None:
-        raise NotFoundException("no such version is released")
-    (standing,) = standings([release], shelf.deployments, parts.live.sight.lines)
-    cards = [(each, manifest_of(parts.actions.folder, each)) for each in release.variants]
-    manifest = next((card for _, card in cards if card is not None), None)
-    return html(
-        request,
-        "acting_release.html",
-        {"shelf": shelf, "standing": standing, "cards": cards, "manifest": manifest},
-    )
 
 
 @post("/models/candidates", request_max_body_size=LARGEST + 1024)
@@ -99,8 +107,26 @@ def standings(
     ]
 
 
+def rollouts_said(rollouts: Iterable[Rollout]) -> str:
+    """How far the newest version of each deployment is, in one sentence."""
+    parts = []
+    for one in rollouts:
+        for rule in one.rules[:1]:
+            counts = [(rule.counts[stand], words) for stand, words in STANDS if rule.counts[stand]]
+            told = ", ".join(f"{many} {words}" for many, words in counts) or "no device takes it"
+            parts.append(f"{one.pipeline}: {rule.model} {rule.version}: {told}")
+    return "; ".join(parts)
+
+
+def waiting_said(shelf: Shelf) -> str:
+    """Which bundles wait for a signature."""
+    names = ", ".join(f"{one.model} {one.version}" for one in shelf.candidates[:3])
+    many = len(shelf.candidates)
+    return f"{plural(many, 'bundle')} {'waits' if many == 1 else 'wait'}: {names}" if many else ""
+
+
 ROUTES = (
     Route("viewer", models_page),
-    Route("viewer", release_page),
+    Route("viewer", models_live),
     Route("operator", take_candidate),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 
 from litestar import get, post
@@ -13,14 +12,14 @@ from litestar.response import Redirect, ServerSentEvent, ServerSentEventMessage
 
 from fleet.actions.deploying import takers_words
 from fleet.serve.acting.working import actor_of
-from fleet.serve.pages.streaming import Beat, as_event
+from fleet.serve.pages.pieces import AGES
+from fleet.serve.pages.streaming import as_event, beat_of
 from fleet.serve.rendering import HtmlResponse, html
 from fleet.serve.routes import Route
 from fleet.serve.scope import WebRequest, parts_of, signed_in
 from wire.troubles import Refused
 
 LOOK_S = 1.0
-AGES = re.compile(r'(?<=">)[^<]* ago(?=</time>)')  # a page lets them grow by itself
 
 
 @get("/rollout/{pipeline:str}", sync_to_thread=True)
@@ -36,13 +35,13 @@ async def rollout_live(request: WebRequest, pipeline: FromPath[str]) -> ServerSe
 
 
 async def _news(request: WebRequest, pipeline: str) -> AsyncIterator[ServerSentEventMessage]:
-    live, told = parts_of(request).live, ""
+    parts, told = parts_of(request), ""
     while True:
         text = await asyncio.to_thread(_part, request, pipeline)
         if (lasting := AGES.sub("", text)) != told:
             yield as_event("rollout", text)
             told = lasting
-        yield as_event("beat", Beat(live.sight.at_s, live.sight.trouble))
+        yield as_event("beat", beat_of(parts))
         await asyncio.sleep(LOOK_S)
 
 

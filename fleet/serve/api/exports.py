@@ -1,4 +1,4 @@
-"""Devices, events and windows as CSV."""
+"""Devices, events, windows and vitals as CSV."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fleet.live.answer import chosen, ordered
 from fleet.live.line import Line
 from fleet.live.question import question_of
 from fleet.registry.registry import Registry
-from fleet.registry.words import EventQuery, EventRow, Span, Stretch
+from fleet.registry.words import EventQuery, EventRow, Span, Stretch, Vital
 from fleet.serve.api.asking import (
     MAYBE_SPAN,
     MISHAPS,
@@ -34,7 +34,7 @@ from wire.messages import EventKind
 CSV = "text/csv"
 SHEET = MISHAPS | {200: ResponseSpec(str, description="a table", media_type=CSV)}
 PAGE, MOST_EVENTS = 1000, 100_000
-MOST_WINDOWS = 2000
+MOST_WINDOWS = MOST_VITALS = 2000
 STAGES = ("queue", "preprocess", "inference", "postprocess", "end_to_end")
 SHARES = (0.50, 0.95, 0.99)
 DEVICE_HEADS = (
@@ -46,6 +46,9 @@ WINDOW_HEADS = (
     "start", "seconds", "model", "version", "frames", "fps", "skipped", "driver", "decode",
     "refused", "restarts",
     *(f"{stage}_p{round(share * 100)}_ms" for stage in STAGES for share in SHARES),
+)  # fmt: skip
+VITAL_HEADS = (
+    "start", "hottest_c", "cpu_percent", "memory_percent", "disk_percent", "throttled",
 )  # fmt: skip
 
 
@@ -87,6 +90,17 @@ def windows_sheet(
     return sheet(f"{known.name}-{pipeline}", WINDOW_HEADS, map(_window, found))
 
 
+@get(
+    "/api/v1/devices/{name:str}/vitals.csv", sync_to_thread=True, responses=SHEET, media_type=CSV,
+    dependencies=SPAN,
+)  # fmt: skip
+def vitals_sheet(request: ApiRequest, name: DeviceName, span: NamedDependency[Span]) -> Stream:
+    """How the board was."""
+    known = known_of(request, name)
+    found = parts_of(request).registry.vitals(known.name, span, MOST_VITALS)
+    return sheet(f"{known.name}-board", VITAL_HEADS, map(_vital, found))
+
+
 def _device(line: Line) -> tuple[Cell, ...]:
     online = None if line.is_online is None else "yes" if line.is_online else "no"
     return (
@@ -125,8 +139,16 @@ def _window(stretch: Stretch) -> tuple[Cell, ...]:
     )  # fmt: skip
 
 
+def _vital(vital: Vital) -> tuple[Cell, ...]:
+    return (
+        moment(vital.start_s), vital.hottest_c, vital.cpu_percent, vital.memory_percent,
+        vital.disk_percent, " ".join(vital.throttled),
+    )  # fmt: skip
+
+
 ROUTES = (
     Route("viewer", devices_sheet),
     Route("viewer", events_sheet),
     Route("viewer", windows_sheet),
+    Route("viewer", vitals_sheet),
 )

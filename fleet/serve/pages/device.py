@@ -21,7 +21,7 @@ from fleet.live.hearing import Look
 from fleet.live.kinds import pressing
 from fleet.live.line import Line
 from fleet.live.view import Sight
-from fleet.registry.words import EventQuery, Known, Span
+from fleet.registry.words import EventQuery, Known, Span, UpdateQuery
 from fleet.serve.pages.heard import hearing_of
 from fleet.serve.pages.history import RANGES, history_of, range_of
 from fleet.serve.pages.streaming import as_event, beat_of
@@ -34,6 +34,7 @@ from wire.troubles import Unavailable
 
 LOOK_S = 1.0
 EVENTS = 12
+UPDATES = 12
 EVENTS_S = 3.0  # between two looks at them
 MOST_THINGS = 8
 
@@ -44,12 +45,14 @@ def device_page(request: WebRequest, name: FromPath[str]) -> HtmlResponse:
     line, known = _found(sight, name)
     pipelines = [each.pipeline for each in line.pipelines]
     wanted = request.query_params.get("pipeline", "")
+    chosen = range_of(request.query_params.get("range", ""))
     values = _head(sight, line, known) | {
         "ranges": RANGES,
-        "range": range_of(request.query_params.get("range", "")),
+        "range": chosen,
+        "from_s": round(time.time() - chosen.seconds),
         "pipelines": pipelines,
         "pipeline": wanted if wanted in pipelines else next(iter(pipelines), ""),
-        "events": parts_of(request).registry.events(EventQuery(device=name, most=EVENTS)).events,
+        **_happened(request, name),
     }
     return html(request, "device.html", values)
 
@@ -82,7 +85,7 @@ class DeviceNews(Struct, frozen=True):
 
 @get("/device/{name:str}/live", sync_to_thread=False)
 def device_live(request: WebRequest, name: FromPath[str]) -> ServerSentEvent:
-    """The page as it changes: `device`, `found`, `events`, and a `beat`."""
+    """The page as it changes: `device`, `found`, `events`, `updates`, and a `beat`."""
     _found(parts_of(request).live.sight, name)
     return ServerSentEvent(_news(request, name))
 
@@ -112,7 +115,7 @@ class _Told:
         self._head = ""
         self._results: dict[str, Result] = {}
         self._events_s = float("-inf")  # when they were read, by time.monotonic
-        self._newest = -1  # id of an event
+        self._happened: dict[str, str] = {}  # as it was shown last
 
     def news(self) -> list[ServerSentEventMessage]:
         parts = parts_of(self._request)
@@ -140,13 +143,23 @@ class _Told:
         return [as_event("device", DeviceNews(text, line.reached_s))]
 
     def _event_news(self) -> list[ServerSentEventMessage]:
-        query = EventQuery(device=self._name, most=EVENTS)
-        rows = parts_of(self._request).registry.events(query).events
-        before, self._newest = self._newest, rows[0].id if rows else 0
-        if before in (-1, self._newest):
-            return []
-        text = html(self._request, "device_events.html", {"events": rows}).content
-        return [as_event("events", text)]
+        happened = _happened(self._request, self._name)
+        news = []
+        for name in ("events", "updates"):
+            text = html(self._request, f"device_{name}.html", happened).content
+            if self._happened.get(name, text) != text:
+                news.append(as_event(name, text))
+            self._happened[name] = text
+        return news
+
+
+def _happened(request: WebRequest, name: str) -> dict[str, object]:
+    """Raises Unavailable."""
+    registry = parts_of(request).registry
+    return {
+        "events": registry.events(EventQuery(device=name, most=EVENTS)).events,
+        "updates": registry.updates(UpdateQuery(device=name, most=UPDATES)),
+    }
 
 
 def found_words(result: Result) -> str:

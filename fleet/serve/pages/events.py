@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fleet.registry.words import EventQuery, EventRow, Span
-from fleet.serve.pages.streaming import Beat, as_event, beat_of
+from fleet.serve.pages.streaming import as_event, beat_of
 from fleet.serve.rendering import HtmlResponse, html
 from fleet.serve.routes import Route
 from fleet.serve.scope import WebRequest, parts_of
@@ -120,7 +120,7 @@ async def _news(
         try:
             rows = await asyncio.to_thread(_after, request, asked, known)
         except Unavailable as trouble:
-            yield as_event("beat", Beat(parts.live.sight.at_s, str(trouble)))
+            yield as_event("beat", replace(beat_of(parts), trouble=str(trouble)))
             await asyncio.sleep(LOOK_S)
             continue
         if rows:

@@ -13,6 +13,7 @@ from fleet.concerns import Kind
 from fleet.live.kinds import LABELS
 from fleet.wording import count, duration, number, plural, size, stretch
 
+CELSIUS = re.compile(r"(?<=\d) C\b")
 REVISION = re.compile(r" Model [A-Z]\b| Rev [0-9.]+")
 STAGE_NAMES = {
     "queue": "Queue",
@@ -34,6 +35,7 @@ def known_to(environment: Environment, now_s: Callable[[], float] = time.time) -
         board=short_board,
         count=count,
         decimal=number,
+        degrees=degrees,
         duration=lambda us: duration(us).replace(" us", " µs"),
         iso=iso,
         kind=kind_words,
@@ -67,6 +69,11 @@ def rate(fps: float | None) -> str:
 def phase_words(phase: str) -> str:
     """`no_camera` as people write it."""
     return phase.replace("_", " ")
+
+
+def degrees(words: str) -> str:
+    """What is said of a temperature, as people write it: `86 °C hot`."""
+    return CELSIUS.sub(" °C", words)
 
 
 def kind_words(kind: Kind) -> str:

@@ -30,6 +30,17 @@ COLUMNS = (
     ("hot", "Hottest", "num"),
     ("heard", "Heard", "num"),
 )
+# what the select of a phone offers: which order, and its two directions
+SORTS = (
+    ("worst", "What is wrong", "worst first", "worst last"),
+    ("name", "Device", "A to Z", "Z to A"),
+    ("model", "Model", "A to Z", "Z to A"),
+    ("board", "Board", "A to Z", "Z to A"),
+    ("fps", "Frames/s", "most first", "fewest first"),
+    ("p95", "p95", "slowest first", "quickest first"),
+    ("hot", "Temperature", "hottest first", "coolest first"),
+    ("heard", "Heard", "newest first", "oldest first"),
+)
 
 
 @get("/", sync_to_thread=True)
@@ -125,7 +136,7 @@ def _head(sight: Sight) -> dict[str, object]:
 def _lines(sight: Sight, question: Question) -> dict[str, object]:
     found: Answer = answer(sight.lines, question)
     return {"answer": found, "question": found.question, "summary": sight.summary,
-            "columns": COLUMNS}  # fmt: skip
+            "columns": COLUMNS, "sorts": SORTS}  # fmt: skip
 
 
 ROUTES = (

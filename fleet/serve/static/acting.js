@@ -128,8 +128,7 @@ function beginRollout(place) {
       const counts = place.querySelector(".rule-counts")?.textContent.replace(/\s+/g, " ").trim() ?? "";
       if (said.textContent !== counts) said.textContent = counts;
     },
-    beat() {},
-  });
+    });
 }
 
 const commands = document.getElementById("acting"), drop = document.getElementById("drop");

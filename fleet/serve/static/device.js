@@ -3,9 +3,11 @@
 import { Charts } from "./charts.js";
 import { follow } from "./live.js";
 import { dateAll } from "./page.js";
+import { put } from "./put.js";
 
 // how often charts are read anew at most, by range, in ms
 const OFTEN_MS = { "15m": 4000, "1h": 5000, "24h": 60_000, "7d": 300_000, "90d": 600_000 };
+const SECONDS = { "15m": 900, "1h": 3600, "24h": 86_400, "7d": 604_800, "90d": 7_776_000 };
 const place = document.getElementById("charts");
 const head = document.getElementById("head");
 const said = document.getElementById("said");
@@ -16,6 +18,7 @@ let readMs = -Infinity, reached = null, timer = null, asked = 0;
 async function read() {
   clearTimeout(timer);
   readMs = performance.now();
+  aimSheets();
   const mine = ++asked;
   const told = new URLSearchParams({ range: place.dataset.range, pipeline: place.dataset.pipeline });
   const answer = await fetch(`/device/${device}/history?${told}`).catch(() => null);
@@ -23,6 +26,17 @@ async function read() {
   if (!answer?.ok || mine !== asked) return undefined;
   charts.show(await answer.json());
   return undefined;
+}
+
+/** Let what is downloaded be of the time and the pipeline that are shown. */
+function aimSheets() {
+  const fromS = Math.round(Date.now() / 1000 - SECONDS[place.dataset.range]);
+  for (const link of document.querySelectorAll("[data-sheet]")) {
+    const address = new URL(link.href);
+    address.searchParams.set("from_s", fromS);
+    if (address.searchParams.has("pipeline")) address.searchParams.set("pipeline", place.dataset.pipeline);
+    link.href = address.pathname + address.search;
+  }
 }
 
 /** Read the charts anew, not too often. */
@@ -88,10 +102,7 @@ follow(`/device/${device}/live`, {
     found.set(news.pipeline, news.words);
     showFound();
   },
-  events(html) {
-    const events = document.getElementById("events");
-    events.innerHTML = html;
-    dateAll(events);
-  },
+  events: (html) => put(document.getElementById("events"), html),
+  updates: (html) => put(document.getElementById("updates"), html),
   beat() {},
 });

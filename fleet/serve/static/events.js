@@ -60,5 +60,4 @@ const live = follow(address, {
     dateAll(rows);
     said.textContent = `${news.count} new event${news.count === 1 ? "" : "s"}`;
   },
-  beat() {},
 });

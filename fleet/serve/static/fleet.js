@@ -4,6 +4,7 @@ import { dateAll } from "./page.js";
 import { follow } from "./live.js";
 
 const TYPING_MS = 70;
+const USUAL = { show: "all", order: "worst" }; // what needs no word in the address
 const form = document.getElementById("ask");
 const lines = document.getElementById("lines");
 const head = document.getElementById("head");
@@ -13,7 +14,7 @@ let asked = 0;
 function question() {
   const told = new URLSearchParams(new FormData(form));
   for (const [name, value] of [...told]) {
-    if (!value || (name === "show" && value === "all")) told.delete(name);
+    if (!value || USUAL[name] === value) told.delete(name);
   }
   return told;
 }
@@ -40,24 +41,29 @@ async function ask(told, remember) {
 function fill(told) {
   for (const field of form.elements) {
     if (!field.name || field.type === "hidden") continue;
-    const value = told.get(field.name) ?? (field.name === "show" ? "all" : "");
+    const value = told.get(field.name) ?? USUAL[field.name] ?? "";
     if (field.tagName === "SELECT" && ![...field.options].some((one) => one.value === value)) {
       field.add(new Option(value, value));
     }
     field.value = value;
   }
-  for (const name of ["order", "reverse"]) {
-    form.querySelector(`input[type=hidden][name=${name}]`)?.remove();
-    if (!told.get(name)) continue;
-    const kept = Object.assign(document.createElement("input"), { type: "hidden", name });
-    kept.value = told.get(name);
-    form.append(kept);
-  }
+  nameWays();
+}
+
+/** Each order has its own words for its two directions. */
+function nameWays() {
+  const chosen = form.elements.order.selectedOptions[0], ways = form.elements.reverse.options;
+  ways[0].textContent = chosen.dataset.first;
+  ways[1].textContent = chosen.dataset.last;
 }
 
 let timer = null;
 form.addEventListener("input", (event) => {
   clearTimeout(timer);
+  if (event.target.name === "order") {
+    form.elements.reverse.value = "";
+    nameWays();
+  }
   timer = setTimeout(() => ask(question(), "replace"), event.target.type === "search" ? TYPING_MS : 0);
 });
 form.addEventListener("submit", (event) => {

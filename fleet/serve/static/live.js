@@ -5,7 +5,7 @@ const AGAIN_MS = [1000, 2000, 4000, 8000, 15_000];
 
 /**
  * Follow an address of server-sent events, or what a function gives as such. handlers: what to do with each kind of event, given its
- * content. Returns an object to follow another address with, or to end.
+ * content; a page that has one for `beat` says in its own words why it stands still. Returns an object to follow another address with.
  */
 export function follow(address, handlers) {
   const sign = document.getElementById("live");
@@ -24,7 +24,7 @@ export function follow(address, handlers) {
     show("live", "live");
   }
 
-  /** Parts of the server that do not work, above every page. */
+  /** Parts of the server that do not work, and why a page stands still, above it. */
   function showIll(ill) {
     const place = document.getElementById("ill");
     const told = ill.join("\n");
@@ -48,11 +48,14 @@ export function follow(address, handlers) {
       source.addEventListener(kind, (event) => {
         heard();
         const content = JSON.parse(event.data);
-        if (kind === "beat") showIll(content.ill ?? []);
         handle(content);
       });
     }
-    if (!handlers.beat) source.addEventListener("beat", heard);
+    source.addEventListener("beat", (event) => {
+      heard();
+      const { ill = [], trouble } = JSON.parse(event.data);
+      showIll(trouble && !handlers.beat ? [`This page stands still: ${trouble}`, ...ill] : ill);
+    });
     source.onerror = () => {
       source.close();
       timer = setTimeout(begin, AGAIN_MS[Math.min(tries++, AGAIN_MS.length - 1)]);
