@@ -68,6 +68,20 @@ class Office:
         self.key = key
         self.shelf = Shelf()
         self._errands: queue.Queue[Errand[object]] = queue.Queue(MOST_ERRANDS)
+        self._session: Session | None = None
+        self._is_ended = False
+
+    def works_by(self, session: Session) -> None:
+        """For the clerk: before it is connected."""
+        self._session = session
+        if self._is_ended:
+            session.end()
+
+    def end(self) -> None:
+        """The clerk waits no longer for broker and depot, which may be away: it can end at once."""
+        self._is_ended = True
+        if self._session is not None:
+            self._session.end()
 
     def ask(self, do: Callable[[Desk], T], note: Note) -> Future[T]:
         """Have something done. Raises Unavailable where too much waits already."""
@@ -108,6 +122,7 @@ class Clerk:
         self._note: Note = lambda text: log.info("%s", text)
         self._refresh_s = 0.0  # when, by time.monotonic
         self._session = Session(link_to(office.folder.broker), office.folder.name, self._hear)
+        office.works_by(self._session)
         try:
             self._session.__enter__()
         except (Refused, Unavailable) as error:

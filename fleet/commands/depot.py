@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import os
-import signal
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -20,6 +18,7 @@ from fleet.flags import seconds
 from fleet.folder import FleetFolder
 from fleet.offering.flags import add_fleet_options, fleet_of
 from fleet.signer.signer import Signer, Versions
+from fleet.turning import Signals, Turning, turn
 from wire import logs
 from wire.block.server import ServeTerms
 from wire.block.standing_by import StandingBy
@@ -29,8 +28,6 @@ from wire.mqtt.mqtt import MqttLink
 from wire.systemd import Notifier
 from wire.troubles import Refused
 
-STATUS_S = 5.0
-
 log = logging.getLogger("vedette.depot")
 
 
@@ -38,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
     fleet = fleet_of(words)
     logs.log_to_stderr("info")
-    signals = Signals(None if words.seconds is None else time.monotonic() + words.seconds)
+    signals = Signals(words.seconds)
     terms = ServeTerms(kib_per_s=words.kib_per_s)
     with ExitStack() as stack:
         notifier = stack.enter_context(Notifier())
@@ -50,19 +47,17 @@ def main(argv: Sequence[str]) -> int:
             stack.callback(signer.close)
             link_to = _link_to(fleet.broker)
             depot = Depot(fleet.name, signer, link_to, terms, share=words.shard)
-        signals.depot = depot
+        signals.wake = depot.wake
         stack.callback(depot.close)
         depot.open()
         log.info("depot of fleet %s: %s", fleet.name, depot.status())
-        notifier.ready(depot.status())
-        _turn(depot, signals, notifier)
-        notifier.stopping("saying goodbye")
+        turn(depot, signals, notifier)
     if words.json:
         print(_as_json(fleet, depot))
     return 0
 
 
-class Serving(Protocol):
+class Serving(Turning, Protocol):
     """A depot of either kind."""
 
     @property
@@ -75,10 +70,6 @@ class Serving(Protocol):
 
     def close(self) -> None: ...
 
-    def step(self) -> None: ...
-
-    def status(self) -> str: ...
-
     def wake(self) -> None: ...
 
     def counted(self) -> dict[str, int]: ...
@@ -88,40 +79,6 @@ def _copy(words: argparse.Namespace, fleet: FleetFolder, terms: ServeTerms) -> C
     standing_by = StandingBy(PATIENCE_S, time.monotonic) if words.standby else None
     link_to = _link_to(fleet.broker)
     return CopyDepot(fleet.name, fleet.depot, link_to, terms, words.shard, standing_by)
-
-
-class Signals:
-    """Whether to end. A second signal leaves at once."""
-
-    def __init__(self, end_s: float | None) -> None:
-        """end_s: when to stop without being asked, by time.monotonic."""
-        self.depot: Serving | None = None
-        self._stop = False
-        self._end_s = end_s
-        signal.signal(signal.SIGTERM, self._hear)
-        signal.signal(signal.SIGINT, self._hear)
-
-    def is_over(self) -> bool:
-        return self._stop or (self._end_s is not None and time.monotonic() >= self._end_s)
-
-    def _hear(self, number: int, _: object) -> None:
-        if self._stop:
-            os._exit(128 + number)
-        self._stop = True
-        if self.depot is not None:
-            self.depot.wake()
-
-
-def _turn(depot: Serving, signals: Signals, notifier: Notifier) -> None:
-    said_s = time.monotonic()
-    while not signals.is_over():
-        depot.step()
-        now_s = time.monotonic()
-        if notifier.due(now_s):
-            notifier.watchdog()
-        if now_s - said_s > STATUS_S:
-            notifier.status(depot.status())
-            said_s = now_s
 
 
 def _link_to(broker: Broker) -> MakeLink:

@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
-import signal
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from fleet.database import add_database_option, database_of
 from fleet.flags import seconds
 from fleet.offering.flags import add_fleet_options, fleet_of
+from fleet.turning import Signals, turn
 from wire import logs
 from wire.systemd import Notifier
 from wire.troubles import Unavailable
 
-if TYPE_CHECKING:
-    from fleet.ingest.ingest import Sharing
-    from fleet.ingest.part import IngestPart
-
-STATUS_S = 5.0
 GIB = 1 << 30
 DESCRIPTION = """\
 Store what devices say in the fleet's registry, and acknowledge it once it is durable: devices with
@@ -47,53 +39,19 @@ def main(argv: Sequence[str]) -> int:
         from fleet.registry.words import Terms
     except ImportError as error:
         raise Unavailable(f"{error.name} is missing: pip install 'vedette[fleet]'") from None
-    signals = Signals(None if words.seconds is None else time.monotonic() + words.seconds)
+    signals = Signals(words.seconds)
     with ExitStack() as stack:
         notifier = stack.enter_context(Notifier())
         registry = open_registry(database_of(fleet, words.database))
         stack.callback(registry.close)
         terms = Terms(keep_bytes=int(words.keep_gib * GIB))
-        sharing: Sharing = "alone" if words.alone else "shared"
-        part = IngestPart(fleet.name, fleet.broker, registry, terms, sharing)
+        part = IngestPart(fleet.name, fleet.broker, registry, terms, words.sharing)
         stack.callback(part.close)
         log.info("ingest of fleet %s: %s", fleet.name, part.status())
-        notifier.ready(part.status())
-        _turn(part, signals, notifier)
-        notifier.stopping("saying goodbye")
+        turn(part, signals, notifier)
     if words.json:
         print(msgspec.json.encode(part.counted()).decode())
     return 0
-
-
-class Signals:
-    """Whether to end. A second signal leaves at once."""
-
-    def __init__(self, end_s: float | None) -> None:
-        """end_s: when to stop without being asked, by time.monotonic."""
-        self._stop = False
-        self._end_s = end_s
-        signal.signal(signal.SIGTERM, self._hear)
-        signal.signal(signal.SIGINT, self._hear)
-
-    def is_over(self) -> bool:
-        return self._stop or (self._end_s is not None and time.monotonic() >= self._end_s)
-
-    def _hear(self, number: int, _: object) -> None:
-        if self._stop:
-            os._exit(128 + number)
-        self._stop = True
-
-
-def _turn(part: IngestPart, signals: Signals, notifier: Notifier) -> None:
-    said_s = time.monotonic()
-    while not signals.is_over():
-        part.step()
-        now_s = time.monotonic()
-        if notifier.due(now_s):
-            notifier.watchdog()
-        if now_s - said_s > STATUS_S:
-            notifier.status(part.status())
-            said_s = now_s
 
 
 def gib(text: str) -> float:
@@ -115,6 +73,15 @@ def add_keep_option(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def add_sharing_option(parser: argparse.ArgumentParser) -> None:
+    """--alone"""
+    parser.add_argument(
+        "--alone", dest="sharing", action="store_const", const="alone", default="shared",
+        help="no other process stores what devices say: needed where the broker knows no shared "
+        "subscriptions",
+    )  # fmt: skip
+
+
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vedette fleet ingest",
@@ -124,9 +91,6 @@ def parser() -> argparse.ArgumentParser:
     add_fleet_options(parser)
     add_database_option(parser)
     add_keep_option(parser)
-    parser.add_argument(
-        "--alone", action="store_true",
-        help="this is the only one, and the broker knows no shared subscriptions",
-    )  # fmt: skip
+    add_sharing_option(parser)
     parser.add_argument("--seconds", type=seconds, metavar="S", help="stop after S seconds")
     return parser

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from fleet.commands.ingest import GIB, add_keep_option
+from fleet.commands.ingest import GIB, add_keep_option, add_sharing_option
 from fleet.database import add_database_option, database_of
 from fleet.flags import seconds
 from fleet.offering.flags import add_fleet_options, fleet_of
@@ -30,6 +30,7 @@ HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
     _check_is_private(words)
+    _check_parts(words)
     try:
         from fleet.serve.whole import serve_whole
 
@@ -64,6 +65,7 @@ def _wanted(words: argparse.Namespace) -> Wanted:
         terms=WebTerms(tuple(words.name), is_secure, words.behind_proxy),
         without=frozenset(words.without),
         keep=Terms(keep_bytes=int(words.keep_gib * GIB)),
+        sharing=words.sharing,
         end_s=None if words.seconds is None else time.monotonic() + words.seconds,
         key=None if words.command_key is None else load_command_key(
             words.command_key, words.passphrase_file
@@ -82,6 +84,12 @@ def _check_is_private(words: argparse.Namespace) -> None:
             f"--listen {host}: passwords would cross the network in the clear: add --tls-cert and "
             "--tls-key, or --behind-proxy where a proxy speaks https"
         )
+
+
+def _check_parts(words: argparse.Namespace) -> None:
+    """Raises Refused for what cannot be meant."""
+    if words.sharing == "alone" and "ingest" in words.without:
+        raise Refused("--alone is about the ingest of this process, and --without ingest has none")
 
 
 def _is_loopback(host: str) -> bool:
@@ -129,6 +137,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     add_database_option(parser)
     add_keep_option(parser)
+    add_sharing_option(parser)
     parser.add_argument(
         "--without", action="append", default=[], choices=PARTS,
         help="this part runs elsewhere: depot or ingest",

@@ -40,6 +40,7 @@ from wire.troubles import Refused, Trouble, Unavailable
 
 TURN_S = 1.0
 RENEW_S = 60.0
+PARTS: tuple[topics.OfferPart, ...] = ("ask", "offer", "deploy")  # of operators' topics
 FETCH = FetchTerms(read_s=20.0, patience_s=60.0)
 
 log = logging.getLogger("vedette.depot")
@@ -84,9 +85,7 @@ class Depot:
         self._fill()
         for pattern in (
             *self._share.patterns(self._fleet),
-            topics.offers(self._fleet, "ask"),
-            topics.offers(self._fleet, "offer"),
-            topics.offers(self._fleet, "deploy"),
+            *(topics.offers(self._fleet, part) for part in PARTS),
             topics.bell(self._fleet),
         ):
             self._link.subscribe(pattern)
@@ -117,6 +116,11 @@ class Depot:
             f"{link}; release {versions.targets}, deployments {versions.deployments}, "
             f"timestamp {versions.timestamp}; {self._server.published_bytes >> 20} MiB served"
         )
+
+    @property
+    def trouble(self) -> str | None:
+        """Why devices or operators do not get what they ask for now, a sentence."""
+        return self._broker or (self._ill and f"nothing can be signed anew: {self._ill}")
 
     @property
     def published_bytes(self) -> int:
@@ -154,11 +158,8 @@ class Depot:
         elif isinstance(event, Disconnected):
             self._lose(event)
         elif isinstance(event, Fetching):
-            self._answers.working(
-                OfferAnswer(
-                    event.identity, "fetching", event.text, event.done_bytes, event.total_bytes
-                )
-            )
+            done, total = event.done_bytes, event.total_bytes
+            self._answers.working(OfferAnswer(event.identity, "fetching", event.text, done, total))
         elif isinstance(event, Broken):
             raise event.error
         elif isinstance(event, ReleaseArrived | CandidateArrived | NothingNew | NotTaken):

@@ -55,6 +55,7 @@ class Session:
         self._unsent = 0  # bytes of what the broker did not take
         self._sign_s = 0.0  # when the depot last gave a sign, on time.monotonic
         self._changed_s = 0.0  # when the last device said something
+        self._is_ended = False
 
     def __enter__(self) -> Session:
         try:
@@ -136,12 +137,20 @@ class Session:
 
     def step(self, timeout_s: float) -> None:
         """Take what comes, for so long at most, and send the blocks that are due."""
+        if self._is_ended:
+            raise Unavailable("it was ended: this program stops")
         if self._server is not None:
             timeout_s = min(timeout_s, max(0.0, self._server.tick()))
         event = self._inbox.take(timeout_s)
         while event is not None:
             self._take(event)
             event = self._inbox.take(0)
+
+    def end(self) -> None:
+        """Whoever waits here for the broker or the depot waits no longer: it raises Unavailable.
+        Any thread; the session is to be left afterwards."""
+        self._is_ended = True
+        self.files.close()
 
     def _connect(self) -> None:
         self._link.open()

@@ -72,6 +72,6 @@ def troubles(shelf: Shelf, states: Sequence[PartState]) -> list[Trouble]:
         found.append(Trouble("ingest", "", words))
     why = broken.get("depot", shelf.trouble)
     if why is not None:
-        words = printable(f"devices get no models: the depot: {why}", LONGEST)
+        words = printable(f"devices may get no models: the depot: {why}", LONGEST)
         found.append(Trouble("depot", "", words))
     return found

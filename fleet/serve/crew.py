@@ -47,9 +47,16 @@ class Part(Protocol):
 class _Post:
     """One part's thread."""
 
-    def __init__(self, name: str, begin: Callable[[], Part], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        name: str,
+        begin: Callable[[], Part],
+        wake: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
         self.name = name
         self._begin = begin
+        self._wake = wake
         self._clock = clock
         self._ends = threading.Event()
         self._backoff = Backoff(most_s=MOST_WAIT_S, steady_s=STEADY_S)
@@ -60,7 +67,9 @@ class _Post:
         self._thread.start()
 
     def ask_to_end(self) -> None:
-        self._ends.set()
+        if not self._ends.is_set():
+            self._ends.set()
+            self._wake()
 
     def join(self, timeout_s: float) -> bool:
         self._thread.join(timeout_s)
@@ -72,6 +81,8 @@ class _Post:
             try:
                 self._live()
             except Trouble as trouble:
+                if self._ends.is_set():  # it was woken to end
+                    break
                 self._say("broken", str(trouble))
                 log.error("%s: %s", self.name, trouble)
             except Exception as error:  # a bug of one part must not end the others
@@ -106,9 +117,12 @@ class Crew:
         self._clock = clock
         self._posts: list[_Post] = []
 
-    def add(self, name: str, begin: Callable[[], Part]) -> None:
-        """Begin a part now. begin: opens it, on its own thread; raises a Trouble if it cannot."""
-        post = _Post(name, begin, self._clock)
+    def add(
+        self, name: str, begin: Callable[[], Part], wake: Callable[[], None] = lambda: None
+    ) -> None:
+        """Begin a part now. begin: opens it, on its own thread; raises a Trouble if it cannot.
+        wake: lets it end at once though it waits for something, in `begin` too; any thread."""
+        post = _Post(name, begin, wake, self._clock)
         self._posts.append(post)
         post.start()
 

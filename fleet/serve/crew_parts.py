@@ -7,6 +7,7 @@ import time
 
 from fleet.depot.depot import Depot, MakeLink
 from fleet.folder import FleetFolder
+from fleet.ingest.ingest import Sharing
 from fleet.ingest.part import IngestPart
 from fleet.registry.registry import Registry
 from fleet.registry.words import Service, Terms
@@ -41,8 +42,7 @@ class DepotPart:
         return self._depot.status()
 
     def trouble(self) -> str | None:
-        status = self._depot.status()
-        return None if status.startswith("connected") else status
+        return self._depot.trouble
 
     def close(self) -> None:
         self._depot.close()
@@ -91,6 +91,8 @@ class IngestElsewhere:
         return [each for each in self._found if time.time() - each.at_s < SILENT_S]
 
 
-def ingest_of(fleet: FleetFolder, registry: Registry, terms: Terms) -> IngestPart:
+def ingest_of(
+    fleet: FleetFolder, registry: Registry, terms: Terms, sharing: Sharing
+) -> IngestPart:
     """`vedette fleet ingest` in this process, the only one or one of several."""
-    return IngestPart(fleet.name, fleet.broker, registry, terms)
+    return IngestPart(fleet.name, fleet.broker, registry, terms, sharing)

@@ -13,6 +13,7 @@ from fleet.actions.office import Clerk
 from fleet.actions.place import served
 from fleet.alerts.book import open_book
 from fleet.folder import FleetFolder
+from fleet.ingest.ingest import Sharing
 from fleet.live.part import LivePart
 from fleet.live.view import LiveView
 from fleet.registry.registry import open_registry
@@ -33,8 +34,8 @@ log = logging.getLogger("vedette.serve")
 @dataclass(frozen=True)
 class Wanted:
     """What to serve, and where. database: its address. without: parts that are elsewhere. keep: how
-    much of what devices say. end_s: by time.monotonic; None: when told. key: a command key, by
-    which operators act from the page."""
+    much of what devices say. sharing: whether other processes may ingest, too. end_s: by
+    time.monotonic; None: when told. key: a command key, by which operators act from the page."""
 
     fleet: FleetFolder
     database: str
@@ -42,6 +43,7 @@ class Wanted:
     terms: WebTerms
     without: frozenset[str]
     keep: Terms
+    sharing: Sharing = "shared"
     end_s: float | None = None
     key: SigningKey | None = None
 
@@ -83,10 +85,10 @@ def _open(wanted: Wanted, stack: ExitStack) -> Parts:
     if "ingest" in wanted.without:
         crew.add("ingest", lambda: IngestElsewhere(registry))
     else:
-        crew.add("ingest", lambda: ingest_of(wanted.fleet, registry, wanted.keep))
+        crew.add("ingest", lambda: ingest_of(wanted.fleet, registry, wanted.keep, wanted.sharing))
     actions = Actions(served(wanted.fleet), wanted.key, live, accounts.audit)
     stack.callback(actions.close)
-    crew.add("models", lambda: Clerk(actions.office))
+    crew.add("models", lambda: Clerk(actions.office), actions.office.end)
     book = stack.enter_context(closing(open_book(wanted.database)))
     crew.add("alerts", lambda: AlertsPart(wanted.fleet, book, live,
                                           lambda: actions.shelf, crew.states))  # fmt: skip

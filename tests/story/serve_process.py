@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.brokers import Mosquitto
+from tests.brokers import Amqtt, Mosquitto
 from tests.depot_folder import Yard, write_fleet_toml
 from tests.story.depot_process import PROJECT, until
 
@@ -24,7 +24,7 @@ PATIENCE_S = 60.0
 class ServeProcess:
     """On a yard's folder. lines: what it said. A `with`."""
 
-    def __init__(self, yard: Yard, broker: Mosquitto, *options: str) -> None:
+    def __init__(self, yard: Yard, broker: Mosquitto | Amqtt, *options: str) -> None:
         self.folder = write_fleet_toml(yard, broker.port)
         words = ["fleet", "serve", "--dir", str(self.folder), "--listen", "127.0.0.1:0", *options]
         self.process = subprocess.Popen(

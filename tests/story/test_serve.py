@@ -18,7 +18,8 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from tests.brokers import Listener, Mosquitto
+from fleet.actions.office import REFRESH_S
+from tests.brokers import Amqtt, Listener, Mosquitto
 from tests.certificates import Authority
 from tests.depot_folder import FLEET, Yard, make_yard, write_fleet_toml
 from tests.fleet_talk import Talker
@@ -263,6 +264,7 @@ def test_parts_that_run_elsewhere(broker: Mosquitto, yard: Yard) -> None:
         (["--database", "postgresql://nobody@127.0.0.1:9/none"], 1, "database"),
         (["--name", "a b"], 2, "no name of a host"),
         (["--without", "everything"], 2, "--without"),
+        (["--without", "ingest", "--alone"], 2, "--alone"),
     ],
 )
 def test_what_is_refused(
@@ -318,3 +320,42 @@ def test_users_by_command(yard: Yard, broker: Mosquitto, tmp_path: Path) -> None
         assert program.get("/api/v1/summary", headers=bearer).status_code == 401
         assert users(folder, "remove", "vera").returncode == 0
         assert "only operator" in users(folder, "remove", "olga").stderr
+
+
+@pytest.mark.parametrize("away", ["closed", "silent", "frozen"])
+def test_it_ends_at_once_while_the_broker_is_away(broker: Mosquitto, yard: Yard, away: str) -> None:
+    """closed: nobody listens; silent: somebody does, and never says a word; frozen: the broker
+    stopped in the middle, when all parts worked."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        if away == "silent":
+            broker.port = nobody.getsockname()[1]
+        elif away == "closed":
+            broker.stop()
+        with ServeProcess(yard, broker) as served:
+            client = served.signed_in(*served.first_account())
+            if away == "frozen":
+                for name in ("models", "depot", "ingest"):
+                    wait_for_part(client, name, "working")
+                broker.freeze()
+                time.sleep(REFRESH_S + 1)  # so that it asks who will never answer
+            else:
+                wait_for_part(client, "models", "starting")
+            code, _, took_s = served.end()
+            if away == "frozen":
+                broker.thaw()
+    assert code == 0, served.lines
+    assert not any("left behind" in line for line in served.lines), served.lines
+    assert took_s < ENDS_IN_S, served.lines
+
+
+def test_alone_it_needs_no_shared_subscriptions(yard: Yard) -> None:
+    talker = Talker("door")
+    with (
+        Amqtt() as broker,  # it knows none
+        ServeProcess(yard, broker, "--alone") as served,
+        Listener(broker.port) as device,
+    ):
+        client = served.signed_in(*served.first_account())
+        wait_for_part(client, "ingest", "working")
+        device.publish(*told(talker))
+        until("the device", lambda: names(client) == ["door"])

@@ -6,11 +6,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from fleet.actions.office import Clerk, Office
+from fleet.actions.place import ServedFolder
+from fleet.offering.offering import CONNECT_S
 from fleet.serve import crew as crew_module
 from fleet.serve.crew import Crew
+from wire.config import Broker
 from wire.troubles import Unavailable
 
 PATIENCE_S = 30.0
@@ -136,3 +141,39 @@ def test_who_does_not_end_is_left_behind(
     assert time.monotonic() - began_s < PATIENCE_S / 2
     assert "does not end" in caplog.text
     held.set()
+
+
+def test_who_waits_for_something_is_woken_to_end(
+    crew: Crew, caplog: pytest.LogCaptureFixture
+) -> None:
+    woken = threading.Event()
+
+    def begin() -> Steps:
+        assert woken.wait(PATIENCE_S)
+        raise Unavailable("it was ended")
+
+    crew.add("waits", begin, woken.set)
+    crew.close()
+    wait_for("the end", lambda: status(crew, "waits")[0] == "ended")
+    assert caplog.messages == []
+
+
+def test_a_broker_that_never_answers_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    office = Office(ServedFolder(tmp_path, "yard", Broker(url="mqtt://127.0.0.1:9")), None)
+    begun = threading.Event()
+    ended: list[str] = []
+
+    def clerk() -> None:
+        begun.set()
+        try:
+            Clerk(office)
+        except Unavailable as error:
+            ended.append(str(error))
+
+    thread = threading.Thread(target=clerk)
+    thread.start()
+    assert begun.wait(PATIENCE_S)
+    office.end()
+    thread.join(CONNECT_S / 2)
+    assert ended == ["it was ended: this program stops"]
+    thread.join()
