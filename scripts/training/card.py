@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from pictures import blown_up
 from publish import Recipe, Trained, measure, publish_float
 
 from models import manifest
+from models.manifest import Card, Measured
 from runtime.cameras.scene import held_out
 from runtime.engines import BY_FORMAT, EngineOptions, open_engine
 from runtime.frames import Frame
@@ -20,6 +22,13 @@ from runtime.locating import locate
 from runtime.opening import open_model
 
 ROUNDS = 200
+SIZE = "640x480"  # the manifest tells of these rows only
+SUMMARIES = {
+    "classify": "which handwritten digit is it?",
+    "detect": "where are which handwritten digits?",
+}
+LICENCE = "Apache-2.0; trained on digits of UCI (CC BY 4.0)"
+METRICS = {"classify": "top1", "detect": "map50"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,7 @@ class Figures:
     """One model file. accuracy: per row of the table, 0 to 1."""
 
     name: str
+    folder: Path
     accuracy: Mapping[str, float]
     kilobytes: float
     raw_us: float
@@ -59,10 +69,27 @@ def table(found: list[Figures]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def write_card(folder: Path, text: str, found: list[Figures]) -> None:
-    """Fill the table into the card's text, print it and write it."""
+def write_card(folder: Path, text: str, found: list[Figures], frames: int) -> None:
+    """Fill the table into the card's text, print it and write it; the manifests have it in short.
+    frames: per row."""
     print(table(found))
+    for each in found[1:]:  # the first is the float network
+        note_card(each.folder, each.accuracy, frames)
     (folder / "README.md").write_text(text.replace("TABLE", table(found)), encoding="utf-8")
+
+
+def note_card(folder: Path, accuracy: Mapping[str, float], frames: int) -> None:
+    """Write into the manifest what people should know. accuracy: by camera, over so many frames."""
+    described = manifest.load(folder)
+    measured = tuple(
+        Measured(
+            METRICS[described.task], round(value, 4), f"held-out digits, {row}", samples=frames
+        )
+        for row, value in accuracy.items()
+        if SIZE in row
+    )
+    card = Card(SUMMARIES[described.task], LICENCE, measured)
+    manifest.write(folder, msgspec.structs.replace(described, card=card))
 
 
 def _figures(name: str, folder: Path, cameras: Mapping[str, int]) -> Figures:
@@ -71,7 +98,9 @@ def _figures(name: str, folder: Path, cameras: Mapping[str, int]) -> Figures:
     if described.task == "classify":
         accuracy["bare samples, 8x8 blown up to 320x320"] = bare_accuracy(folder)
     file = folder / described.file
-    return Figures(name, accuracy, file.stat().st_size / 1000, _raw_us(file, described.format))
+    return Figures(
+        name, folder, accuracy, file.stat().st_size / 1000, _raw_us(file, described.format)
+    )
 
 
 def bare_accuracy(folder: Path) -> float:

@@ -94,4 +94,4 @@ def train(folder: Path) -> None:
     bare = [prepare(*blown_up(image, 96)).pixels for image in samples.images[:20]]
     trained = Trained(NETWORK, *folded(NETWORK, model), np.concatenate([pictures[::100], bare]))
     publish(folder, RECIPE, trained)
-    write_card(folder, CARD, figures(folder, RECIPE, trained, CAMERAS))
+    write_card(folder, CARD, figures(folder, RECIPE, trained, CAMERAS), HELD_OUT)

@@ -101,4 +101,4 @@ def train(folder: Path) -> None:
     trained = Trained(NETWORK, *folded(NETWORK, model), pictures[::40])
     publish(folder, RECIPE, trained)
     found = figures(folder, RECIPE, trained, CAMERAS)
-    write_card(folder, CARD, found)
+    write_card(folder, CARD, found, FRAMES)

@@ -165,6 +165,30 @@ def test_the_detector_finds_held_out_digits(folder: Path, by_the_book: ByTheBook
     assert through_the_loop(folder, SEVERAL, SCENES) == pytest.approx(offline, abs=0.005)
 
 
+@pytest.mark.parametrize("folder", CLASSIFIERS + DETECTORS, ids=named)
+def test_the_card_says_what_is_measured(folder: Path) -> None:
+    card = manifest.load(folder).card
+    assert card.summary
+    assert card.licence
+    assert card.accuracy
+    for one in card.accuracy:
+        uri = one.on.rpartition(", ")[2]
+        assert one.metric == ("map50" if "detect" in folder.parent.name else "top1")
+        try:
+            measured = through_the_loop(folder, uri, one.samples or 0)
+        except Unavailable as trouble:
+            pytest.skip(str(trouble))
+        assert one.value == pytest.approx(measured, abs=0.005), uri
+
+
+def test_the_readme_shows_the_digest_of_what_is_shipped() -> None:
+    with locate(ZOO / "digits" / "tflite") as located:
+        digest = located.digest
+    text = (ZOO.parent.parent / "README.md").read_text(encoding="utf-8")
+    assert f"  digest  {digest}\n" in text
+    assert f"\ndigits 1 ({digest[:16]}) with litert" in text
+
+
 Corners = tuple[float, float, float, float]
 
 
