@@ -12,7 +12,7 @@ from fleet.live.summary import Release, StageLatency
 from fleet.registry.registry import open_registry
 from fleet.registry.words import Heard, Span
 from fleet.serve.pages.figures import bar_of, curve_of, reaches_of
-from fleet.serve.pages.filters import iso, rate, short_board, utc
+from fleet.serve.pages.filters import degrees, iso, rate, short_board, utc
 from fleet.serve.pages.history import history_of, range_of
 from tests.browser.filling import Telling
 from tests.browser.made_up import made_up
@@ -54,7 +54,10 @@ def test_any_time_can_be_written(at_s: float) -> None:
 
 def test_words() -> None:
     assert short_board("Raspberry Pi 5 Model B Rev 1.0") == "Raspberry Pi 5"
-    assert short_board("NVIDIA Jetson Orin Nano") == "NVIDIA Jetson Orin Nano"
+    assert short_board("NVIDIA Jetson Orin Nano") == "Jetson Orin Nano"
+    assert short_board("NVIDIA") == "NVIDIA"
+    assert degrees("86 C hot") == "86 °C hot"
+    assert degrees("camera C: 4 Cores, vitamin C") == "camera C: 4 Cores, vitamin C"
     assert (rate(None), rate(0.0), rate(29.97), rate(6257.2)) == ("-", "0.0", "30.0", "6,257")
 
 

@@ -14,7 +14,7 @@ from fleet.live.kinds import LABELS
 from fleet.wording import count, duration, number, plural, size, stretch
 
 CELSIUS = re.compile(r"(?<=\d) C\b")
-REVISION = re.compile(r" Model [A-Z]\b| Rev [0-9.]+")
+REVISION = re.compile(r" Model [A-Z]\b| Rev [0-9.]+|^NVIDIA (?=Jetson)")
 STAGE_NAMES = {
     "queue": "Queue",
     "preprocess": "Preprocess",

@@ -136,7 +136,7 @@ def _head(sight: Sight) -> dict[str, object]:
 def _lines(sight: Sight, question: Question) -> dict[str, object]:
     found: Answer = answer(sight.lines, question)
     return {"answer": found, "question": found.question, "summary": sight.summary,
-            "columns": COLUMNS, "sorts": SORTS}  # fmt: skip
+            "columns": COLUMNS, "sorts": SORTS, "ready": sight.at_s is not None}  # fmt: skip
 
 
 ROUTES = (

@@ -139,6 +139,7 @@ function learn() {
   const body = document.getElementById("rows");
   known = new Map([...(body?.children ?? [])].map((each) => [each.dataset.name, each]));
   order = [...known.keys()];
+  form.hidden = document.getElementById("count").parentElement.hidden; // where there is nobody to look for
 }
 
 function settle() {
