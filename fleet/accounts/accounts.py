@@ -11,10 +11,11 @@ from sqlalchemy.exc import IntegrityError
 
 from fleet.accounts import passwords
 from fleet.accounts.sessions import Sessions
-from fleet.accounts.tables import ACCOUNT, SESSION, TOKEN, open_engine, speaking
+from fleet.accounts.tables import ACCOUNT, SESSION, TOKEN, open_engine
 from fleet.accounts.trail import Trail
 from fleet.accounts.tries import Tries
 from fleet.accounts.words import ROLES, Entry, Opened, Outcome, Person, Role, SignedIn
+from fleet.registry.engine import changing, looking
 from wire.names import Name
 from wire.troubles import Refused, Unavailable
 
@@ -67,14 +68,14 @@ class Accounts:
         row = {"name": name, "role": role, "made_s": self._clock()}
         row |= {"password": passwords.hashed(password)}
         try:
-            with speaking(self._engine) as connection:
+            with changing(self._engine) as connection:
                 connection.execute(insert(ACCOUNT).values(row))
         except IntegrityError:
             raise Refused(f"{name}: there is an account of this name") from None
 
     def add_first(self) -> tuple[str, str] | None:
         """Where there is no account, one for an operator: its name and its password."""
-        with speaking(self._engine) as connection:
+        with looking(self._engine) as connection:
             if connection.execute(select(func.count()).select_from(ACCOUNT)).scalar_one():
                 return None
         password = passwords.made_up()
@@ -100,14 +101,14 @@ class Accounts:
             .outerjoin(tokens, tokens.c.account == ACCOUNT.c.name)
             .order_by(ACCOUNT.c.name)
         )
-        with speaking(self._engine) as connection:
+        with looking(self._engine) as connection:
             return tuple(Person(**row._mapping) for row in connection.execute(wanted))
 
     def set_password(self, name: str, password: str) -> None:
         """Ends the account's sessions and tokens. Raises Refused."""
         passwords.check(password, name)
         hashed = passwords.hashed(password)
-        with speaking(self._engine) as connection:
+        with changing(self._engine) as connection:
             changed = connection.execute(
                 update(ACCOUNT).where(ACCOUNT.c.name == name).values(password=hashed)
             )
@@ -116,7 +117,7 @@ class Accounts:
 
     def set_role(self, name: str, role: Role) -> None:
         """Ends the account's sessions. Raises Refused: nobody would be operator any more."""
-        with speaking(self._engine) as connection:
+        with changing(self._engine) as connection:
             if role != "operator":
                 _check_is_not_last(connection, name)
             changed = connection.execute(
@@ -127,7 +128,7 @@ class Accounts:
 
     def remove(self, name: str) -> None:
         """With its sessions and tokens; what it did stays in the trail. Raises Refused."""
-        with speaking(self._engine) as connection:
+        with changing(self._engine) as connection:
             _check_is_not_last(connection, name)
             _end_all(connection, name)
             gone = connection.execute(delete(ACCOUNT).where(ACCOUNT.c.name == name))
@@ -148,7 +149,7 @@ class Accounts:
         """The hash of a password. What is no name is no account's, and no business of SQL."""
         if not is_name(name):
             return None
-        with speaking(self._engine) as connection:
+        with looking(self._engine) as connection:
             wanted = select(ACCOUNT.c.password).where(ACCOUNT.c.name == name)
             stored: str | None = connection.execute(wanted).scalar()
         return stored
@@ -157,7 +158,7 @@ class Accounts:
         """Opens a session. Raises WrongPassword, TooManyTries."""
         self.check_password(name, password, address)
         self.audit(name, "sign in", "", "done", address)
-        with speaking(self._engine) as connection:
+        with changing(self._engine) as connection:
             connection.execute(
                 update(ACCOUNT).where(ACCOUNT.c.name == name).values(signed_in_s=self._clock())
             )
@@ -172,7 +173,7 @@ class Accounts:
             "made_s": self._clock(),
             "until_s": opened.until_s,
         }
-        with speaking(self._engine) as connection:
+        with changing(self._engine) as connection:
             found = connection.execute(select(ACCOUNT.c.name).where(ACCOUNT.c.name == name))
             _check_found(name, len(found.all()))
             connection.execute(insert(TOKEN).values(row))
@@ -180,7 +181,7 @@ class Accounts:
 
     def end_tokens(self, name: str) -> int:
         """How many there were."""
-        with speaking(self._engine) as connection:
+        with changing(self._engine) as connection:
             return connection.execute(delete(TOKEN).where(TOKEN.c.account == name)).rowcount
 
     def token_holder(self, secret: str) -> SignedIn | None:
@@ -190,7 +191,7 @@ class Accounts:
             .join(ACCOUNT, ACCOUNT.c.name == TOKEN.c.account)
             .where(TOKEN.c.secret == passwords.digest(secret), TOKEN.c.until_s > self._clock())
         )
-        with speaking(self._engine) as connection:
+        with looking(self._engine) as connection:
             row = connection.execute(wanted).one_or_none()
         return None if row is None else SignedIn(row.account, "viewer", "token", row.until_s)
 

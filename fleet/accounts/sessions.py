@@ -8,8 +8,9 @@ from collections.abc import Callable
 from sqlalchemy import Engine, delete, insert, select, update
 
 from fleet.accounts import passwords
-from fleet.accounts.tables import ACCOUNT, SESSION, speaking
+from fleet.accounts.tables import ACCOUNT, SESSION
 from fleet.accounts.words import Opened, SignedIn, Visit
+from fleet.registry.engine import changing, looking
 from wire.troubles import Unavailable
 
 IDLE_S = 12 * 3600.0
@@ -43,7 +44,7 @@ class Sessions:
             .order_by(SESSION.c.number.desc())
             .offset(MOST - 1)
         )
-        with speaking(self._engine) as connection:
+        with changing(self._engine) as connection:
             over = (SESSION.c.until_s <= now_s) | (SESSION.c.seen_s <= now_s - IDLE_S)
             connection.execute(delete(SESSION).where(over))
             many = [row.number for row in connection.execute(newest)]
@@ -60,13 +61,13 @@ class Sessions:
             .where(SESSION.c.secret == hashed, SESSION.c.until_s > now_s)
             .where(SESSION.c.seen_s > now_s - IDLE_S)
         )
-        with speaking(self._engine) as connection:
+        with looking(self._engine) as connection:
             row = connection.execute(wanted).one_or_none()
         if row is None:
             return None
         if now_s - row.seen_s > SEEN_EVERY_S:
             # who only looks is not kept out by who writes for long
-            with contextlib.suppress(Unavailable), speaking(self._engine) as connection:
+            with contextlib.suppress(Unavailable), changing(self._engine) as connection:
                 connection.execute(
                     update(SESSION).where(SESSION.c.secret == hashed).values(seen_s=now_s)
                 )
@@ -81,15 +82,15 @@ class Sessions:
             .where(SESSION.c.seen_s > now_s - IDLE_S)
             .order_by(SESSION.c.number.desc())
         )
-        with speaking(self._engine) as connection:
+        with looking(self._engine) as connection:
             return tuple(Visit(**row._mapping) for row in connection.execute(wanted))
 
     def end(self, secret: str) -> None:
-        with speaking(self._engine) as connection:
+        with changing(self._engine) as connection:
             connection.execute(delete(SESSION).where(SESSION.c.secret == passwords.digest(secret)))
 
     def end_others(self, account: str, secret: str) -> int:
         """All of an account but this one. How many there were."""
         others = (SESSION.c.account == account) & (SESSION.c.secret != passwords.digest(secret))
-        with speaking(self._engine) as connection:
+        with changing(self._engine) as connection:
             return connection.execute(delete(SESSION).where(others)).rowcount

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine, delete, func, insert, select
 
-from fleet.accounts.tables import AUDIT, speaking
+from fleet.accounts.tables import AUDIT
 from fleet.accounts.words import Entry, Outcome
+from fleet.registry.engine import changing, looking
 from wire.troubles import one_line
 
 MOST = 200_000  # entries; then the oldest go
@@ -32,7 +33,7 @@ class Trail:
             "outcome": outcome,
             "address": address[:64],
         }
-        with speaking(self._engine) as connection:
+        with changing(self._engine) as connection:
             added = connection.execute(insert(AUDIT).values(entry).returning(AUDIT.c.number))
             number = added.scalar_one()
             if number % TIDY_EVERY == 0:
@@ -47,9 +48,9 @@ class Trail:
             wanted = wanted.where(AUDIT.c.number < before)
         if who is not None:
             wanted = wanted.where(AUDIT.c.who == who)
-        with speaking(self._engine) as connection:
+        with looking(self._engine) as connection:
             return tuple(Entry(**row._mapping) for row in connection.execute(wanted))
 
     def count(self) -> int:
-        with speaking(self._engine) as connection:
+        with looking(self._engine) as connection:
             return connection.execute(select(func.count()).select_from(AUDIT)).scalar_one()

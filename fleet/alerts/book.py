@@ -28,15 +28,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from fleet.accounts.tables import open_engine, speaking
 from fleet.alerts.ledger import Change, Standing, Trouble, Turn
 from fleet.alerts.terms import AlertKind
+from fleet.registry.engine import changing, looking, open_engine
+from fleet.registry.versions import Build, bring_up
 
 MOST_CHANGES = 100_000  # that are kept; then the oldest go
 MOST_READ = 20_000  # at a time, for one message
 TIDY_EVERY = 1000
 
 METADATA = MetaData()
+VERSIONS = Table("alert_schema", METADATA, Column("version", Integer, primary_key=True))
 STANDING = Table(
     "alert",
     METADATA,
@@ -110,13 +112,15 @@ def open_book(url: str) -> AlertBook:
         raise
 
 
+BUILD = Build("the alerts", VERSIONS, METADATA.create_all)
+
+
 class AlertBook:
     """Of one database. Any thread. Everything raises Unavailable while it is not there."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        with speaking(engine) as connection:
-            METADATA.create_all(connection)
+        bring_up(engine, BUILD)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -124,7 +128,7 @@ class AlertBook:
     def standing(self) -> tuple[Standing, ...]:
         """What was told and is not over, the newest first."""
         wanted = select(STANDING).order_by(STANDING.c.began_s.desc())
-        with speaking(self._engine) as connection:
+        with looking(self._engine) as connection:
             return tuple(_standing(row) for row in connection.execute(wanted))
 
     def save(self, changes: Sequence[Change], forgotten: Iterable[tuple[AlertKind, str]]) -> None:
@@ -132,7 +136,7 @@ class AlertBook:
         last = {change.trouble.key: change for change in changes}
         gone = [{"k": kind, "s": subject} for kind, subject in {*last, *forgotten}]
         standing = [_told_row(change) for change in last.values() if change.turn != "over"]
-        with speaking(self._engine) as connection:
+        with changing(self._engine) as connection:
             if changes:
                 connection.execute(insert(CHANGE), [_row(change) for change in changes])
                 _tidy(connection, len(changes))
@@ -144,7 +148,7 @@ class AlertBook:
     def changes(self, after: int, most: int = MOST_READ) -> tuple[Kept, ...]:
         """Those with a higher number, the oldest first."""
         wanted = select(CHANGE).where(CHANGE.c.number > after).order_by(CHANGE.c.number).limit(most)
-        with speaking(self._engine) as connection:
+        with looking(self._engine) as connection:
             return tuple(_kept(row) for row in connection.execute(wanted))
 
     def history(self, most: int = 100, before: int | None = None) -> tuple[Kept, ...]:
@@ -152,13 +156,13 @@ class AlertBook:
         wanted = select(CHANGE).order_by(CHANGE.c.number.desc()).limit(min(most, 1000))
         if before is not None:
             wanted = wanted.where(CHANGE.c.number < before)
-        with speaking(self._engine) as connection:
+        with looking(self._engine) as connection:
             return tuple(_kept(row) for row in connection.execute(wanted))
 
     def told(self, target: str) -> Told:
         """How far a target is. One that is new begins now: it is not told what was before."""
         wanted = select(TARGET).where(TARGET.c.target == target)
-        with speaking(self._engine) as connection:
+        with changing(self._engine) as connection:
             row = connection.execute(wanted).one_or_none()
             if row is not None:
                 return Told(row.told, row.told_s, row.tried_s, row.tries, row.why)
@@ -175,7 +179,7 @@ class AlertBook:
             "tries": told.tries,
             "why": told.why,
         }
-        with speaking(self._engine) as connection:
+        with changing(self._engine) as connection:
             connection.execute(update(TARGET).where(TARGET.c.target == target).values(values))
 
     def hold(self, holder: str, now_s: float, for_s: float) -> bool:
@@ -184,7 +188,7 @@ class AlertBook:
         mine = (LEASE.c.holder == holder) | (LEASE.c.until_s < now_s)
         values = {"holder": holder, "until_s": now_s + for_s}
         try:
-            with speaking(self._engine) as connection:
+            with changing(self._engine) as connection:
                 if connection.execute(update(LEASE).where(mine).values(values)).rowcount:
                     return True
                 if connection.execute(select(LEASE.c.one)).scalar() is not None:
@@ -195,7 +199,7 @@ class AlertBook:
             return False
 
     def let_go(self, holder: str) -> None:
-        with speaking(self._engine) as connection:
+        with changing(self._engine) as connection:
             connection.execute(delete(LEASE).where(LEASE.c.holder == holder))
 
 

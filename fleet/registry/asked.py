@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import ColumnElement, and_, select, true
+from sqlalchemy import ColumnElement, Connection, and_, false, func, select, true, tuple_
 
 from fleet.registry.database import Database
 from fleet.registry.happened import steps_from_bytes
@@ -34,23 +34,37 @@ Conditions = list[ColumnElement[bool]]
 
 
 def events(database: Database, query: EventQuery) -> EventPage:
-    """The newest first, as they came."""
+    """By the time at which they happened, the newest first; those after an id as they came."""
     most = max(1, min(MOST, query.most))
     columns = (EVENT.c.id, DEVICE.c.name, EVENT.c.at_s, EVENT.c.heard_s, EVENT.c.payload)
+    by_time = [EVENT.c.at_s.desc()] if query.after_id is None else []
     wanted = (
         select(*columns)
         .join(DEVICE, DEVICE.c.id == EVENT.c.device)
-        .where(and_(true(), *_event_conditions(query)))
-        .order_by(EVENT.c.id.desc())
+        .order_by(*by_time, EVENT.c.id.desc())
         .limit(most + 1)
     )
     with database.reading() as connection:
-        rows = connection.execute(wanted).all()
-    found = tuple(
-        EventRow(number, name, at_s, heard_s, _event.decode(payload))
-        for number, name, at_s, heard_s, payload in rows[:most]
-    )
-    return EventPage(found, found[-1].id if len(rows) > most else None)
+        newest = connection.execute(select(func.max(EVENT.c.id))).scalar()
+        conditions = [*_event_conditions(query), *_before(connection, query.before_id)]
+        rows = connection.execute(wanted.where(and_(true(), *conditions))).all()
+        found = tuple(
+            EventRow(number, name, at_s, heard_s, _event.decode(payload))
+            for number, name, at_s, heard_s, payload in rows[:most]
+        )
+    return EventPage(found, found[-1].id if len(rows) > most else None, newest or 0)
+
+
+def _before(connection: Connection, before_id: int | None) -> Conditions:
+    """What follows an event in the order of time. If that one is gone by now, what follows the one
+    that came before it."""
+    if before_id is None:
+        return []
+    near = select(EVENT.c.at_s).where(EVENT.c.id <= before_id).order_by(EVENT.c.id.desc()).limit(1)
+    at_s = connection.execute(near).scalar()
+    if at_s is None:
+        return [false()]
+    return [tuple_(EVENT.c.at_s, EVENT.c.id) < (at_s, before_id)]
 
 
 def _event_conditions(query: EventQuery) -> Conditions:
@@ -69,8 +83,6 @@ def _event_conditions(query: EventQuery) -> Conditions:
         )
     if query.span is not None:
         found += _within(EVENT.c.at_s, query.span)
-    if query.before_id is not None:
-        found.append(EVENT.c.id < query.before_id)
     if query.after_id is not None:
         found.append(EVENT.c.id > query.after_id)
     return found
@@ -98,8 +110,7 @@ def updates(database: Database, query: UpdateQuery) -> tuple[UpdateLife, ...]:
         .limit(max(1, min(MOST, query.most)))
     )
     with database.reading() as connection:
-        rows = connection.execute(wanted).all()
-    return tuple(_life(row) for row in rows)
+        return tuple(_life(row) for row in connection.execute(wanted))
 
 
 def _life(row: Sequence[object]) -> UpdateLife:
@@ -115,7 +126,7 @@ def gaps(database: Database, device: str, span: Span) -> tuple[Gap, ...]:
     wanted = select(*columns).where(SPOOL.c.device == _number_of(device), SPOOL.c.lost > 0)
     with database.reading() as connection:
         rows = connection.execute(wanted).all()
-    found = [gap for name, *row in rows for gap in from_row(*row).gaps(name)]
+        found = [gap for name, *row in rows for gap in from_row(*row).gaps(name)]
     return tuple(
         sorted(
             (gap for gap in found if span.from_s <= gap.at_s < span.to_s),

@@ -69,7 +69,7 @@ def _oldest(database: Database, turn: Turn, now_s: float) -> int:
         if tables == (EVENT,):
             with database.writing() as (connection, _):
                 old = select(EVENT.c.id).where(EVENT.c.at_s < now_s - least_s)
-                some = old.order_by(EVENT.c.id).limit(AT_ONCE)
+                some = old.order_by(EVENT.c.at_s).limit(AT_ONCE)
                 removed = connection.execute(delete(EVENT).where(EVENT.c.id.in_(some))).rowcount
         else:
             removed = _oldest_slot(database, tables, turn, now_s - least_s)

@@ -110,7 +110,7 @@ class Registry:
         return reading.series(self.database, span, scope, most)
 
     def events(self, query: EventQuery) -> EventPage:
-        """The newest first, as they came."""
+        """By the time at which they happened, the newest first; after an id, as they came."""
         return asked.events(self.database, query)
 
     def updates(self, query: UpdateQuery) -> tuple[UpdateLife, ...]:

@@ -1,44 +1,38 @@
-"""Which version the tables are of, and how older ones become this one."""
+"""How the registry's tables are made, and how older ones become these."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from sqlalchemy import Connection, func, insert, inspect, select, text, update
 
-from sqlalchemy import Connection, insert, inspect, select, text, update
-
-from fleet.registry.tables import METADATA, SCHEMA, TURN
-from wire.troubles import Refused
-
-LOCK = 7_061_311  # of PostgreSQL, while somebody builds
+from fleet.registry.engine import damaged
+from fleet.registry.tables import EVENT, FINE, METADATA, SCHEMA, TURN
+from fleet.registry.versions import Build
 
 
-def _first(connection: Connection) -> None:
+def _make(connection: Connection) -> None:
+    if inspect(connection).has_table(TURN.name):
+        raise damaged("its tables are there, and nothing says of which version")
     METADATA.create_all(connection)
     connection.execute(
         insert(TURN).values(
-            id=1, batch=0, fine_id=0, event_id=0, rolled=0, hour_slot=0, vital_slot=0
+            id=1, batch=0, fine_id=0, event_id=0, rolled=0, hour_slot=0, vital_slot=0, tens_whole=0,
+            hour_whole=0,
         )
-    )
-    connection.execute(insert(SCHEMA).values(version=0))
+    )  # fmt: skip
 
 
-# each makes of its place's version the next one; only ever add to them
-STEPS: tuple[Callable[[Connection], None], ...] = (_first,)
+def _by_time(connection: Connection) -> None:
+    """Events are read by the time at which they happened, and it is written down since when figures
+    of all devices are the sum of those of each: of what is here already nobody knows."""
+    for old in ("event_device", "event_at"):
+        connection.execute(text(f"DROP INDEX {old}"))
+    for index in sorted(EVENT.indexes, key=lambda index: str(index.name)):
+        index.create(connection)
+    for column in ("tens_whole", "hour_whole"):
+        connection.execute(text(f"ALTER TABLE turn ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0"))
+    last = connection.execute(select(func.max(FINE.c.slot))).scalar()
+    since = 0 if last is None else int(last) + 1
+    connection.execute(update(TURN).values(tens_whole=since, hour_whole=since))
 
 
-def build(connection: Connection) -> None:
-    """Make the tables, or bring them up to date. Raises Refused: they are of a newer version."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
-    version = 0
-    if inspect(connection).has_table(SCHEMA.name):
-        version = connection.execute(select(SCHEMA.c.version)).scalar_one()
-    if version > len(STEPS):
-        raise Refused(
-            f"the registry in this database is of version {version}, and this program knows "
-            f"{len(STEPS)}: run the newer vedette"
-        )
-    for step in STEPS[version:]:
-        step(connection)
-    if version < len(STEPS):
-        connection.execute(update(SCHEMA).values(version=len(STEPS)))
+BUILD = Build("the registry", SCHEMA, _make, (_by_time,))

@@ -34,7 +34,9 @@ _Seconds = Float(53)
 SCHEMA = Table("registry_schema", METADATA, Column("version", Integer, primary_key=True))
 # one row: who writes holds it. batch: that was written last. fine_id, event_id: given last.
 # rolled: fine rows up to this id are in `tens`. hour_slot, vital_slot: what is before it is in
-# `hour`, and in the vitals of ten minutes and of hours.
+# `hour`, and in the vitals of ten minutes and of hours. tens_whole, hour_whole: from this slot on,
+# nothing was taken out of `tens` and `hour`: with what is not rolled up yet, their sum over all
+# devices is what `together` has.
 TURN = Table(
     "turn",
     METADATA,
@@ -45,6 +47,8 @@ TURN = Table(
     Column("rolled", BigInteger, nullable=False),
     Column("hour_slot", Integer, nullable=False),
     Column("vital_slot", Integer, nullable=False),
+    Column("tens_whole", Integer, nullable=False),
+    Column("hour_whole", Integer, nullable=False),
 )
 LEASE = Table(
     "lease",
@@ -232,8 +236,8 @@ EVENT = Table(
     Column("pipeline", Text),
     Column("text", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
-    Index("event_device", "device", "id"),
-    Index("event_at", "at_s"),
+    Index("event_device_time", "device", "at_s", "id"),
+    Index("event_time", "at_s", "id"),
 )
 # what became of a model on a device
 LIFE = Table(

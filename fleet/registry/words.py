@@ -133,8 +133,9 @@ class Scope(Struct, frozen=True):
 
 
 class EventQuery(Struct, frozen=True):
-    """Which events; None: whatever it is. text: a part of the text, in any case. before_id: older
-    ones than this, to go on where a page ended. after_id: newer ones than this."""
+    """Which events; None: whatever it is. text: a part of the text, in any case. before_id: what
+    follows this one, to go on where a page ended. after_id: what came after this one, in the order
+    in which it came and not in that of time."""
 
     device: str | None = None
     kind: EventKind | None = None
@@ -157,10 +158,13 @@ class EventRow(Struct, frozen=True):
 
 
 class EventPage(Struct, frozen=True):
-    """The newest first. before_id: ask with it for what follows; None: this is the last page."""
+    """The newest first, by the time at which they happened; of the same time, what came last.
+    before_id: ask with it for what follows; None: this is the last page. newest_id: of the event
+    that came last of all; ask with it as `after_id` for what comes later."""
 
     events: tuple[EventRow, ...]
     before_id: int | None = None
+    newest_id: int = 0
 
 
 class UpdateQuery(Struct, frozen=True):

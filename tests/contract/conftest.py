@@ -1,34 +1,38 @@
-"""A registry on each kind of database."""
+"""A database of each kind, and a registry in it."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fleet.registry.registry import Registry, open_registry
 from tests.postgresql import Postgresql
+from tests.registries import Open
+
+_numbers = itertools.count()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server() -> Iterator[Postgresql]:
     with Postgresql() as server:
         yield server
 
 
-_numbers = itertools.count()
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
-def again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Registry]]:
-    """Opens the same registry, each time anew."""
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a new database."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/registry.db"
-    else:
-        server: Postgresql = request.getfixturevalue("server")
-        url = server.fresh(f"registry_{next(_numbers)}")
+        return f"sqlite:///{tmp_path}/registry.db"
+    server: Postgresql = request.getfixturevalue("server")
+    return server.fresh(f"fleet_{next(_numbers)}")
+
+
+@pytest.fixture
+def again(url: str) -> Iterator[Open]:
+    """Opens the same registry, each time anew."""
     opened: list[Registry] = []
 
     def reopen() -> Registry:
@@ -41,5 +45,5 @@ def again(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[
 
 
 @pytest.fixture
-def registry(again: Callable[[], Registry]) -> Registry:
+def registry(again: Open) -> Registry:
     return again()

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -16,20 +15,6 @@ from tests.postgresql import Postgresql
 from wire.troubles import Refused, Unavailable
 
 GOOD = "three blind mice"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgresql]:
-    with Postgresql() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/a.db"
-    server: Postgresql = request.getfixturevalue("server")
-    return server.fresh(f"accounts_{abs(hash(request.node.name))}")
 
 
 @pytest.fixture

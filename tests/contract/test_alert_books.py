@@ -5,29 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from fleet.alerts.book import AlertBook, Told, open_book
 from fleet.alerts.ledger import Change, Trouble
-from tests.postgresql import Postgresql
 
 HARD = Trouble("rolled_back", "door", "it was '; DROP TABLE alert; -- \u2603", "mark", ("a", "b"))
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Postgresql]:
-    with Postgresql() as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/fleet.db"
-    server: Postgresql = request.getfixturevalue("server")
-    return server.fresh(f"alerts_{abs(hash(str(tmp_path)))}")
 
 
 @pytest.fixture

@@ -313,10 +313,11 @@ def test_events_can_be_searched(registry: Registry) -> None:
         + [gate.event(NOW_S, "Robert'); DROP TABLE event;--\0", "fault")]
     )
     page = registry.events(EventQuery(most=4))
-    assert [row.device for row in page.events] == ["gate", "door", "door", "door"]
-    assert page.events[0].event.text.startswith("Robert")
+    assert [row.at_s - NOW_S for row in page.events] == [8, 7, 6, 5]
     rest = registry.events(EventQuery(most=40, before_id=page.before_id))
     assert len(rest.events) == 6 and rest.before_id is None
+    assert [row.device for row in rest.events[-2:]] == ["gate", "door"], "who came last is first"
+    assert rest.events[-2].event.text.startswith("Robert")
     assert len(registry.events(EventQuery(text="CAMERA 100%_3")).events) == 1
     assert len(registry.events(EventQuery(text="100x")).events) == 0
     assert len(registry.events(EventQuery(text="drop table")).events) == 1
@@ -324,8 +325,54 @@ def test_events_can_be_searched(registry: Registry) -> None:
     assert len(registry.events(EventQuery(device="nobody")).events) == 0
     assert len(registry.events(EventQuery(kind="fault", subject="camera")).events) == 1
     assert len(registry.events(EventQuery(span=Span(NOW_S + 2, NOW_S + 4))).events) == 2
-    newest = page.events[0].id
-    assert registry.events(EventQuery(after_id=newest)).events == ()
+    assert registry.events(EventQuery(after_id=page.newest_id)).events == ()
+
+
+def test_events_are_in_the_order_of_time_and_paged_without_a_hole(registry: Registry) -> None:
+    """Whatever comes while somebody reads page after page, and whatever goes."""
+    chance = random.Random(5)
+    door, gate = Talker("door"), Talker("gate")
+    times = [NOW_S + chance.randrange(20) for _ in range(120)]  # many at the same time
+    for at_s in times:
+        registry.write([chance.choice((door, gate)).event(at_s, "the camera went away")])
+    rows = registry.events(EventQuery(most=1000)).events
+    assert [row.at_s for row in rows] == sorted(times, reverse=True)
+    for device in (None, "door"):
+        wanted = [(row.at_s, row.id) for row in rows if device in (None, row.device)]
+        assert wanted == sorted(wanted, reverse=True)
+        read: list[tuple[float, int]] = []
+        before = None
+        while True:
+            page = registry.events(EventQuery(device=device, before_id=before, most=7))
+            read += [(row.at_s, row.id) for row in page.events]
+            before = page.before_id
+            if before is None:
+                break
+            registry.write([gate.event(NOW_S + 100 + len(read), "meanwhile")])
+        assert read == [each for each in wanted if each in read] and len(read) == len(wanted)
+        rows = registry.events(EventQuery(most=1000)).events
+
+
+def test_what_is_new_is_told_as_it_came_also_what_came_late(registry: Registry) -> None:
+    door, gate = Talker("door"), Talker("gate")
+    registry.write([door.event(NOW_S + 10, "first")])
+    page = registry.events(EventQuery())
+    registry.write([door.event(NOW_S + 20, "second"), gate.event(NOW_S - 500, "of long ago")])
+    new = registry.events(EventQuery(after_id=page.newest_id)).events
+    assert [row.event.text for row in new] == ["of long ago", "second"]
+    texts = [row.event.text for row in registry.events(EventQuery()).events]
+    assert texts == ["second", "first", "of long ago"]
+
+
+def test_a_page_goes_on_also_if_its_last_event_is_gone(registry: Registry) -> None:
+    door, gate = Talker("door"), Talker("gate")
+    for turn in range(10):
+        registry.write([(door, gate)[turn % 2].event(NOW_S + turn, "so")])
+    page = registry.events(EventQuery(most=3))
+    assert page.events[-1].device == "gate"
+    registry.forget("gate")
+    rest = registry.events(EventQuery(before_id=page.before_id))
+    assert [row.at_s - NOW_S for row in rest.events] == [6, 4, 2, 0]
 
 
 def test_an_update_is_told_step_by_step(registry: Registry) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from fleet.registry.registry import Registry, open_registry
+from fleet.registry.registry import Registry
 from fleet.registry.words import EventQuery, Heard, HeardKind, Scope, Span, UpdateQuery
 from tests.fleet_talk import NOW_S, Talker
-from tests.postgresql import Postgresql
 
 HUGE = [0, -1, 2**31, 2**63 - 1, 2**63, 2**64, 10**30, -(2**63), 1e308, -1e308, 5e-324, 1.5]
 TEXTS = [
@@ -28,19 +26,6 @@ TEXTS = [
 ]
 ODD = [*HUGE, *TEXTS, None, True, [], {}, [[]], {"a": 1}]
 ROUNDS, MUTATED = 40, 25
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
-    if request.param == "sqlite":
-        registry = open_registry(f"sqlite:///{tmp_path}/registry.db")
-        yield registry
-        registry.close()
-        return
-    with Postgresql() as server:
-        registry = open_registry(server.fresh("registry"))
-        yield registry
-        registry.close()
 
 
 def mutated(payload: bytes, chance: random.Random) -> bytes:
