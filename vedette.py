@@ -20,6 +20,7 @@ COMMANDS = {
     "model": ("runtime.commands.model", "show a model: manifest, tensors, golden check"),
     "runtime": ("runtime.commands.service", "service: run one pipeline of vedette.toml"),
     "agent": ("agent.commands.agent", "service: join this device's runtimes to the broker"),
+    "enroll": ("agent.commands.enroll", "make this device part of a fleet, with its NAME.vedette"),
     "check-config": ("runtime.commands.check_config", "read vedette.toml and say what it means"),
     "watch": ("fleet.commands.watch", "see telemetry, faults and results of the fleet arrive"),
     "ask": ("fleet.commands.ask", "command a device: status, snapshot, restart, watch, set, bench"),

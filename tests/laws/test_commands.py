@@ -15,6 +15,7 @@ import pytest
 
 import vedette
 from fleet.commands import fleet
+from tests import warm
 from tests.laws.sources import ROOT
 
 DIGITS = str(ROOT / "models" / "zoo" / "digits")
@@ -27,6 +28,7 @@ url = "mqtt://127.0.0.1:9"
 camera = "synthetic://160x120@30"
 model = "digits"
 """
+ENROLMENT = '{"form": 1, "fleet": "yard", "device": "door", "url": "mqtt://broker.example"}'
 SMALL_RUN = ["--camera", "synthetic://160x120@30", "--model", DIGITS, "--frames", "5"]
 # one real call of every command; one that is added to the front door must be added here
 CALLS = {
@@ -38,6 +40,7 @@ CALLS = {
     "runtime": ["runtime", "lane", "--seconds", "3", *PLACES],
     "agent": ["agent", "--seconds", "1", *PLACES],
     "check-config": ["check-config", str(FOLDER / "vedette.toml")],
+    "enroll": ["enroll", str(FOLDER / "door.vedette"), "--etc", str(FOLDER / "etc")],
     "ask": ["ask", "--new-key", str(FOLDER / "key.pem")],
     "watch": ["watch", "--seconds", "1"],
     "fleet": ["fleet", "init", "--dir", str(FOLDER / "fleet"), "--name", "yard"],
@@ -50,6 +53,7 @@ STREAMS = {"watch"}
 @pytest.fixture(scope="module", autouse=True)
 def folder() -> Iterator[None]:
     (FOLDER / "vedette.toml").write_text(CONFIG)
+    (FOLDER / "door.vedette").write_text(ENROLMENT)
     yield
     shutil.rmtree(FOLDER)
 
@@ -62,13 +66,18 @@ def front_door(*words: str, where: Path = ROOT) -> subprocess.CompletedProcess[s
     )  # fmt: skip
 
 
+def warm_door(*words: str) -> subprocess.CompletedProcess[str]:
+    """What only looks at its options."""
+    return warm.run(words, env=os.environ | PASSPHRASE)
+
+
 def test_every_command_is_called_here() -> None:
     assert sorted(CALLS) == sorted(vedette.COMMANDS)
 
 
 @pytest.mark.parametrize("command", sorted(vedette.COMMANDS))
 def test_explains_itself(command: str) -> None:
-    told = front_door(command, "--help")
+    told = warm_door(command, "--help")
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith(f"usage: vedette {command}")
     assert told.stderr == ""
@@ -83,7 +92,7 @@ def test_answers_in_json(command: str) -> None:
 
 @pytest.mark.parametrize("command", sorted(vedette.COMMANDS))
 def test_an_unknown_option_is_the_users_mistake(command: str) -> None:
-    told = front_door(command, "--no-such-option")
+    told = warm_door(command, "--no-such-option")
     assert told.returncode == 2
     assert "Traceback" not in told.stderr
     assert "--no-such-option" in told.stderr or "required" in told.stderr
@@ -91,7 +100,7 @@ def test_an_unknown_option_is_the_users_mistake(command: str) -> None:
 
 @pytest.mark.parametrize("command", sorted(fleet.COMMANDS))
 def test_a_command_of_the_fleet_explains_itself(command: str) -> None:
-    told = front_door("fleet", command, "--help")
+    told = warm_door("fleet", command, "--help")
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith(f"usage: vedette fleet {command}")
     assert "--json" in told.stdout
@@ -100,6 +109,6 @@ def test_a_command_of_the_fleet_explains_itself(command: str) -> None:
 
 @pytest.mark.parametrize("command", sorted(fleet.COMMANDS))
 def test_an_unknown_option_of_the_fleet_is_the_users_mistake(command: str) -> None:
-    told = front_door("fleet", command, "--no-such-option")
+    told = warm_door("fleet", command, "--no-such-option")
     assert told.returncode == 2
     assert "Traceback" not in told.stderr
