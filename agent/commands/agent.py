@@ -8,9 +8,11 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+
+import msgspec
 
 from agent.agent import Agent
 from agent.boards import open_board
@@ -24,6 +26,7 @@ from wire import fault, logs
 from wire.accepted import InForce, accept, in_force
 from wire.boot import boot_id
 from wire.config import Broker
+from wire.finding import Checked, count_of, in_words
 from wire.folders import Folders, add_folder_options, folders_of
 from wire.link import Link, MakeWill, Post
 from wire.local import FromRuntime, Mailbox, agent_mailbox
@@ -42,6 +45,8 @@ log = logging.getLogger("vedette.agent")
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
     folders = folders_of(words)
+    if words.check:
+        return _check(folders, print_findings_as_json if words.json else print_findings)
     logs.log_to_stderr("info")
     fault.arm()
     signals = Signals(None if words.seconds is None else time.monotonic() + words.seconds)
@@ -56,6 +61,24 @@ def main(argv: Sequence[str]) -> int:
     if words.json:
         print(json.dumps({"waiting": waiting}))
     return 0
+
+
+def _check(folders: Folders, show: Callable[[Checked], None]) -> int:
+    """0 if nothing is bad."""
+    from agent.checking.check import check
+
+    logging.getLogger("vedette").addHandler(logging.NullHandler())  # the findings say all
+    checked = check(folders)
+    show(checked)
+    return 1 if count_of(checked.findings, "bad") else 0
+
+
+def print_findings(checked: Checked) -> None:
+    print("\n".join(in_words(checked.findings)).rstrip())
+
+
+def print_findings_as_json(checked: Checked) -> None:
+    print(msgspec.json.encode(checked).decode())
 
 
 class Signals:
@@ -200,5 +223,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add_folder_options(parser)
     parser.add_argument("--seconds", type=float, metavar="S", help="stop after S seconds")
-    parser.add_argument("--json", action="store_true", help="say at the end what waits, as JSON")
+    parser.add_argument(
+        "--check", action="store_true",
+        help="run nothing: look at broker, spool, trust, clock, disk and power, and say what is "
+        "wrong; a running agent is not disturbed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--json", action="store_true", help="say at the end what waits, or was found, as JSON"
+    )
     return parser
