@@ -71,9 +71,14 @@ def test_a_dropped_model_is_deployed_tried_and_good(
     scene.until(lambda: scene.web.parts.actions.shelf.candidates)
     digest = scene.web.parts.actions.shelf.candidates[0].digest
     assert digest.startswith(digits_of_it[1])
+    # no reload: the page learns by itself that it waits, that it is signed, and who runs it
+    page.wait_for_selector(f"tr[data-candidate='{digits_of_it[1]}']", timeout=SOON_MS)
     assert scene.yard.run("fleet", "sign", "--yes", digest).code == 0
-    scene.until(lambda: scene.web.parts.actions.shelf.release("digits", "2"))
-    page.reload()
+    page.wait_for_selector("tr[data-release='digits 2']", timeout=SOON_MS)
+    page.wait_for_selector("tr[data-candidate]", state="detached", timeout=SOON_MS)
+    assert "no device yet" in page.inner_text("tr[data-release='digits 2']")
+    other = page.context.new_page()
+    other.goto(f"{scene.web.home}/models")
     page.click("a[aria-label='Deploy digits 2']")
     check_axe(page)
     page.select_option("select[name=trial_s]", "60")
@@ -90,6 +95,26 @@ def test_a_dropped_model_is_deployed_tried_and_good(
     page.wait_for_selector("tr[data-device=door] .tag-good", timeout=SOON_MS)
     assert "1 good" in page.inner_text(".rule-counts")
     assert "digits 2" in page.inner_text("tr[data-device=door]")
+    check_axe(page)
+    other.wait_for_selector("tr[data-release='digits 2'] a:has-text('1 device')", timeout=SOON_MS)
+    assert "1 good" in other.inner_text("#deployed .rule-counts")
+    other.close()
+
+
+def test_golden_samples_and_what_devices_say_of_them(
+    scene: ActingYard, page: playwright.Page
+) -> None:
+    page.goto(f"{scene.web.home}/models/digits/2")
+    cases = page.locator(".golden-case")
+    assert cases.count() == 4
+    page.wait_for_selector(".golden-case .tag-good", timeout=SOON_MS)
+    assert "right on 1 device" in cases.first.inner_text()
+    assert "passed on 1 device" in page.inner_text("#variants .facts")
+    assert re.search(r"\b1 97\.3 %", cases.first.inner_text()), "its label and its score"
+    answer = page.request.get(
+        scene.web.home + str(page.get_attribute(".golden-case image", "href"))
+    )
+    assert answer.status == 200 and answer.headers["content-type"] == "image/png"
     check_axe(page)
 
 

@@ -11,7 +11,16 @@ from tests.gate import TcpGate
 
 pytestmark = pytest.mark.slow
 expect = playwright.expect
-PAGES = ("/", f"/device/{HOT}", "/events", "/models", "/account", "/?search=nobody", "/sign-in")
+PAGES = (
+    "/",
+    f"/device/{HOT}",
+    "/events",
+    "/models",
+    "/alerts",
+    "/account",
+    "/?search=nobody",
+    "/sign-in",
+)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -37,7 +46,7 @@ def test_nothing_is_wider_than_the_screen(path: str, width: int, visit: Open) ->
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("path", PAGES[:3])
+@pytest.mark.parametrize("path", PAGES[:5])
 def test_says_when_it_is_not_live_and_comes_back(
     path: str, chromium: playwright.Browser, yard: Yard
 ) -> None:

@@ -121,7 +121,7 @@ export class Panel {
   }
 
   #drawHoles(svg, x, bottom, span) {
-    for (const [from, to] of holesOf(this.what.columns, (span.toS - span.fromS) / 60)) {
+    for (const [from, to] of holesOf(this.what.columns, (span.toS - span.fromS) / 60, span)) {
       svg.append(draw("rect", { class: "hole", x: x(from), y: TOP, width: x(to) - x(from), height: bottom - TOP }));
       if (x(to) - x(from) > 76 && this.what.saysHoles) {
         svg.append(draw("text", { class: "hole-words", x: (x(from) + x(to)) / 2, y: (TOP + bottom) / 2 + 4 }, "no records"));

@@ -63,10 +63,11 @@ export function runsOf(columns, isThere) {
   return runs;
 }
 
-/** Stretches of time of which nothing is known, longer than `leastS`. */
-export function holesOf(columns, leastS) {
+/** Stretches of time of which nothing is known, longer than `leastS`; also before the first that is. */
+export function holesOf(columns, leastS, span) {
   const { at, seconds: widths } = columns;
-  const holes = [];
+  const firstS = at.length ? at[0] : span.toS;
+  const holes = firstS - span.fromS > leastS ? [[span.fromS, firstS]] : [];
   for (let place = 1; place < at.length; place++) {
     const from = at[place - 1] + widths[place - 1];
     if (at[place] - from > leastS) holes.push([from, at[place]]);
