@@ -1,0 +1,206 @@
+"""The way from nothing, or from an older release, to services that run: step by step, repeatable."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from installing import configuring, durable, release, units, upgrade, vitals
+from installing.configuring import Meaning, Wish
+from installing.machine import Machine, look
+from installing.places import Places
+from installing.progress import Progress, run
+from installing.release import Card
+from installing.services import AGENT, Services
+from installing.source import Source, find
+from installing.troubles import Trouble, Wrong
+from installing.vitals import Vital
+
+STEPS = 7
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is asked for. engines: None: those that this machine can have. upgrade: whether another
+    release may take the place of the one that runs. watchdog: whether the hardware's is used."""
+
+    wish: Wish
+    wheelhouse: Path | None
+    engines: tuple[str, ...] | None
+    upgrade: bool
+    watchdog: bool
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of it. missing: what does not work. why: an upgrade went back, and why."""
+
+    release: str
+    meaning: Meaning | None
+    missing: tuple[Vital, ...]
+    why: str = ""
+
+
+def install(places: Places, services: Services, order: Order, progress: Progress) -> Done:
+    """Bring the device to what is asked for. Raises Trouble."""
+    progress.step("looking at this machine")
+    machine = look(places)
+    _judge(machine, progress)
+    source = find(order.wheelhouse)
+    engines = order.engines or machine.engines
+    _finish_what_was_begun(places, services, progress)
+    running = release.card(places, places.linked(places.current))
+    wanted = release.planned(source, machine, engines, places)
+    differs = None if running is None else running.differs(wanted)
+    if running is not None and differs is not None and not order.upgrade:
+        raise Wrong(
+            f"the release that runs {differs}: --upgrade replaces it, and goes back if need be"
+        )
+    if running is None or differs is not None:
+        _need_tools(machine, source, places)
+        progress.step(f"making release {wanted.name}")
+        release.sweep(places, [places.linked(places.current), places.linked(places.previous)])
+        release.make(places, wanted, source, progress)
+        name = wanted.name
+    else:
+        name = running.name
+        progress.step(f"release {name} is there already")
+    progress.step("user, group and folders")
+    _make_accounts(places, name)
+    if running is not None and differs is not None:
+        return _upgrade(places, services, running, name, progress)
+    return _bring_up(places, services, name, order, progress)
+
+
+def _judge(machine: Machine, progress: Progress) -> None:
+    progress.say(str(machine))
+    if not machine.is_known:
+        progress.note(f"{machine.system} was never tried; it may work all the same")
+    if not machine.systemd:
+        raise Trouble("there is no systemd here: Vedette's services need it")
+    if machine.vendors:
+        progress.say(f"uses the system's {' and '.join(machine.vendors)}")
+
+
+def _finish_what_was_begun(places: Places, services: Services, progress: Progress) -> None:
+    if not places.marker.exists():
+        return
+    progress.say("an upgrade was cut off: bringing it to its end first")
+    if services.runs:
+        services.settle()
+    else:
+        upgrade.settle(places, services, progress)
+
+
+def _need_tools(machine: Machine, source: Source, places: Places) -> None:
+    """What makes environments. A wheelhouse brings its own pip."""
+    if source.pip is not None or importlib.util.find_spec("ensurepip") is not None:
+        return
+    words = ["apt-get", "install", "-y", "--no-install-recommends", f"python{machine.python}-venv"]
+    if shutil.which("apt-get") is None or not places.is_here:
+        raise Trouble("this Python cannot make environments: install its ensurepip module")
+    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+    try:
+        run(words, 900)
+    except Trouble:
+        run(["apt-get", "update"], 900)  # a list that was never fetched, or is old
+        run(words, 900)
+
+
+def _make_accounts(places: Places, name: str) -> None:
+    units.write_accounts(places, name)
+    root = [] if places.is_here else [f"--root={places.root}"]
+    run(["systemd-sysusers", *root, places.sysusers.name])
+    run(["systemd-tmpfiles", *root, "--create", places.tmpfiles.name])
+
+
+def _upgrade(
+    places: Places, services: Services, running: Card, name: str, progress: Progress
+) -> Done:
+    progress.step(f"from {running.name} to {name}")
+    before = configuring.read(places, running.name)
+    expects = vitals.working(vitals.look(services, before, None)) if before is not None else []
+    progress.say(f"what works must work afterwards: {', '.join(expects) or 'nothing works now'}")
+    # the one that settles is the new one's: it knows the new units
+    durable.link(places.home / "installer", f"releases/{name}/installer")
+    upgrade.begin(places, running.name, name, expects)
+    progress.step("trying it (as a service: it comes to its end whatever happens here)")
+    if services.runs:
+        _ready_to_settle(places, services, name)
+        services.settle()
+        outcome = upgrade.outcome_of(places)
+    else:
+        outcome = upgrade.settle(places, services, progress)
+    if outcome is None:
+        raise Trouble("the upgrade did not end: journalctl -u vedette-settle")
+    runs = outcome.old if outcome.why else outcome.new
+    meaning = configuring.read(places, runs)
+    missing = [] if meaning is None or not services.runs else vitals.look(services, meaning, runs)
+    amiss = [one for one in missing if not one.works and one.name in expects]
+    return Done(runs, meaning, tuple(amiss) if outcome.why else (), outcome.why)
+
+
+def _ready_to_settle(places: Places, services: Services, name: str) -> None:
+    """The unit that will settle it, and start again at the next boot."""
+    unit = places.releases / name / release.UNITS / units.SETTLE
+    if unit.exists():
+        durable.write(places.units / units.SETTLE, unit.read_bytes())
+    services.reload()
+    services.enable([units.SETTLE])
+
+
+def _bring_up(
+    places: Places, services: Services, name: str, order: Order, progress: Progress
+) -> Done:
+    progress.step("configuration")
+    before = places.config.read_bytes() if places.config.exists() else None
+    configuring.configure(places, name, order.wish, progress)
+    is_new = before is not None and places.config.read_bytes() != before
+    meaning = configuring.read(places, name)
+    for warning in () if meaning is None else meaning.warnings:
+        progress.note(warning)
+    progress.step("units")
+    if order.watchdog:
+        _use_watchdog(places, services, name)
+    upgrade.apply(places, services, name, progress)
+    if meaning is None or not meaning.pipelines:
+        return Done(name, meaning, ())
+    if is_new:
+        services.restart([AGENT, *(one.unit for one in meaning.pipelines)])
+    if not services.runs:
+        progress.step("nothing is started here: the services start when the system boots")
+        return Done(name, meaning, ())
+    progress.step(
+        f"waiting for frames and telemetry (a record is made every {meaning.period_s:g} s)"
+    )
+    return Done(name, meaning, tuple(vitals.await_all(services, meaning, name, None, progress)))
+
+
+def _use_watchdog(places: Places, services: Services, name: str) -> None:
+    brought = places.releases / name / release.UNITS / "watchdog.conf"
+    if durable.write(places.watchdog, brought.read_bytes()) and services.runs:
+        run(["systemctl", "daemon-reexec"])
+
+
+def summary(done: Done, services: Services, notes: Sequence[str]) -> list[str]:
+    """For people, a few lines."""
+    meaning = done.meaning
+    lines = [f"vedette {done.release} is installed in /opt/vedette"]
+    if done.why:
+        lines = [f"vedette {done.release} runs again: the new release did not come up: {done.why}"]
+    if meaning is None:
+        lines.append("  next: install again with --enroll NAME.vedette and --camera URI")
+        return lines
+    lines.append(f"  device    {meaning.device} of fleet {meaning.fleet}, broker {meaning.broker}")
+    for pipeline in meaning.pipelines:
+        lines.append(f"  pipeline  {pipeline.name}: {pipeline.camera}")
+    if not meaning.pipelines:
+        lines.append("  no pipeline: name a camera with --camera URI (vedette cameras lists them)")
+    elif services.runs and not done.missing and not done.why:
+        lines.append("  works     services up, frames flow, telemetry is acknowledged")
+    lines += [f"  missing   {vital.name}: {vital.said}; {vital.mend}" for vital in done.missing]
+    return lines + [f"  note      {note}" for note in notes]

@@ -1,0 +1,170 @@
+"""A release on the disk: one folder with an environment, made once, never changed, run or removed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from installing import durable
+from installing.machine import Machine
+from installing.places import Places
+from installing.progress import Progress, run
+from installing.source import HERE, Source
+from installing.troubles import Trouble
+
+CARD = "release.json"
+UNITS = "share/vedette/systemd"
+PIP_S = 3600.0
+# never imported by what runs here, and most of what there is to compile
+NOT_COMPILED = r"/(tests?|testing|sympy|mpmath|pip)/"
+KEEP_BYTES = 200 << 20  # what must stay free beside a release: records wait there
+ONLINE_BYTES = 1200 << 20
+GROWTH = 5  # wheels are zipped, and code is compiled
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a release is. It is written last: a folder without one was never finished."""
+
+    name: str
+    version: str
+    print: str
+    engines: tuple[str, ...]
+    python: str
+    vendors: tuple[str, ...]
+
+    def differs(self, other: Card) -> str | None:
+        """In words that follow "the release that runs", None if they are the same but in name."""
+        if self.version != other.version:
+            return f"is {self.version}, this one {other.version}"
+        if self.python != other.python:
+            return f"was made for Python {self.python}, and this machine has {other.python}"
+        if self.engines != other.engines:
+            return f"has the engines {', '.join(self.engines)}"
+        if self.vendors != other.vendors:
+            return "was made when other packages of the vendor were there"
+        return "is another build of the same version" if self.print != other.print else None
+
+
+def planned(source: Source, machine: Machine, engines: Sequence[str], places: Places) -> Card:
+    """What would be made. Its name is that of no release that is there."""
+    taken = set(places.release_names())
+    number = next(n for n in range(1, 10_000) if f"{source.version}-{n}" not in taken)
+    name = f"{source.version}-{number}"
+    return Card(name, source.version, source.print, tuple(engines), machine.python, machine.vendors)
+
+
+def card(places: Places, name: str | None) -> Card | None:
+    """Of a release that was finished; None otherwise."""
+    if name is None:
+        return None
+    try:
+        fields = json.loads((places.releases / name / CARD).read_bytes())
+        return Card(
+            name, fields["version"], fields["print"], tuple(fields["engines"]), fields["python"],
+            tuple(fields["vendors"]),
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def make(places: Places, wanted: Card, source: Source, progress: Progress) -> None:
+    """Make the folder. One that is not finished is removed by whoever comes next."""
+    folder = places.releases / wanted.name
+    _need_room(places, source)
+    durable.make_folder(places.releases)
+    _make_environment(folder, wanted, source)
+    progress.say(f"pip installs vedette {wanted.version} with {', '.join(wanted.engines)}")
+    _fill(folder, wanted, source)
+    progress.say("compiling, so that nothing need be written later")
+    _compile(places, folder, wanted)
+    shutil.copytree(HERE / "installing", folder / "installer" / "installing",
+                    ignore=shutil.ignore_patterns("__pycache__"))  # fmt: skip
+    shutil.copy2(HERE / "install", folder / "installer" / "install")
+    if not places.is_here:
+        _move(folder, places.root)
+    said = run([folder / "bin" / "python", "-I", folder / "bin" / "vedette", "--version"])
+    if said.strip() != f"vedette {wanted.version}":
+        raise Trouble(f"the new release says that it is {said.strip()!r}: it cannot be used")
+    durable.sync_all()  # the card must not be there before all else is
+    durable.write(folder / CARD, json.dumps(asdict(wanted), indent=1).encode() + b"\n")
+
+
+def sweep(places: Places, keep: Sequence[str | None]) -> list[str]:
+    """Remove releases that nobody needs, and those that were never finished."""
+    gone = [name for name in places.release_names() if name not in keep]
+    for name in gone:
+        durable.remove(places.releases / name / CARD)  # from here on it is an unfinished one
+        shutil.rmtree(places.releases / name)
+    return gone
+
+
+def _need_room(places: Places, source: Source) -> None:
+    if source.wheel is not None:
+        need = GROWTH * sum(path.stat().st_size for path in source.folder.glob("*.whl"))
+    else:
+        need = ONLINE_BYTES
+    there = next(p for p in (places.releases, *places.releases.parents) if p.exists())
+    free = shutil.disk_usage(there).free
+    if free < need + KEEP_BYTES:
+        raise Trouble(
+            f"{there} has {free >> 20} MiB free and a release needs {(need + KEEP_BYTES) >> 20}: "
+            "make room (old logs: journalctl --vacuum-size=50M; packages: apt-get clean)"
+        )
+
+
+def _make_environment(folder: Path, wanted: Card, source: Source) -> None:
+    options = ["--system-site-packages"] if wanted.vendors else []
+    # the wheelhouse brings its pip: Debian's own would need one more package, and minutes
+    options += ["--without-pip"] if source.pip is not None else []
+    python = f"/usr/bin/python{wanted.python}"
+    if not os.path.exists(python):
+        python = sys.executable
+    run([python, "-m", "venv", "--symlinks", *options, folder], 600)
+
+
+def _fill(folder: Path, wanted: Card, source: Source) -> None:
+    python = folder / "bin" / "python"
+    pip = ["-m", "pip"] if source.pip is None else [str(source.pip / "pip")]
+    words = [python, *pip, "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    words += ["--no-compile", "--no-cache-dir", "--no-warn-script-location"]
+    if source.pip is not None:
+        words.insert(1, "-I")  # settings of pip that lie on this machine are for other things
+    else:
+        # what builds the wheel is fetched at the tested version, too
+        os.environ["PIP_CONSTRAINT"] = str(source.folder / "constraints.txt")
+    try:
+        run([*words, *source.options, *source.wanted(wanted.engines)], PIP_S)
+    except Trouble as trouble:
+        mend = (
+            f"make the wheelhouse with --python {wanted.python} and this machine's processor"
+            if source.pip is not None
+            else "is the network there? Without one: scripts/wheelhouse, and --offline"
+        )
+        raise Trouble(f"{trouble}: {mend}") from None
+
+
+def _compile(places: Places, folder: Path, wanted: Card) -> None:
+    """Bytecode that is never compared with its source: images change the times of files."""
+    library = folder / "lib" / f"python{wanted.python}" / "site-packages"
+    words = [folder / "bin" / "python", "-m", "compileall", "-q", "-j", "0", "-x", NOT_COMPILED]
+    words += ["--invalidation-mode", "unchecked-hash"]
+    if not places.is_here:
+        words += ["-s", str(places.root), "-p", "/"]
+    with contextlib.suppress(Trouble):  # some packages bring files for Pythons that are none
+        run([*words, library], PIP_S)
+
+
+def _move(folder: Path, root: Path) -> None:
+    """Make programs find their Python once the image is a system of its own."""
+    for path in [*(folder / "bin").iterdir(), folder / "pyvenv.cfg"]:
+        if path.is_symlink() or not path.is_file():
+            continue
+        content = path.read_bytes()
+        path.write_bytes(content.replace(str(root).encode() + b"/", b"/"))

@@ -1,0 +1,120 @@
+"""Whether it really works: services up and staying up, frames flowing, telemetry acknowledged."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from installing.configuring import Meaning
+from installing.progress import Progress
+from installing.services import AGENT, Reading, Services
+
+# what the services say of themselves: tests hold that these are their words
+FRAMES = re.compile(r": ([0-9.e+-]+) results/s$")
+WAITS = "no model: waiting until one is deployed"
+LINK = re.compile(r"^connected to \S+; .*; ([0-9]+) records wait$")
+STEADY_S = 15.0  # longer than a service needs to fail and be started again
+RECORD_S = 10.0  # by then a record of a period that is over has its answer
+PATIENCE_S = 120.0  # beyond a period of telemetry
+
+TELEMETRY = "telemetry"
+
+
+@dataclass(frozen=True)
+class Vital:
+    """One thing that must work. mend: what to do where it does not."""
+
+    name: str
+    works: bool
+    said: str
+    mend: str
+
+
+def look(services: Services, meaning: Meaning, release: str | None) -> list[Vital]:
+    """All vitals now. release: that must run, None: any. Empty without pipelines."""
+    found: list[Vital] = []
+    for pipeline in meaning.pipelines:
+        found += _runtime(services.read(pipeline.unit), pipeline.unit, pipeline.name, release)
+    if meaning.pipelines:
+        found += _agent(services.read(AGENT), meaning, release)
+    return found
+
+
+def working(vitals: Sequence[Vital]) -> list[str]:
+    return [vital.name for vital in vitals if vital.works]
+
+
+def await_all(
+    services: Services,
+    meaning: Meaning,
+    release: str,
+    expects: Sequence[str] | None,
+    progress: Progress,
+    patience_s: float = PATIENCE_S,
+) -> list[Vital]:
+    """Wait until what is expected works, and stays so. expects: names; None: everything. Returns
+    what was expected and does not work in the end."""
+    patience_s += meaning.period_s
+    end_s = time.monotonic() + patience_s
+    steady_s: float | None = None
+    pids: list[int] = []
+    said: set[str] = set()
+    units = [AGENT, *(one.unit for one in meaning.pipelines)]
+    while True:
+        vitals = look(services, meaning, release)
+        missing = [
+            one for one in vitals if not one.works and (expects is None or one.name in expects)
+        ]
+        for name in working(vitals):
+            if name not in said:
+                said.add(name)
+                progress.say(f"{name}: works")
+        now_s, before = time.monotonic(), pids
+        pids = [services.read(unit).pid for unit in units]
+        if missing or pids != before:
+            steady_s = None
+        elif steady_s is None:
+            steady_s = now_s
+        if steady_s is not None and now_s - steady_s >= STEADY_S:
+            return []
+        if now_s >= end_s and (missing or steady_s is None):
+            return missing or [
+                Vital("services", False, "they end again and again", _journal(AGENT))
+            ]
+        time.sleep(1.0)
+
+
+def _runtime(now: Reading, unit: str, name: str, release: str | None) -> list[Vital]:
+    found = FRAMES.search(now.said)
+    flows = found is not None and float(found[1]) > 0
+    return [
+        _active(now, unit, release),
+        Vital(
+            f"frames of {name}", now.active and (flows or now.said == WAITS),
+            now.said or "nothing was said", _journal(unit),
+        ),
+    ]  # fmt: skip
+
+
+def _agent(now: Reading, meaning: Meaning, release: str | None) -> list[Vital]:
+    found = LINK.match(now.said)
+    # a record is made every period: none waits although one was made, so the broker has it
+    is_through = found is not None and found[1] == "0" and now.since_s > meaning.period_s + RECORD_S
+    mend = f"see [broker] in vedette.toml and whether {meaning.broker} is reached from here; "
+    return [
+        _active(now, AGENT, release),
+        Vital(TELEMETRY, now.active and is_through, now.said or "nothing was said",
+              mend + _journal(AGENT)),
+    ]  # fmt: skip
+
+
+def _active(now: Reading, unit: str, release: str | None) -> Vital:
+    is_right = now.active and (release is None or now.release == release)
+    runs = f"it runs release {now.release or 'unknown'}" if now.active else "it is not active"
+    return Vital(unit.removesuffix(".service"), is_right, runs, _journal(unit))
+
+
+def _journal(unit: str) -> str:
+    return f"journalctl -u {unit.removesuffix('.service')} -n 20"
