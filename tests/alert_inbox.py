@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 
 class Inbox:
-    """status: what it answers. taken: messages, the newest last."""
+    """status: what it answers. taken: messages, the newest last. before, after: what happens when
+    one begins to come, and when it was taken and is not answered yet."""
 
     def __init__(self) -> None:
         self.status = 200
+        self.before: Callable[[], None] = lambda: None
+        self.after: Callable[[], None] = lambda: None
         self.taken: list[dict[str, str]] = []
         inbox = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                inbox.before()
                 content = self.rfile.read(int(self.headers["content-length"]))
                 if inbox.status == 200:
                     inbox.taken.append(json.loads(content))
-                self.send_response(inbox.status)
-                self.end_headers()
+                inbox.after()
+                with suppress(OSError):  # who sent it is no more
+                    self.send_response(inbox.status)
+                    self.end_headers()
 
             def log_message(self, *_: object) -> None: ...
 

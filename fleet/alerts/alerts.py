@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from fleet.alerts.book import AlertBook, Told
-from fleet.alerts.bulletin import Message, bulletin
+from fleet.alerts.bulletin import Message, bulletin, repeated
 from fleet.alerts.ledger import Change, Key, Ledger, Trouble
 from fleet.alerts.sending import Address, address_of, identity, send
 from fleet.alerts.terms import Alerting, Target
@@ -123,7 +124,11 @@ class Alerts:
         place, name = _place(number), identity(target)
         told = self._book.told(name)
         kept = self._book.changes(told.told)
+        if told.sending is not None:  # as it was begun
+            kept = tuple(one for one in kept if one.number <= told.sending)
         if not kept:
+            if told.sending is not None:  # it is too old to be kept
+                self._book.tell(name, replace(told, sending=None))
             return False
         newest = kept[-1].number
         wanted = [one.change for one in kept if _is_for(one.change, target)]
@@ -133,11 +138,17 @@ class Alerts:
         if now_s < self._due_s(wanted[0].at_s, told):
             return False
         message = bulletin(self._fleet, wanted, self._terms.page)
+        if message is not None and told.sending is not None:
+            message = repeated(self._fleet, message)
+        if message is not None:
+            # who dies from here on leaves a trace, and who follows sends it again, and says so
+            self._book.begin(name, newest)
         try:
             if message is not None:
                 self._send(address_of(target), message)
         except (Refused, Unavailable) as error:
-            self._book.tell(name, Told(told.told, told.told_s, now_s, told.tries + 1, str(error)))
+            failed = replace(told, tried_s=now_s, tries=told.tries + 1, why=str(error))
+            self._book.tell(name, failed)
             self._say(place, str(error))
             return True
         self._book.tell(name, Told(newest, now_s))

@@ -73,6 +73,13 @@ TARGET = Table(
     Column("tries", Integer, nullable=False),
     Column("why", Text),
 )
+# a message was begun whose newest change is upto; gone when it is known how that went
+SENDING = Table(
+    "alert_sending",
+    METADATA,
+    Column("target", String(64), primary_key=True),
+    Column("upto", Integer, nullable=False),
+)
 LEASE = Table(
     "alert_lease",
     METADATA,
@@ -93,13 +100,15 @@ class Kept:
 @dataclass(frozen=True)
 class Told:
     """How far a target is. told: the newest change that it knows of; told_s: when it last got a
-    message. tries: that failed since, the last at tried_s; why."""
+    message. tries: that failed since, the last at tried_s; why. sending: the newest change of a
+    message that was begun, and nobody knows whether it arrived."""
 
     told: int
     told_s: float | None = None
     tried_s: float | None = None
     tries: int = 0
     why: str | None = None
+    sending: int | None = None
 
 
 def open_book(url: str) -> AlertBook:
@@ -112,7 +121,11 @@ def open_book(url: str) -> AlertBook:
         raise
 
 
-BUILD = Build("the alerts", VERSIONS, METADATA.create_all)
+def _add_sending(connection: Connection) -> None:
+    SENDING.create(connection, checkfirst=True)
+
+
+BUILD = Build("the alerts", VERSIONS, METADATA.create_all, (_add_sending,))
 
 
 class AlertBook:
@@ -162,10 +175,12 @@ class AlertBook:
     def told(self, target: str) -> Told:
         """How far a target is. One that is new begins now: it is not told what was before."""
         wanted = select(TARGET).where(TARGET.c.target == target)
+        begun = select(SENDING.c.upto).where(SENDING.c.target == target)
         with changing(self._engine) as connection:
             row = connection.execute(wanted).one_or_none()
             if row is not None:
-                return Told(row.told, row.told_s, row.tried_s, row.tries, row.why)
+                upto = connection.execute(begun).scalar()
+                return Told(row.told, row.told_s, row.tried_s, row.tries, row.why, upto)
             newest = connection.execute(select(func.max(CHANGE.c.number))).scalar() or 0
             connection.execute(insert(TARGET).values(target=target, told=newest, tries=0))
             return Told(newest)
@@ -181,6 +196,13 @@ class AlertBook:
         }
         with changing(self._engine) as connection:
             connection.execute(update(TARGET).where(TARGET.c.target == target).values(values))
+            _note_sending(connection, target, told.sending)
+
+    def begin(self, target: str, upto: int) -> None:
+        """Write down that a message is sent now whose newest change is `upto`: `tell` says later
+        how that went. Who dies meanwhile leaves this behind."""
+        with changing(self._engine) as connection:
+            _note_sending(connection, target, upto)
 
     def hold(self, holder: str, now_s: float, for_s: float) -> bool:
         """Whether this process is the one that alerts: of several only one is, as long as it says
@@ -206,6 +228,12 @@ class AlertBook:
 ENDED = delete(STANDING).where(
     STANDING.c.kind == bindparam("k"), STANDING.c.subject == bindparam("s")
 )
+
+
+def _note_sending(connection: Connection, target: str, upto: int | None) -> None:
+    connection.execute(delete(SENDING).where(SENDING.c.target == target))
+    if upto is not None:
+        connection.execute(insert(SENDING).values(target=target, upto=upto))
 
 
 def _row(change: Change) -> dict[str, object]:

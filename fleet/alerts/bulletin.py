@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from fleet.alerts.ledger import Change
@@ -13,6 +13,7 @@ from fleet.wording import plural, printable, stretch
 MOST_NAMES = 8  # of one kind in one message; of more only how many they are
 MOST_WORDS = 4  # of one kind, of which is said what is wrong
 LONGEST_TITLE = 120
+AGAIN = "The server died while it sent this: it may have reached you before."
 # as devices have them: "3 devices WORDS"
 KIND_WORDS: dict[AlertKind, str] = {
     "offline": "offline",
@@ -70,6 +71,13 @@ def bulletin(fleet: str, changes: Sequence[Change], page: str | None) -> Message
     before = "" if wrong else "still " if still else "over: "
     title = f"[{fleet}] {before}{_headline(head)}"
     return Message(_cut(title), "\n".join(lines), "trouble" if wrong or still else "over")
+
+
+def repeated(fleet: str, message: Message) -> Message:
+    """A message that may have arrived before: it says so."""
+    before = f"[{fleet}] "
+    title = f"{before}perhaps again: {message.title.removeprefix(before)}"
+    return replace(message, title=_cut(title), body=f"{message.body}\n\n{AGAIN}")
 
 
 def _net(changes: Iterable[Change]) -> list[Change]:

@@ -53,6 +53,18 @@ def test_targets(book: AlertBook) -> None:
     assert book.told("two") == Told(newest)
 
 
+def test_what_is_being_sent_is_noted_until_it_is_known_how_it_went(book: AlertBook) -> None:
+    assert book.told("mail").sending is None
+    book.begin("mail", 3)
+    book.begin("mail", 4)
+    assert book.told("mail").sending == 4
+    assert book.told("other").sending is None
+    book.tell("mail", Told(0, tried_s=5.0, tries=1, why="no", sending=4))
+    assert book.told("mail").sending == 4
+    book.tell("mail", Told(4, 6.0))
+    assert book.told("mail") == Told(4, 6.0)
+
+
 def test_one_holds_the_lease(book: AlertBook, url: str) -> None:
     assert book.hold("one", 100, 60)
     assert book.hold("one", 130, 60), "again"
