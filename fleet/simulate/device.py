@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from fleet.simulate.believing import Asker, Believing
 from fleet.simulate.records import Records
-from fleet.simulate.telling import Saying, Teller, made_up
+from fleet.simulate.running import made_up
+from fleet.simulate.telling import Saying, Teller
 from fleet.simulate.updating import Followed, Follower
 from wire import topics
 from wire.block.client import BlockClient, FetchTerms

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fleet.simulate.character import Character
+from fleet.simulate.running import Running
 from fleet.simulate.shapes import spread
 from wire.health import Disk, Health, Memory, Throttle, Traffic
 from wire.messages import Losses, Scores, StageCounts, Window
@@ -50,10 +51,10 @@ def window_of(
     character: Character,
     faring: Faring,
     seconds: float,
-    runs: tuple[str, str, str],
+    runs: Running,
     seen: tuple[str, Literal["serving", "no_model", "no_camera"], str | None],
 ) -> Window:
-    """runs: model, version, digest. seen: the camera, the phase, and why the camera is absent."""
+    """seen: the camera, the phase, and why the camera is absent."""
     kind = character.kind
     slowness = character.slowness * (1.6 if faring.is_hot else 1.0) * (0.97 + 0.06 * faring.chance)
     inference_us = kind.inference_us * slowness
@@ -73,10 +74,10 @@ def window_of(
     )
     found = int(frames * (0.2 + 0.6 * faring.chance))
     return Window(
-        model=runs[0],
-        version=runs[1],
-        digest=runs[2],
-        engine=kind.engine,
+        model=runs.model,
+        version=runs.version,
+        digest=runs.digest,
+        engine=runs.engine,
         camera=seen[0],
         phase=seen[1],
         absent=seen[2],

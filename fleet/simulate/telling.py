@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import random
 import secrets
@@ -10,8 +9,9 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
-from fleet.simulate.character import Character, character_of
+from fleet.simulate.character import character_of
 from fleet.simulate.faring import Faring, fault_of, health_of, window_of
+from fleet.simulate.running import Running
 from wire.messages import (
     Event,
     EventKind,
@@ -26,22 +26,6 @@ from wire.messages import (
 from wire.version import VERSION
 
 CAMERA = "simulated"
-
-
-@dataclass(frozen=True)
-class Running:
-    """What a pipeline runs. digest: of the bundle."""
-
-    model: str
-    version: str
-    digest: str
-
-
-def made_up(character: Character) -> Running:
-    """What a device runs that takes no models."""
-    version = "2" if character.runs_newest else "1"
-    digest = hashlib.sha256(f"simulated {version}".encode()).hexdigest()
-    return Running("digits", version, digest)
 
 
 @dataclass(frozen=True)
@@ -87,7 +71,7 @@ class Teller:
             model="" if runs is None else runs.model,
             version=None if runs is None else runs.version,
             digest=None if runs is None else runs.digest,
-            engine=None if runs is None else self.character.kind.engine,
+            engine=None if runs is None else runs.engine,
             camera=CAMERA,
             absent=self._absent,
             restarts=0,
@@ -132,7 +116,7 @@ class Teller:
         """Of the window that ends now."""
         self._windows += 1
         faring = self._faring()
-        runs = self.runs or Running("", "", "")
+        runs = self.runs or Running("", "", "", "")
         return Telemetry(
             spool="",
             seq=0,
@@ -144,7 +128,7 @@ class Teller:
             lost=0,
             pipelines={
                 self._pipeline: window_of(
-                    self.character, faring, self._period_s, (runs.model, runs.version, runs.digest),
+                    self.character, faring, self._period_s, runs,
                     (CAMERA, self._phase, self._absent),
                 )
             },

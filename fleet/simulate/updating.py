@@ -11,7 +11,8 @@ from typing import Protocol
 
 from fleet.simulate.believing import Asker, Believing
 from fleet.simulate.getting import Getter
-from fleet.simulate.telling import Running, Saying, Teller
+from fleet.simulate.running import fetched
+from fleet.simulate.telling import Saying, Teller
 from wire.backoff import Backoff
 from wire.deployments import Who
 from wire.messages import Update, UpdatePhase
@@ -122,7 +123,7 @@ class Follower:
         )
         self.followed.content_bytes += bundle.size
         self.followed.fetches_s.append(time.monotonic() - heard_s)
-        self._teller.runs = Running(bundle.variant.model, bundle.variant.version, bundle.digest)
+        self._teller.runs = fetched(bundle)
         self._phase("trial", bundle, deployment)
         self._phase("good", bundle, deployment)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from scripts.telling.machines import PASSPHRASE, PATIENCE_S, ROOT, Place, running, vedette
 
 CROWD = 24  # simulated devices around the real one
+CROWD_PIPELINE = "door"
 NAME = "operator"
 
 
@@ -72,8 +73,10 @@ def dashboard(place: Place, port: int) -> Iterator[Dashboard]:
 
 @contextlib.contextmanager
 def crowd(place: Place) -> Iterator[None]:
-    """Simulated devices, which have another pipeline than the real one: its models are its own."""
-    words = ["--devices", str(CROWD), "--prefix", "cam", "--pipeline", "door"]
+    """Simulated devices, which fetch what is deployed to a pipeline of their own: what the real one
+    tries does not reach them, as they would believe anything."""
+    words = ["--devices", str(CROWD), "--prefix", "cam", "--pipeline", CROWD_PIPELINE]
+    words += ["--fetch", "--spread-s", "0.5"]
     words += ["--telemetry-s", "10", "--registry", "--dir", str(place.fleet)]
     simulate = vedette("fleet", "simulate", *words)
     with running("crowd", simulate, place):

@@ -56,8 +56,9 @@ def tell(place: Place, words: argparse.Namespace) -> int:
             if preview:
                 story.note(f"live picture on http://127.0.0.1:{preview}/")
             stack.enter_context(crowd(place))
-            steps = [story.first_model, story.second_model, story.lying_model, story.slow_model]
-            wrong = told(story, [*steps, story.ending])
+            steps = [story.first_model, story.second_model, story.for_the_crowd]
+            steps += [story.lying_model, story.slow_model, story.ending]
+            wrong = told(story, steps)
         if wrong is None:
             wrong = telemetry_missing(listening)
         if wrong is None:

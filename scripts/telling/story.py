@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.telling import versions
+from scripts.telling.dashboard import CROWD_PIPELINE
 from scripts.telling.listening import Listening
 from scripts.telling.machines import (
     FLEET,
@@ -67,6 +68,12 @@ class Story:
             f"results of digits 1 arrive, {time.monotonic() - began_s:.1f} s after pack began"
         )
         self.facts["first_model"] = heard.digest
+
+    def for_the_crowd(self) -> None:
+        self.title("The simulated cameras get what has proved itself: first 1, then half of them 2")
+        for version, wave in (("1", "100%"), ("2", "50%")):
+            words = [CROWD_PIPELINE, "digits", version, "--wave", wave, "--trial", str(TRIAL_S)]
+            self.must("fleet", "deploy", *words, "--dir", self.fleet)
 
     def second_model(self) -> None:
         self.title("Version 2 while frames flow: swapped between two frames")

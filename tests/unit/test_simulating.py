@@ -13,8 +13,9 @@ import pytest
 from fleet.simulate.character import FRAIL, HOT, OLD, SLOW, character_of
 from fleet.simulate.faring import ILL_WINDOWS, WELL_WINDOWS
 from fleet.simulate.records import MOST_KEPT, MOST_RETRY_S, PER_S, RETRY_S, Records
+from fleet.simulate.running import made_up
 from fleet.simulate.shapes import spread
-from fleet.simulate.telling import Teller, made_up
+from fleet.simulate.telling import Teller
 from wire.health import Health
 from wire.messages import (
     Ack,
