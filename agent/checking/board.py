@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from agent.checking import mends
 from agent.checking.certificates import day
+from wire import mends
 from wire.finding import Finding
 from wire.health import Health
 from wire.version import RELEASED_S

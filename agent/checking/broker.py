@@ -13,10 +13,9 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from agent.checking import mends
 from agent.checking.broker_words import not_reached, not_signed_in
 from agent.checking.certificates import day, look_at_proofs, soon
-from wire import topics
+from wire import mends, topics
 from wire.backoff import Backoff
 from wire.config import Broker, Config
 from wire.finding import Finding

@@ -7,7 +7,7 @@ import socket
 import ssl
 from pathlib import Path
 
-from agent.checking import mends
+from wire import mends
 from wire.finding import Finding, Where
 from wire.mqtt import words
 from wire.mqtt.url import Address

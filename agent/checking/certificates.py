@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
-from agent.checking import mends
 from agent.checking.validity import validity_of
+from wire import mends
 from wire.config import Broker
 from wire.finding import Finding, Level
 

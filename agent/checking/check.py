@@ -28,7 +28,7 @@ def _findings(folders: Folders, health: Health) -> Iterator[Finding]:
     try:
         config = in_force(folders).config
     except Trouble as trouble:
-        yield Finding("broker", "bad", "", f"not tried: {trouble}")
+        yield Finding("configuration", "bad", "", str(trouble))
     else:
         right = is_clock_right(health)
         yield from look_at_broker(config, folders.config, right)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 
-from agent.checking import mends
+from wire import mends
 from wire.finding import Finding
 
 TRIED_BYTES = 64 * 1024

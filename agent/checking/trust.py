@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from agent.checking import mends
 from agent.checking.certificates import day
 from agent.fetch.fetching import FOLDER
 from agent.fetch.refreshing import first_root
+from wire import mends
 from wire.block.blocks import NoSuchFile
 from wire.config import Config
 from wire.finding import Finding

@@ -73,10 +73,11 @@ def probe() -> list[Probe]:
     there = survey()
     if not there:
         return [Probe("v4l2", False, "no camera at /dev/video*: plug one in")]
-    return [_try(listed) for listed in there]
+    return [tried(listed) for listed in there]
 
 
-def _try(listed: Listed) -> Probe:
+def tried(listed: Listed) -> Probe:
+    """Start one camera and wait for a frame of it."""
     if listed.trouble is not None:
         return Probe(listed.uri, False, listed.trouble)
     camera = make(listed.uri)

@@ -105,8 +105,10 @@ def test_old_tflite_with_new_numpy_says_what_to_install(shell: Shell) -> None:
 def test_doctor_says_the_same_and_still_tries_the_rest(shell: Shell) -> None:
     said = vedette(shell, "doctor", without=(LITERT, TFLITE))
     assert said.code == 0 and said.err == ""
-    litert, onnx_runtime = (line for line in said.out.splitlines() if "litert" in line.split()
-                            or "onnxruntime" in line.split())  # fmt: skip
-    assert litert.split()[0] == "NO" and "pip install 'vedette[litert]'" in litert
-    assert onnx_runtime.split()[0] == "works"
+    lines = said.out.splitlines()
+    start = lines.index("engines") + 1
+    litert, mend, onnx_runtime = lines[start : start + 3]
+    assert litert.split()[:2] == ["warn", "litert:"] and "pip install 'vedette[litert]'" in litert
+    assert mend.endswith(f"{sys.executable} -m pip install ai-edge-litert")
+    assert onnx_runtime.split()[:2] == ["ok", "onnxruntime:"]
     assert vedette(shell, "doctor", without=(LITERT, TFLITE, ONNX)).code == 1

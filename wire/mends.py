@@ -1,4 +1,4 @@
-"""Commands that mend what the agent's part finds, as a person types them."""
+"""Commands that mend a device, as a person types them."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ def readable(path: str) -> str:
     return f"sudo chgrp {USER} {file} && sudo chmod 640 {file}"
 
 
-def owned(folder: Path, user: str) -> str:
+def owned(folder: Path, user: str = USER) -> str:
     return f"sudo chown -R {user}:{user} {shlex.quote(str(folder))}"
