@@ -15,13 +15,17 @@ INSTALL = "install what pyproject.toml names (pip install 'vedette[litert]', or 
 COMMANDS = {
     "run": ("runtime.commands.run", "run a model on a camera and show what it finds"),
     "bench": ("runtime.commands.bench", "measure the loop against the bare engine, in one run"),
-    "doctor": ("runtime.commands.doctor", "which cameras and engines work here, and if not, why"),
+    "doctor": (
+        "runtime.commands.doctor",
+        "what is missing on this machine, and what mends it",
+    ),
     "cameras": ("runtime.commands.cameras", "list the cameras of this machine and what they offer"),
     "model": ("runtime.commands.model", "show a model: manifest, tensors, golden check"),
     "runtime": ("runtime.commands.service", "service: run one pipeline of vedette.toml"),
     "agent": ("agent.commands.agent", "service: join this device's runtimes to the broker"),
     "enroll": ("agent.commands.enroll", "make this device part of a fleet, with its NAME.vedette"),
     "check-config": ("runtime.commands.check_config", "read vedette.toml and say what it means"),
+    "support": ("runtime.commands.support", "a bundle for a bug report, without secrets"),
     "watch": ("fleet.commands.watch", "see telemetry, faults and results of the fleet arrive"),
     "ask": ("fleet.commands.ask", "command a device: status, snapshot, restart, watch, set, bench"),
     "fleet": ("fleet.commands.fleet", "keys, bundles and rollouts: what an operator does"),

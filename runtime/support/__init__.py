@@ -1,0 +1,1 @@
+"""`vedette support`: a bundle for a bug report, without secrets."""
