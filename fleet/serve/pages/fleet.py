@@ -32,7 +32,7 @@ COLUMNS = (
 )
 # what the select of a phone offers: which order, and its two directions
 SORTS = (
-    ("worst", "What is wrong", "worst first", "worst last"),
+    ("worst", "Trouble", "worst first", "worst last"),
     ("name", "Device", "A to Z", "Z to A"),
     ("model", "Model", "A to Z", "Z to A"),
     ("board", "Board", "A to Z", "Z to A"),
