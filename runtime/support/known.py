@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.support.patterns import SECRET_NAME, in_text, key_lines
+from runtime.support.patterns import HARMLESS, SECRET_NAME, in_text, key_lines
 from wire.accepted import FILE_NAME
 from wire.folders import Folders
 from wire.unreadable import UNREADABLE
@@ -36,7 +36,8 @@ def known(folders: Folders, environment: Mapping[str, str] = os.environ) -> set[
         found.update(_in_file(path))
     for name, value in environment.items():
         found.update(in_text(value))
-        if SECRET_NAME.search(name) and not value.startswith("/"):
+        is_plain = value.startswith("/") or value.lower() in HARMLESS  # a path, or a yes or no
+        if SECRET_NAME.search(name) and not is_plain:
             found.update((value, *value.splitlines()))
     return {one for one in (each.strip() for each in found) if one}
 

@@ -12,16 +12,15 @@ PRIVATE_KEY = re.compile(
 )
 # a host cannot hold what ends an address, so what stands before its @ is all of the user's part
 IN_ADDRESS = re.compile(r"(?<=://)([^\s/@\"'<>]{1,500})@")
-WORDS = (
-    r"pass(?:word|wd|phrase|code)?|passwd|psk|secret|token|api_?key|auth|credential|private_?key"
-)
+WORDS = r"pass(?:word|wd|phrase|code)?|passwd|psk|secret|token|api_?key|credential|private_?key"
+SCHEME = re.compile(r"\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 NAMED = re.compile(
     rf"(?P<name>[\w.-]*(?:{WORDS})[\w-]*)"
     r"(?P<is>[\"']?\s*[=:]\s*)"
     r"(?P<value>\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s,;&\"'}\])]+)",
     re.IGNORECASE,
 )
-SECRET_NAME = re.compile(WORDS, re.IGNORECASE)
+SECRET_NAME = re.compile(rf"{WORDS}|key$", re.IGNORECASE)  # of a variable
 PATH = re.compile(r"[\"']?/")  # a file that holds one: the name says which
 HARMLESS = ("true", "false", "none", "null", "yes", "no", "0", "1")
 
@@ -43,7 +42,7 @@ def in_text(text: str) -> Iterator[str]:
 def without(text: str, label: str) -> str:
     """The text with the label in the place of whatever looks like a secret."""
     text = PRIVATE_KEY.sub(label, text)
-    text = IN_ADDRESS.sub(f"{label}@", text)
+    text = SCHEME.sub(rf"\1\2{label}", IN_ADDRESS.sub(f"{label}@", text))
     return NAMED.sub(
         lambda found: found[0] if _is_no_secret(found) else f"{found['name']}{found['is']}{label}",
         text,

@@ -35,6 +35,7 @@ CALLS = {
     "run": ["run", *SMALL_RUN],
     "bench": ["bench", *SMALL_RUN],
     "doctor": ["doctor"],
+    "support": ["support", "--out", str(FOLDER), *PLACES],
     "cameras": ["cameras"],
     "model": ["model", "show", DIGITS],
     "runtime": ["runtime", "lane", "--seconds", "3", *PLACES],
