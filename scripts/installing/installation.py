@@ -1,4 +1,4 @@
-"""The way from nothing, or from an older release, to services that run: step by step, repeatable."""
+"""The way from nothing, or from an older release, to services that run: every step repeatable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from installing.machine import Machine, look
 from installing.places import Places
 from installing.progress import Progress, run
 from installing.release import Card
-from installing.services import AGENT, Services
+from installing.services import AGENT, SETTLE, Services
 from installing.source import Source, find
 from installing.troubles import Trouble, Wrong
 from installing.vitals import Vital
@@ -57,9 +57,7 @@ def install(places: Places, services: Services, order: Order, progress: Progress
     wanted = release.planned(source, machine, engines, places)
     differs = None if running is None else running.differs(wanted)
     if running is not None and differs is not None and not order.upgrade:
-        raise Wrong(
-            f"the release that runs {differs}: --upgrade replaces it, and goes back if need be"
-        )
+        raise Wrong(f"the release that runs {differs}: --upgrade replaces it")
     if running is None or differs is not None:
         _need_tools(machine, source, places)
         progress.step(f"making release {wanted.name}")
@@ -146,11 +144,11 @@ def _upgrade(
 
 def _ready_to_settle(places: Places, services: Services, name: str) -> None:
     """The unit that will settle it, and start again at the next boot."""
-    unit = places.releases / name / release.UNITS / units.SETTLE
+    unit = places.releases / name / release.UNITS / SETTLE
     if unit.exists():
-        durable.write(places.units / units.SETTLE, unit.read_bytes())
+        durable.write(places.units / SETTLE, unit.read_bytes())
     services.reload()
-    services.enable([units.SETTLE])
+    services.enable([SETTLE])
 
 
 def _bring_up(

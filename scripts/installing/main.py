@@ -24,7 +24,7 @@ ENGINES = ("litert", "onnx", "tflite")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """0: done, and it works. 1: something is not there or does not work. 2: the request is wrong."""
+    """0: done, and it works. 1: something is missing or does not work. 2: a wrong request."""
     words = parser().parse_args(argv)
     # a terminal that goes away must not leave half of it done
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -141,13 +141,13 @@ def parser() -> argparse.ArgumentParser:
     add("--broker", metavar="URL", help="without --enroll: as mqtt://HOST; for a new configuration")
     add("--engines", type=_names, metavar="NAMES", help="default: litert,onnx (32 bit: tflite)")
     add("--offline", type=Path, metavar="WHEELHOUSE", help="the folder of scripts/wheelhouse")
-    add("--upgrade", action="store_true", help="replace the release that runs; go back if the new one "
-        "does not come up")  # fmt: skip
+    add("--upgrade", action="store_true", help="replace the release that runs; go "
+        "back if the new one does not come up")  # fmt: skip
     add("--watchdog", action="store_true", help="let the hardware reset a machine that hangs")
     add("--uninstall", action="store_true", help="remove all but configuration and state")
     add("--purge", action="store_true", help="with --uninstall: those and the user, too")
     add("--root", type=Path, default=Path("/"), metavar="FOLDER",
-        help="install into the system that is mounted there, with the same Python; start nothing")  # fmt: skip
+        help="install into the system that is mounted there; start nothing")  # fmt: skip
     add("--json", action="store_true", help="one JSON object instead of a summary")
     add("--settle", action="store_true", help=argparse.SUPPRESS)  # vedette-settle.service
     return parser

@@ -1,10 +1,11 @@
-"""A release on the disk: one folder with an environment, made once, never changed, run or removed."""
+"""A release on the disk: one folder with an environment, made once and never changed."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from installing import durable
+from installing.heritage import take_over, uncompiled
 from installing.machine import Machine
 from installing.places import Places
 from installing.progress import Progress, run
@@ -22,7 +24,7 @@ CARD = "release.json"
 UNITS = "share/vedette/systemd"
 PIP_S = 3600.0
 # never imported by what runs here, and most of what there is to compile
-NOT_COMPILED = r"/(tests?|testing|sympy|mpmath|pip)/"
+NOT_COMPILED = re.compile(r"/site-packages/(.*/)?(tests?|sympy|mpmath|pip)/")
 KEEP_BYTES = 200 << 20  # what must stay free beside a release: records wait there
 ONLINE_BYTES = 1200 << 20
 GROWTH = 5  # wheels are zipped, and code is compiled
@@ -80,6 +82,8 @@ def make(places: Places, wanted: Card, source: Source, progress: Progress) -> No
     _need_room(places, source)
     durable.make_folder(places.releases)
     _make_environment(folder, wanted, source)
+    if _inherit(places, wanted):
+        progress.say("packages that stay the same are taken over from the release that runs")
     progress.say(f"pip installs vedette {wanted.version} with {', '.join(wanted.engines)}")
     _fill(folder, wanted, source)
     progress.say("compiling, so that nothing need be written later")
@@ -129,8 +133,23 @@ def _make_environment(folder: Path, wanted: Card, source: Source) -> None:
     run([python, "-m", "venv", "--symlinks", *options, folder], 600)
 
 
+def _inherit(places: Places, wanted: Card) -> bool:
+    """Take over what the release that runs has, if it was made for the same Python."""
+    old = card(places, places.linked(places.current))
+    if old is None or (old.python, old.vendors) != (wanted.python, wanted.vendors):
+        return False
+    return take_over(
+        _library(places.releases / old.name, wanted),
+        _library(places.releases / wanted.name, wanted),
+    )
+
+
+def _library(folder: Path, wanted: Card) -> Path:
+    return folder / "lib" / f"python{wanted.python}" / "site-packages"
+
+
 def _fill(folder: Path, wanted: Card, source: Source) -> None:
-    python = folder / "bin" / "python"
+    python = str(folder / "bin" / "python")
     pip = ["-m", "pip"] if source.pip is None else [str(source.pip / "pip")]
     words = [python, *pip, "install", "--quiet", "--no-input", "--disable-pip-version-check"]
     words += ["--no-compile", "--no-cache-dir", "--no-warn-script-location"]
@@ -152,13 +171,17 @@ def _fill(folder: Path, wanted: Card, source: Source) -> None:
 
 def _compile(places: Places, folder: Path, wanted: Card) -> None:
     """Bytecode that is never compared with its source: images change the times of files."""
-    library = folder / "lib" / f"python{wanted.python}" / "site-packages"
-    words = [folder / "bin" / "python", "-m", "compileall", "-q", "-j", "0", "-x", NOT_COMPILED]
+    tag = f"cpython-{wanted.python.replace('.', '')}"
+    sources = map(str, uncompiled(_library(folder, wanted), tag))
+    names = folder / "uncompiled"
+    names.write_text("".join(f"{path}\n" for path in sources if not NOT_COMPILED.search(path)))
+    words = [str(folder / "bin" / "python"), "-m", "compileall", "-q", "-j", "0", "-i", str(names)]
     words += ["--invalidation-mode", "unchecked-hash"]
     if not places.is_here:
         words += ["-s", str(places.root), "-p", "/"]
     with contextlib.suppress(Trouble):  # some packages bring files for Pythons that are none
-        run([*words, library], PIP_S)
+        run(words, PIP_S)
+    names.unlink()
 
 
 def _move(folder: Path, root: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,8 @@ class Services(Protocol):
     def stop(self, units: Sequence[str]) -> None: ...
     def read(self, unit: str) -> Reading: ...
     def settle(self) -> None: ...
+    def now_s(self) -> float: ...
+    def pause(self, seconds: float) -> None: ...
 
 
 def runtime_unit(pipeline: str) -> str:
@@ -89,6 +92,12 @@ class Still:
     def settle(self) -> None:
         """Nothing starts that could fail."""
 
+    def now_s(self) -> float:
+        return 0.0
+
+    def pause(self, seconds: float) -> None:
+        """Nothing will change."""
+
 
 class Systemd:
     """The one that runs here. Raises Trouble with what systemctl said."""
@@ -112,7 +121,7 @@ class Systemd:
         return enabled_units(self._places.units)
 
     def restart(self, units: Sequence[str]) -> None:
-        """Without waiting: whether they come up is seen later. Type=notify would wait for minutes."""
+        """Without waiting, which could take minutes: whether they come up is seen later."""
         if units:
             run(["systemctl", "--no-block", "restart", *units])
 
@@ -131,7 +140,7 @@ class Systemd:
             active=values.get("ActiveState") == "active" and pid > 0,
             release=self._release(pid),
             said=values.get("StatusText", ""),
-            since_s=_uptime_s() - entered_s,
+            since_s=self.now_s() - entered_s,
             pid=pid,
         )
 
@@ -152,12 +161,12 @@ class Systemd:
             if self._places.marker.exists():
                 raise
 
+    def now_s(self) -> float:
+        """As systemd counts."""
+        return time.clock_gettime(time.CLOCK_MONOTONIC)
 
-def _uptime_s() -> float:
-    """As systemd counts: CLOCK_MONOTONIC."""
-    import time
-
-    return time.clock_gettime(time.CLOCK_MONOTONIC)
+    def pause(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 def services_of(places: Places) -> Services:

@@ -35,8 +35,14 @@ class Source:
     @property
     def options(self) -> list[str]:
         if self.wheel is not None:
-            return ["--no-index", "--find-links", str(self.folder)]
+            return ["--no-index", "--find-links", str(self.folder), *self._pins]
         return ["--constraint", str(self.folder / "constraints.txt")]
+
+    @property
+    def _pins(self) -> list[str]:
+        """Every other wheel: what was taken over from the release before must be of its version."""
+        names = sorted(path for path in self.folder.glob("*.whl") if path != self.wheel)
+        return [str(path) for path in names if path != self.pip]
 
 
 def find(wheelhouse: Path | None) -> Source:

@@ -1,4 +1,4 @@
-"""The files that systemd reads: those that a release brings, and the drop-ins that this device needs."""
+"""The files that systemd reads: those that a release brings, and the drop-ins for this device."""
 
 from __future__ import annotations
 

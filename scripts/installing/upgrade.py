@@ -24,7 +24,7 @@ MOST_TRIES = 3  # boots into a new release that is not settled
 
 @dataclass(frozen=True)
 class Marker:
-    """old, new: releases. expects: what worked before. tries: times that the new one was begun with.
+    """old, new: releases. expects: what worked before. tries: how often the new one was begun with.
     why: not empty once it goes back."""
 
     old: str

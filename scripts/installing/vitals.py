@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,7 +56,7 @@ def await_all(
     """Wait until what is expected works, and stays so. expects: names; None: everything. Returns
     what was expected and does not work in the end."""
     patience_s += meaning.period_s
-    end_s = time.monotonic() + patience_s
+    end_s = services.now_s() + patience_s
     steady_s: float | None = None
     pids: list[int] = []
     said: set[str] = set()
@@ -71,7 +70,7 @@ def await_all(
             if name not in said:
                 said.add(name)
                 progress.say(f"{name}: works")
-        now_s, before = time.monotonic(), pids
+        now_s, before = services.now_s(), pids
         pids = [services.read(unit).pid for unit in units]
         if missing or pids != before:
             steady_s = None
@@ -83,7 +82,7 @@ def await_all(
             return missing or [
                 Vital("services", False, "they end again and again", _journal(AGENT))
             ]
-        time.sleep(1.0)
+        services.pause(1.0)
 
 
 def _runtime(now: Reading, unit: str, name: str, release: str | None) -> list[Vital]:
