@@ -6,12 +6,12 @@ import argparse
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
 from fleet.alerts.terms import Alerting, Target, check
-from wire.config import Broker, read
+from wire.config import Broker, File, Words, read
 from wire.folders import named_path
 from wire.names import Name
 from wire.troubles import Refused, Unavailable
@@ -20,6 +20,17 @@ from wire.typed_toml import tables_of, typed
 VARIABLE = "VEDETTE_FLEET_DIR"
 DEFAULT = "fleet"
 TOML, FIRST_ROOT = "fleet.toml", "root.json"
+PLACE = "/etc/mosquitto/vedette"
+_FILES = ("password_file", "ca_file", "certificate_file", "key_file")
+
+
+class Mosquitto(Struct, frozen=True, forbid_unknown_fields=True):
+    """[mosquitto], of `vedette fleet broker`. place: where its files lie on the broker's machine.
+    hosts: what else devices call it, names and addresses. bind: where alone it listens."""
+
+    place: File = PLACE
+    hosts: Annotated[tuple[Words, ...], Meta(max_length=32)] = ()
+    bind: Words | None = None
 
 
 class FleetToml(Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,6 +40,7 @@ class FleetToml(Struct, frozen=True, forbid_unknown_fields=True):
     broker: Broker
     alerts: Annotated[tuple[Target, ...], Meta(max_length=64)] = ()
     alerting: Alerting = Alerting()
+    mosquitto: Mosquitto = Mosquitto()
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,7 @@ class FleetFolder:
     broker: Broker
     alerts: tuple[Target, ...] = ()
     alerting: Alerting = field(default_factory=Alerting)
+    mosquitto: Mosquitto = field(default_factory=Mosquitto)
 
     @property
     def root(self) -> Path:
@@ -54,6 +67,21 @@ class FleetFolder:
     @property
     def command_key(self) -> Path:
         return self.keys / "command.pem"
+
+    @property
+    def authority(self) -> Path:
+        """The fleet's certificate authority: certificate and key."""
+        return self.keys / "authority.pem"
+
+    @property
+    def access(self) -> Path:
+        """By what the commands of this folder come to the broker, where `fleet broker` made it."""
+        return self.path / "access"
+
+    @property
+    def broker_files(self) -> Path:
+        """What belongs to the broker's machine: configuration, rules, certificates."""
+        return self.path / "broker"
 
     @property
     def trust(self) -> Path:
@@ -98,9 +126,19 @@ def open_fleet(path: Path) -> FleetFolder:
             f"by --dir or {VARIABLE}"
         )
     text = read(file)
-    toml = typed(tables_of(text, str(file)), FleetToml, text, str(file))
+    toml = typed(_whole_paths(tables_of(text, str(file)), where), FleetToml, text, str(file))
     check(toml.alerts, toml.alerting, str(file))
-    return FleetFolder(where, toml.name, toml.broker, toml.alerts, toml.alerting)
+    return FleetFolder(where, toml.name, toml.broker, toml.alerts, toml.alerting, toml.mosquitto)
+
+
+def _whole_paths(tables: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A path in [broker] that is not whole is meant from the fleet's folder on."""
+    broker = tables.get("broker")
+    if not isinstance(broker, dict):
+        return tables
+    files = {key: broker[key] for key in _FILES if isinstance(broker.get(key), str)}
+    whole = {key: str(folder / path) for key, path in files.items() if path}
+    return {**tables, "broker": {**broker, **whole}}
 
 
 def check_is_operators(fleet: FleetFolder) -> None:

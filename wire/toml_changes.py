@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from wire.toml_lines import KeyPath, lines_of
 from wire.troubles import Refused, Unavailable
+from wire.typed_toml import tables_of
 
 if TYPE_CHECKING:
     from tomlkit import TOMLDocument
@@ -30,7 +31,7 @@ def changed(text: str, changes: Sequence[Change], where: str) -> str:
     """A valid TOML text with these changes. where: the file's name, for people.
 
     A key that is new takes the line of a comment that shows it (`# key = ...`), else it comes
-    right below the header of its table. Raises Refused if what is on the way to a key is no table.
+    below the last key of its table. Raises Refused if what is on the way to a key is no table.
     """
     try:
         from tomlkit.exceptions import TOMLKitError
@@ -107,9 +108,21 @@ def _with_line(text: str, change: Change) -> str | None:
             lines[number] = _pair(change)
             break
     else:
-        first = min((n - 1 for path, n in numbers.items() if len(path) == 1), default=end)
-        lines.insert(begin if table else first, _pair(change))
+        last = max((n for n in numbers.values() if begin < n <= end), default=begin)
+        if last == begin and not table:
+            last = end
+        elif last > begin and not _is_whole(lines[last - 1]):
+            last = begin
+        lines.insert(last, _pair(change))
     return "\n".join(lines)
+
+
+def _is_whole(line: str) -> bool:
+    """Whether a line is a key with all of its value, not the begin or the middle of one."""
+    try:
+        return bool(tables_of(line, ""))
+    except Refused:
+        return False
 
 
 def _pair(change: Change) -> str:

@@ -1,4 +1,4 @@
-"""`vedette fleet COMMAND`: the operator's side of models; names a command and imports only that."""
+"""`vedette fleet COMMAND`: the operator's side; names a command and imports only that."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from collections.abc import Sequence
 
 COMMANDS = {
     "init": ("fleet.commands.init", "make a fleet: its keys and its first signed metadata"),
+    "broker": ("fleet.commands.broker", "write a ready mosquitto configuration, with TLS"),
+    "enroll": ("fleet.commands.enroll", "make NAME.vedette: all that a device needs to join"),
+    "revoke": ("fleet.commands.revoke", "let a device, or a person, come to the broker no more"),
+    "acl": ("fleet.commands.acl", "write who may do what at the broker"),
     "keys": ("fleet.commands.keys", "list, rotate and add keys; change thresholds"),
     "pack": ("fleet.commands.pack", "make a bundle of a model, checked"),
     "push": ("fleet.commands.push", "sign bundles, hand them to the depot and deploy them"),

@@ -41,7 +41,11 @@ VENDOR_HOMES = {
     "gi": ("runtime/cameras/gstreamer.py",),
     "jtop": ("agent/boards/jetson.py",),
     "paho": ("wire/mqtt/mqtt.py",),
-    "cryptography": ("wire/signing.py", "fleet/enrolment/authority.py"),
+    "cryptography": (
+        "wire/signing.py",
+        "fleet/enrolment/authority.py",
+        "fleet/enrolment/certificates.py",
+    ),
     "tomlkit": ("wire/toml_changes.py",),
     "psutil": ("agent/boards/generic.py",),
     "urllib3": ("wire/https.py",),

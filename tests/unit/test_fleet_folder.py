@@ -39,7 +39,9 @@ def test_what_lies_where(tmp_path: Path) -> None:
         (TOML + "colour = 1\n", r"fleet\.toml:5: broker\.colour"),
         ('name = "yard"\n', "broker: missing"),
         ("name = yard", "not valid TOML"),
-        (TOML + 'password_file = "here"\n', "a file's whole path"),
+        (TOML + 'password_file = ""\n', "a file's whole path"),
+        (TOML + 'password_file = "a\\nb"\n', "a file's whole path"),
+        (TOML + "password_file = 7\n", "broker.password_file"),
     ],
 )
 def test_a_file_that_is_wrong(tmp_path: Path, text: str, words: str) -> None:
@@ -47,6 +49,16 @@ def test_a_file_that_is_wrong(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(Refused, match=words) as caught:
         open_fleet(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_paths_are_from_the_folder_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "yard").mkdir()
+    files = 'password_file = "access/p"\nca_file = "/etc/ca.pem"\n'
+    (tmp_path / "yard" / "fleet.toml").write_text(TOML + files)
+    monkeypatch.chdir(tmp_path)
+    broker = open_fleet(Path("yard")).broker
+    assert broker.password_file == str(tmp_path / "yard" / "access" / "p")
+    assert broker.ca_file == "/etc/ca.pem"
 
 
 def test_no_fleet_here(tmp_path: Path) -> None:

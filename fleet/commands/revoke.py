@@ -1,0 +1,93 @@
+"""`vedette fleet revoke`: a name may come to the broker no more."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from fleet.commands.enroll import a_name
+from fleet.enrolment.book import Book
+from fleet.enrolment.broker_files import LISTS, all_names, steps, write_lists
+from fleet.enrolment.enrolling import SERVER, authority_of
+from fleet.enrolment.files import writing
+from fleet.enrolment.leaving import forget
+from fleet.flags import seconds
+from fleet.folder import add_dir_option, check_is_operators, open_fleet
+from wire.troubles import one_line
+
+PATIENCE_S = 5.0
+
+
+class Outcome(Struct, frozen=True):
+    """What --json prints. revoked: whether it belonged until now. kept: whether the broker still
+    keeps its presence and state: removed, refused, unreachable, with `why`; None: not asked."""
+
+    name: str
+    revoked: bool
+    changed: tuple[str, ...]
+    steps: tuple[str, ...]
+    kept: str | None
+    why: str
+
+
+def main(argv: Sequence[str]) -> int:
+    words = parser().parse_args(argv)
+    fleet = open_fleet(words.dir)
+    check_is_operators(fleet)
+    with writing(fleet.path):
+        book = Book(fleet.path)
+        revoked = book.revoke(words.name, time.time())
+        entries = book.entries()
+        written = write_lists(fleet, entries, authority_of(fleet))
+    verb = "restart" if written.needs_restart else "reload"
+    files = all_names() if written.needs_restart else LISTS
+    entry = book.find(words.name)
+    kept, why = None, ""
+    if entry is not None and entry.role == "device" and not words.offline:
+        kept, why = forget(fleet, words.name, words.patience)
+    outcome = Outcome(
+        words.name, revoked, written.changed, tuple(steps(fleet, files, verb)), kept, why
+    )
+    if words.json:
+        print(msgspec.json.encode(outcome).decode())
+    else:
+        for line in _lines(outcome):
+            print(one_line(line))
+    return 0
+
+
+def _lines(outcome: Outcome) -> list[str]:
+    name = outcome.name
+    lines = [f"{name} is revoked" if outcome.revoked else f"{name} was revoked before"]
+    if outcome.kept == "removed":
+        return [*lines, f"the broker keeps nothing of {name}, and goes by the new rules"]
+    lines += ["it counts when mosquitto goes by it:", *(f"  {step}" for step in outcome.steps)]
+    if outcome.kept is not None:
+        lines.append(f"then once more: vedette fleet revoke {name}, which removes its last words")
+        if outcome.kept == "unreachable":
+            lines.append(f"the broker was not reached now: {outcome.why}")
+    if name == SERVER:
+        lines.append("for new credentials of this folder's commands: vedette fleet broker")
+    return [*lines, "models and keys on the device stay there: wipe it, or take it apart"]
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vedette fleet revoke",
+        description="Let a name come to the broker no more: its certificate or password ends, and "
+        "the rules forbid it everything. It counts when mosquitto has read the files anew. Again: "
+        "removes what the broker keeps of a device that was revoked.",
+    )
+    parser.add_argument("name", type=a_name, metavar="NAME")
+    add_dir_option(parser)
+    parser.add_argument("--offline", action="store_true", help="do not try to reach the broker now")
+    parser.add_argument(
+        "--patience", type=seconds, default=PATIENCE_S, metavar="S",
+        help="how long to try to reach the broker (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
+    return parser

@@ -1,0 +1,62 @@
+"""Files of the fleet's folder that nobody else may read, replaced in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from wire.durable import rename_durably, sync_file
+from wire.troubles import Unavailable
+
+PRIVATE, PUBLIC = 0o600, 0o644
+
+
+def write_privately(path: Path, text: str, mode: int = PRIVATE) -> None:
+    """Replace a file by `text`; a power cut leaves the old one or the new one. Raises OSError."""
+    beside = path.with_name(f".{path.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(beside)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with open(os.open(beside, flags, PRIVATE), "wb") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(text.encode())
+        sync_file(file)
+    rename_durably(beside, path)
+
+
+def text_of(path: Path) -> str | None:
+    """The text of a file, None if there is none. Raises Unavailable."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Unavailable(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def update(path: Path, text: str, mode: int = PRIVATE) -> bool:
+    """Replace a file if it says something else. Whether it did. Raises OSError, Unavailable."""
+    if text_of(path) == text:
+        return False
+    write_privately(path, text, mode)
+    return True
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """One process at a time changes who belongs to a fleet; what cannot be written is Unavailable.
+
+    folder: the fleet's.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise Unavailable(f"{error.filename or folder}: {error.strerror}") from None

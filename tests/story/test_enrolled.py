@@ -1,0 +1,178 @@
+"""Enrolled names at a real mosquitto with the files that the product writes: each does its work
+and no more, and who was revoked is out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.enrolled import Client, Scene, until, vedette, why_refused
+from wire import topics
+from wire.config import Broker
+from wire.enrolment import read
+
+FLEET = "yard"
+DOOR = f"vedette/{FLEET}/device/door"
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with Scene(tmp_path_factory.mktemp("scene")) as scene:
+        yield scene
+
+
+def persons(scene: Scene, name: str, role: str) -> Broker:
+    """The files that commands take."""
+    out = scene.folder / f"of-{name}"
+    out.mkdir()
+    done = vedette(
+        "fleet", "enroll", name, "--as", role, "--dir", str(scene.path), "--out", str(out)
+    )
+    assert done.returncode == 0, done.stderr
+    scene.broker.bring()
+    scene.broker.reload()
+    proof = str(out / f"{name}.pem")
+    return Broker(scene.fleet.broker.url, None, None, str(out / "ca.pem"), proof, proof)
+
+
+def test_a_device_speaks_as_itself_only(scene: Scene) -> None:
+    door = scene.broker_for(scene.enroll("door", "--group", "a"), scene.folder / "door")
+    other = scene.broker_for(scene.enroll("other"), scene.folder / "other")
+    with (
+        Client(scene.fleet.broker, "watcher", f"vedette/{FLEET}/device/#") as server,
+        Client(door, "door", topics.command(FLEET, "door")) as device,
+        Client(other, "other", "#") as thief,
+    ):
+        thief.say(f"{DOOR}/telemetry", b"false")
+        thief.say(f"vedette/{FLEET}/to/door/command", b"false")
+        thief.say("vedette/other/device/other/state", b"false")
+        device.say(f"{DOOR}/telemetry", b"true")
+        server.hear(f"{DOOR}/telemetry", b"true")
+        assert b"false" not in [one.payload for one in server.heard]
+        device.say(topics.event(FLEET, "door"), b"{}")
+        thief.say(topics.event(FLEET, "other"), b"{}")
+        server.hear(topics.event(FLEET, "other"), b"{}")
+        assert [topic for topic in thief.topics() if "/door" in topic] == []
+        assert device.heard == []
+
+
+def test_without_a_certificate_or_with_anothers_nobody_comes(scene: Scene, tmp_path: Path) -> None:
+    ours = scene.fleet.broker
+    bare = Broker(ours.url, ca_file=ours.ca_file)
+    assert "certificate" in (why_refused(bare, "door") or "")
+    strangers = Scene(tmp_path)
+    theirs = strangers.fleet.broker
+    false = Broker(ours.url, None, None, ours.ca_file, theirs.certificate_file, theirs.key_file)
+    assert why_refused(false, "door") is not None
+    assert why_refused(Broker(ours.url, ca_file=theirs.ca_file), "door") is not None
+    plain = Broker(ours.url.replace("mqtts", "mqtt"))
+    assert why_refused(plain, "door") is not None
+
+
+def test_roles_do_their_work_and_no_more(scene: Scene) -> None:
+    ann, keeper = persons(scene, "ann", "operator"), persons(scene, "keeper", "registry")
+    everything = f"vedette/{FLEET}/#"
+    with (
+        Client(scene.fleet.broker, "s", everything) as server,
+        Client(ann, "a", everything) as operator,
+        Client(keeper, "k", everything) as registry,
+    ):
+        forbidden = [f"{DOOR}/state", topics.ack(FLEET, "door"), topics.bell(FLEET)]
+        scene.forbids(operator, *forbidden)
+        scene.forbids(registry, topics.command(FLEET, "door"), topics.bell(FLEET), f"{DOOR}/event")
+        scene.forbids(server, f"{DOOR}/state")
+        operator.say(topics.offer(FLEET, "7", "want"), b"of the operator")
+        server.hear(topics.offer(FLEET, "7", "want"), b"of the operator")
+        server.say(topics.bell(FLEET), b"of the server", retain=True)
+        operator.hear(topics.bell(FLEET), b"of the server")
+        for client in (server, operator, registry):
+            assert b"false" not in [one.payload for one in client.heard]
+
+
+def test_who_was_revoked_is_out_after_a_reload(scene: Scene) -> None:
+    file = scene.enroll("gate")
+    gate = scene.broker_for(file, scene.folder / "gate")
+    here = topics.presence(FLEET, "gate")
+    with (
+        Client(scene.fleet.broker, "w", f"vedette/{FLEET}/device/#") as server,
+        Client(gate, "gate", topics.command(FLEET, "gate")) as open_one,
+    ):
+        open_one.say(here, b"{}", retain=True)
+        server.hear(here, b"{}")
+        outcome = scene.revoke("gate")
+        assert (outcome["revoked"], outcome["kept"]) == (True, "refused")
+        scene.broker.bring()
+        scene.broker.reload()
+        assert why_refused(gate, "gate-2") is not None
+        scene.forbids(open_one, topics.event(FLEET, "gate"))
+        server.say(topics.command(FLEET, "gate"), b"secret")
+        server.say(topics.bell(FLEET), b"last", retain=True)
+        server.say(topics.ack(FLEET, "door"), b"x")
+        assert topics.event(FLEET, "gate") not in server.topics()
+        assert open_one.heard == []
+        again = scene.revoke("gate")
+        assert (again["revoked"], again["kept"]) == (False, "removed")
+        server.hear(here, b"")
+    with Client(scene.fleet.broker, "w2", here) as late:
+        late.say(topics.ack(FLEET, "door"), b"x")
+        assert late.heard == []
+
+
+def test_the_same_name_again(scene: Scene) -> None:
+    """Also where the old connection was open all the time: that is what the restart is for."""
+    old = scene.broker_for(scene.enroll("hall"), scene.folder / "hall")
+    done = vedette("fleet", "enroll", "hall", "--dir", str(scene.path))
+    assert done.returncode == 2 and "--again" in done.stderr
+    with Client(old, "hall") as open_one:
+        new = scene.broker_for(scene.enroll("hall", "--again"), scene.folder / "hall-2")
+        open_one.until(lambda event: type(event).__name__ == "Disconnected")
+    assert why_refused(old, "hall") is not None
+    with Client(scene.fleet.broker, "w", f"vedette/{FLEET}/device/+/event") as server:
+        with Client(new, "hall") as device:
+            device.say(topics.event(FLEET, "hall"), b"new")
+        server.hear(topics.event(FLEET, "hall"), b"new")
+    scene.revoke("hall")
+    scene.broker.bring()
+    scene.broker.reload()
+    assert why_refused(new, "hall") is not None
+    third = scene.broker_for(scene.enroll("hall"), scene.folder / "hall-3")
+    assert why_refused(third, "hall") is None
+    assert why_refused(old, "hall") is not None and why_refused(new, "hall") is not None
+
+
+def test_a_password_beside_certificates(scene: Scene) -> None:
+    file = scene.enroll("pete", "--password")
+    enrolment = read(file)
+    assert enrolment.password is not None and enrolment.url.endswith(str(scene.port + 1))
+    assert enrolment.password not in "".join(
+        path.read_text() for path in scene.path.rglob("*") if path.is_file()
+    )
+    pete = scene.broker_for(file, scene.folder / "pete")
+    assert why_refused(pete, "pete") is None
+    assert why_refused(Broker(pete.url, ca_file=pete.ca_file), "pete") is not None
+    with Client(pete, "pete") as device:
+        scene.revoke("pete", "--offline")
+        scene.broker.bring()
+        scene.broker.reload()
+        device.until(lambda event: type(event).__name__ == "Disconnected")
+    assert why_refused(pete, "pete") is not None
+
+
+def test_a_new_password_ends_the_old_one_at_once(tmp_path: Path) -> None:
+    with Scene(tmp_path, "mqtt") as scene:
+        old = scene.broker_for(scene.enroll("door"), tmp_path / "old")
+        assert old.password_file is not None
+        with (
+            Client(scene.fleet.broker, "w", f"vedette/{FLEET}/device/#") as server,
+            Client(old, "door") as device,
+        ):
+            device.say(f"{DOOR}/event", b"{}")
+            server.hear(f"{DOOR}/event", b"{}")
+        new = scene.broker_for(scene.enroll("door", "--again"), tmp_path / "new")
+        assert why_refused(new, "door") is None
+        assert why_refused(old, "door") is not None
+        assert why_refused(Broker(new.url), "door") is not None
+        until(lambda: "not authorised" in scene.broker.log)
