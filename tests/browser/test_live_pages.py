@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fleet.alerts.ledger import Change, Trouble, Turn
 from fleet.registry.words import Heard, Known
@@ -24,6 +25,8 @@ from wire.messages import Event, Update, UpdatePhase
 
 pytestmark = pytest.mark.slow
 expect = playwright.expect
+BEYOND = """all => all.filter(one => one.getBoundingClientRect().right > innerWidth)
+  .map(one => one.outerHTML.slice(0, 120))"""
 
 
 def change(turn: Turn, device: str, words: str = "91 C hot") -> Change:
@@ -165,6 +168,44 @@ def test_a_desk_sorts_by_the_heads_of_columns(visit: Open) -> None:
     page.get_by_role("link", name="Hottest").click()
     expect(page.locator("th[aria-sort=descending]")).to_have_text("Hottest")
     assert page.url.endswith("/?order=hot")
+
+
+def test_a_reader_whose_clock_is_wrong_reads_right_ages(visit: Open, yard: Yard) -> None:
+    page = visit("/")
+    page.add_init_script("const now = Date.now; Date.now = () => now() - 7_200_000;")
+    page.goto(f"{yard.web.home}/?search={OFFLINE}")
+    expect(page.locator("#live")).to_have_text("live")
+    expect(page.locator("#rows .c-heard")).to_have_text("3 h ago")
+    page.wait_for_timeout(1500)  # ages are written anew each second
+    expect(page.locator("#rows .c-heard")).to_have_text("3 h ago")
+    page.goto(f"{yard.web.home}/device/{HOT}?range=15m")
+    expect(page.locator(".panel")).to_have_count(5)
+    assert rows_of(page, "the board", "start,") > 1
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_long_names_stay_on_the_screen(width: int, visit: Open, yard: Yard) -> None:
+    name, model, version = "n" * 64, "m" * 64, "1." * 31 + "9"
+    known = replace(yard.known[WELL], name=name)
+    assert known.state is not None and known.telemetry is not None
+    why = "w" * 200
+    update = Update("rolled_back", model, version, DIGESTS["9"], 7, yard.now_s, None, why)
+    lane = replace(known.state.pipelines["lane"], model=model, version=version, update=update)
+    state = replace(known.state, groups=("g" * 64,), pipelines={"lane": lane, "p" * 64: lane})
+    known = replace(known, state=state, telemetry=replace(known.telemetry, spool=f"long{width}"))
+    yard.telling.fill([known])
+    yard.say(phase(yard, known, "rolled_back", 50, why))
+    yard.web.parts.alerts.save([change("raised", name, why)], [])
+    for path in ("/?search=nnnn", f"/device/{name}", f"/events?device={name}", "/alerts"):
+        page = visit(path, viewport={"width": width, "height": 844})
+        expect(page.locator("#live")).to_have_text("live")
+        expect(page.locator("main")).to_contain_text(name)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        seen = page.locator("main a, main p, main strong, main h1, main h2")
+        assert seen.evaluate_all(BEYOND) == [], path
+    yard.web.parts.alerts.save([], [("hot", name)])
+    yard.web.registry.forget(name)
+    yard.say()
 
 
 def test_without_devices_the_page_says_how_they_come(

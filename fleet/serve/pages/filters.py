@@ -30,6 +30,7 @@ def known_to(environment: Environment, now_s: Callable[[], float] = time.time) -
     def ago(at_s: float | None) -> str:
         return "never" if at_s is None else f"{stretch(max(0.0, now_s() - at_s))} ago"
 
+    environment.globals["now_s"] = now_s
     environment.filters.update(
         ago=ago,
         board=short_board,

@@ -2,7 +2,7 @@
 
 import { Charts } from "./charts.js";
 import { follow } from "./live.js";
-import { dateAll } from "./page.js";
+import { dateAll, nowS } from "./page.js";
 import { put } from "./put.js";
 
 // how often charts are read anew at most, by range, in ms
@@ -30,7 +30,7 @@ async function read() {
 
 /** Let what is downloaded be of the time and the pipeline that are shown. */
 function aimSheets() {
-  const fromS = Math.round(Date.now() / 1000 - SECONDS[place.dataset.range]);
+  const fromS = Math.round(nowS() - SECONDS[place.dataset.range]);
   for (const link of document.querySelectorAll("[data-sheet]")) {
     const address = new URL(link.href);
     address.searchParams.set("from_s", fromS);
