@@ -42,9 +42,9 @@ Be many devices at once: each has a connection of its own under its own name, a 
 state and telemetry (made up), and hears the bell. With --fetch each one also takes what is deployed
 to its pipeline, by the code of real devices: it asks for the signed metadata, judges the deployment
 for itself, asks for blocks and checks each against its signed digest; then it reports the model as
-good. One device verifies the metadata, and the others take the same bytes only. The bytes of models
-are kept nowhere. No camera, no engine: nothing is run. Ctrl-C ends it, and every device says
-goodbye.
+good; and it obeys signed commands (vedette ask), with answers that are made up. One device verifies
+the metadata, and the others take the same bytes only. The bytes of models are kept nowhere. No
+camera, no engine: nothing is run. Ctrl-C ends it, and every device says goodbye.
 """
 EPILOG = """\
 exit code: 0 ended as asked; with --once: every device has what is deployed
@@ -73,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
         reactor = stack.enter_context(closing(Reactor()))
         place = Place(
             fleet.name, believing, words.pipeline, words.telemetry_s, words.spread_s,
-            "registry" if words.registry else "broker", reactor,
+            "registry" if words.registry else "broker", reactor, words.snapshots,
         )  # fmt: skip
         crowd = Crowd(names, place, _link_to(fleet.broker, words.own_users, reactor))
         stack.callback(crowd.close)
@@ -221,6 +221,10 @@ def parser() -> argparse.ArgumentParser:
         "--registry", action="store_true",
         help="keep each record until a registry has acknowledged it, not the broker alone; after "
         "--seconds, wait for the last ones",
+    )  # fmt: skip
+    parser.add_argument(
+        "--snapshots", action="store_true",
+        help="with --fetch: send a picture, which is made up, to who asks by a signed command",
     )  # fmt: skip
     parser.add_argument("--seconds", type=seconds, metavar="S", help="end after S seconds")
     parser.add_argument(

@@ -16,7 +16,7 @@ from wire.turns import Turns, Wait
 
 CLOSE_TOGETHER = 64
 OPEN_PER_S = 200.0  # connections; brokers have a short queue of those that come
-LOOK_S = 1.0  # between two looks at what waits for an acknowledgement
+LOOK_S = 1.0  # between two looks at what waits for an acknowledgement, and what was commanded
 END_S = 5.0
 
 
@@ -27,7 +27,7 @@ class Report(Struct, frozen=True):
     content_bytes: of these models; received_bytes: of blocks that came to devices, wanted or not.
     up_to_date: devices that have done what the newest bell asks for; idle: of these, those to whose
     pipeline nothing is deployed. late_s: how much later than they should the last records were
-    made. troubles: that last, and of how many devices."""
+    made. answered: commands. troubles: that last, and of how many devices."""
 
     devices: int
     connected: int
@@ -42,6 +42,7 @@ class Report(Struct, frozen=True):
     fetch_s: tuple[float, float, float] | None
     content_bytes: int
     received_bytes: int
+    answered: int
     troubles: dict[str, int]
 
 
@@ -99,7 +100,7 @@ class Crowd:
             if now_s + began_s - looked_s > LOOK_S:
                 looked_s = now_s + began_s
                 for device in self._devices[: self._opened]:
-                    device.records.tick(looked_s)
+                    device.tick(looked_s)
             is_open = self._opened == len(self._devices)
             open_s = math.inf if is_open else self._opened / OPEN_PER_S - now_s
             yield Wait(max(0.0, min(told_s, open_s, LOOK_S)))
@@ -129,6 +130,7 @@ class Crowd:
             fetch_s=None if not took_s else _shares(took_s),
             content_bytes=sum(one.content_bytes for one in followed),
             received_bytes=sum(one.received_bytes for one in devices),
+            answered=sum(one.answered for one in devices),
             troubles=dict(Counter(why for why in troubles if why)),
         )
 

@@ -10,9 +10,11 @@ from typing import Literal
 from msgspec import Struct
 
 from fleet.simulate.believing import Asker, Believing
+from fleet.simulate.door import Door
+from fleet.simulate.obeying import Obedient
 from fleet.simulate.records import Records
 from fleet.simulate.running import made_up
-from fleet.simulate.telling import Saying, Teller
+from fleet.simulate.telling import WATCH_S, Saying, Teller
 from fleet.simulate.updating import Followed, Follower
 from wire import topics
 from wire.block.client import BlockClient, FetchTerms
@@ -27,11 +29,12 @@ from wire.link import (
     Received,
     Will,
 )
-from wire.messages import Ack, Presence, parse, to_json
+from wire.messages import Ack, Presence, Reply, parse, to_json
 from wire.reactor import Reactor, Routine
 from wire.troubles import Refused
 
 CORRECT_S = 1.0  # between two corrections of an old will
+EARLY = 0.9  # of a period
 END_S = 5.0  # for a fetch that is to end
 TERMS = FetchTerms()
 NO_BELL = "no depot has told yet which models there are: start `vedette fleet depot`"
@@ -43,7 +46,8 @@ MakeLink = Callable[[str, Post, MakeWill], Link]  # client id, where events go, 
 class Place:
     """Where a device is. believing: what it trusts; None: it takes no models at all. pipeline: its
     only one. period_s: between two telemetry records. spread_s: how long it may wait after the
-    bell. acknowledged_by: whose word makes a record leave. reactor: drives it, and its link."""
+    bell. acknowledged_by: whose word makes a record leave. reactor: drives it, and its link.
+    snapshots: whether it sends pictures, which are made up."""
 
     fleet: str
     believing: Believing | None
@@ -52,6 +56,7 @@ class Place:
     spread_s: float
     acknowledged_by: Literal["broker", "registry"]
     reactor: Reactor
+    snapshots: bool = False
 
 
 class SimulatedDevice:
@@ -64,7 +69,7 @@ class SimulatedDevice:
         self.apart: str | None = None
         self.lost = 0
         self._place = place
-        self._teller = Teller(name, place.pipeline, place.period_s)
+        self._teller = Teller(name, place.pipeline, place.period_s, place.snapshots)
         if place.believing is None:
             self._teller.runs = made_up(self._teller.character)
         self._session = ""
@@ -76,6 +81,11 @@ class SimulatedDevice:
         asks = topics.request(place.fleet, name)
         self._client = BlockClient(self._link, place.fleet, asks, TERMS, bell=self._routine)
         asker = Asker(self._client, self._routine)
+        self._told_s: float | None = None  # when the newest record was made
+        self._obedient = Obedient(
+            Door(place.fleet, name, place.snapshots), place.pipeline, self._teller, self,
+            place.acknowledged_by,
+        )  # fmt: skip
         self._follower = Follower(self._teller, self, asker, place.spread_s)
         for pattern in (
             topics.presence(place.fleet, name),
@@ -119,11 +129,38 @@ class SimulatedDevice:
         if (saying := self._teller.turned()) is not None:
             self.say(saying)
             self.say_state()
-        self.records.add(self._teller.telemetry(), now_s)
+        # who is watched tells more often: a window begins where the one before has ended
+        since_s = None if self._told_s is None else now_s - self._told_s
+        is_early = since_s is not None and since_s < EARLY * self._place.period_s
+        self._told_s = now_s
+        self.records.add(self._teller.telemetry(since_s if is_early else None), now_s)
+
+    def tick(self, now_s: float) -> None:
+        """About once a second: what waits goes on, and what was commanded."""
+        self.records.tick(now_s)
+        self._obedient.tick(now_s)
+        if self._teller.is_watched and now_s - (self._told_s or 0.0) >= WATCH_S:
+            self.tell(now_s)
 
     def say(self, saying: Saying) -> None:
         """As an event."""
         self.records.add(self._teller.said(saying), time.monotonic())
+
+    def obey(self, keys: tuple[str, ...]) -> None:
+        self._obedient.door.keys = keys
+
+    def answer(self, reply: Reply) -> None:
+        """To a command."""
+        self._link.publish(topics.reply(self._place.fleet, self.name), to_json(reply))
+
+    def show(self, identity: str, jpeg: bytes) -> bool:
+        topic = topics.snapshot(self._place.fleet, self.name, identity)
+        return self._link.publish(topic, jpeg) is not None
+
+    @property
+    def answered(self) -> int:
+        """Commands that were carried out, or could not be."""
+        return self._obedient.door.answered
 
     def say_state(self) -> None:
         self._say(topics.state, self._teller.state(self._place.acknowledged_by))
@@ -153,6 +190,9 @@ class SimulatedDevice:
         if message.topic == topics.bell(fleet):
             if self._place.believing is not None:
                 self._follower.ring(message.payload)
+        elif message.topic == topics.command(fleet, self.name):
+            if not message.retained:
+                self._obedient.take(message.payload, time.monotonic())
         elif message.topic == topics.presence(fleet, self.name):
             self._look_at(message.payload)
         elif message.topic == topics.ack(fleet, self.name):

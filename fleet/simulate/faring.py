@@ -9,7 +9,9 @@ from fleet.simulate.character import Character
 from fleet.simulate.running import Running
 from fleet.simulate.shapes import spread
 from wire.health import Disk, Health, Memory, Throttle, Traffic
+from wire.histogram import Counts
 from wire.messages import Losses, Scores, StageCounts, Window
+from wire.results import Figures, Spread, StageSpreads
 
 DISK_BYTES = 32 << 30
 SOFT, WEAK = "soft_temperature_limit", "under_voltage"
@@ -19,6 +21,7 @@ WRONG = (
     ("clock", "it is not synchronised: is a time server within reach?"),
     ("latency", "frames take longer than they may: is something else running?"),
 )
+BENCH_S = 60.0  # over which a bench's figures are made up
 ILL_WINDOWS, WELL_WINDOWS = 6, 40  # of a frail one, in turns
 
 
@@ -91,6 +94,38 @@ def window_of(
         rss_bytes=90 << 20,
         throttled=faring.reasons,
     )
+
+
+def bench_of(character: Character, runs: Running, frames: int) -> Figures:
+    """A bench of so many frames, on a usual day."""
+    usual = Faring(character.kind.idle_c, 0.4, is_hot=False, is_weak=False, chance=0.5)
+    window = window_of(character, usual, BENCH_S, runs, ("", "serving", None))
+    assert window.fps is not None
+    seconds = frames / window.fps
+    stages = window.stages
+    return Figures(
+        frames=frames,
+        wanted=frames,
+        seconds=round(seconds, 3),
+        fps=window.fps,
+        model=runs.model,
+        version=runs.version,
+        digest=runs.digest,
+        engine=runs.engine,
+        losses=Losses(skipped=int(window.losses.skipped * seconds / BENCH_S)),
+        stages_us=StageSpreads(
+            queue=_spread_of(stages.queue),
+            preprocess=_spread_of(stages.preprocess),
+            inference=_spread_of(stages.inference),
+            postprocess=_spread_of(stages.postprocess),
+            end_to_end=_spread_of(stages.end_to_end),
+        ),
+    )
+
+
+def _spread_of(counts: Counts) -> Spread:
+    p50, p95, p99 = (round(counts.percentile(share) or 0.0, 1) for share in (0.5, 0.95, 0.99))
+    return Spread(p50, p95, p99)
 
 
 def health_of(character: Character, faring: Faring, uptime_s: float) -> Health:

@@ -18,11 +18,12 @@ from wire.turns import Turns
 @dataclass(frozen=True)
 class Said:
     """What the newest metadata says. deployment: None if nothing is said about the pipeline.
-    bundles: all that there are."""
+    bundles: all that there are. keys: whose commands are obeyed."""
 
     trusted: Trusted
     deployment: Deployment | None
     bundles: tuple[Bundle, ...]
+    keys: tuple[str, ...]
 
 
 class Getter:
@@ -41,8 +42,8 @@ class Getter:
 
         def act(trust: Trust) -> Said:
             trusted = trust.refresh()
-            trust.command_keys()
-            return Said(trusted, trust.deployment(self._pipeline), trust.models())
+            keys = trust.command_keys()
+            return Said(trusted, trust.deployment(self._pipeline), trust.models(), keys)
 
         return (yield from self._believing.asking(bell, bell, self._asker, act))
 

@@ -9,12 +9,15 @@ import time
 from dataclasses import dataclass
 from typing import Literal
 
+from msgspec.structs import replace
+
 from fleet.simulate.character import character_of
 from fleet.simulate.faring import Faring, fault_of, health_of, window_of
 from fleet.simulate.running import Running
 from wire.messages import (
     Event,
     EventKind,
+    LogLevel,
     PipelineSettings,
     PipelineState,
     Presence,
@@ -26,6 +29,7 @@ from wire.messages import (
 from wire.version import VERSION
 
 CAMERA = "simulated"
+WATCH_S = 10.0  # between two records while somebody watches
 
 
 @dataclass(frozen=True)
@@ -40,15 +44,22 @@ class Saying:
 class Teller:
     """The words of one device. Its records have no number yet: see fleet/simulate/records.py."""
 
-    def __init__(self, device: str, pipeline: str, period_s: float) -> None:
+    def __init__(
+        self, device: str, pipeline: str, period_s: float, allows_snapshots: bool = False
+    ) -> None:
         self.character = character_of(device)
         self.runs: Running | None = None
         self.update: Update | None = None
         self.trusted: Trusted | None = None
         self.trouble: str | None = None  # with its trust
+        self.settings = PipelineSettings()
+        self.log_level: LogLevel = "info"
+        self.restarts = 0
+        self.is_watched = False  # it tells more often
         self._fault: tuple[str, str] | None = None  # what is made up: its subject, what is wrong
         self._pipeline = pipeline
         self._period_s = period_s
+        self._allows_snapshots = allows_snapshots
         self._boot = secrets.token_hex(16)
         # for weeks, or for a while
         self._uptime_s = 3600.0 * (1 + 900 * self.character.place)
@@ -73,9 +84,9 @@ class Teller:
             digest=None if runs is None else runs.digest,
             engine=None if runs is None else runs.engine,
             camera=CAMERA,
-            absent=self._absent,
-            restarts=0,
-            settings=PipelineSettings(),
+            absent=self.absent,
+            restarts=self.restarts,
+            settings=self.settings,
             update=self.update,
         )
         return State(
@@ -84,9 +95,9 @@ class Teller:
             groups=self.character.groups,
             boot=self._boot,
             acknowledged_by=acknowledged_by,
-            telemetry_s=self._period_s,
-            log_level="info",
-            snapshots=False,
+            telemetry_s=min(self._period_s, WATCH_S) if self.is_watched else self._period_s,
+            log_level=self.log_level,
+            snapshots=self._allows_snapshots,
             faults=self._faults(),
             config=None,
             pipelines={self._pipeline: pipeline},
@@ -112,9 +123,14 @@ class Teller:
         assert before is not None
         return Saying("recovered", before[0], f"over: {before[1]}")
 
-    def telemetry(self) -> Telemetry:
-        """Of the window that ends now."""
+    def seen(self) -> tuple[int, float]:
+        """What its camera shows now: a digit, and where, 0 to 1."""
+        return self._chance.randrange(10), round(self._chance.random(), 1)
+
+    def telemetry(self, seconds: float | None = None) -> Telemetry:
+        """Of the window that ends now. seconds: that it covers, usually a period."""
         self._windows += 1
+        window_s = self._period_s if seconds is None else seconds
         faring = self._faring()
         runs = self.runs or Running("", "", "", "")
         return Telemetry(
@@ -124,12 +140,15 @@ class Teller:
             boot=self._boot,
             time=time.time(),
             uptime_s=self._now_s(),
-            window_s=self._period_s,
+            window_s=window_s,
             lost=0,
             pipelines={
-                self._pipeline: window_of(
-                    self.character, faring, self._period_s, runs,
-                    (CAMERA, self._phase, self._absent),
+                self._pipeline: replace(
+                    window_of(
+                        self.character, faring, window_s, runs,
+                        (CAMERA, self._phase, self.absent),
+                    ),
+                    restarts=self.restarts,
                 )
             },
             health=health_of(self.character, faring, self._now_s()),
@@ -149,10 +168,11 @@ class Teller:
     def _phase(self) -> Literal["serving", "no_model", "no_camera"]:
         if self.runs is None:
             return "no_model"
-        return "no_camera" if self._absent else "serving"
+        return "no_camera" if self.absent else "serving"
 
     @property
-    def _absent(self) -> str | None:
+    def absent(self) -> str | None:
+        """Why its camera is not there."""
         is_camera = self._fault is not None and self._fault[0] == "camera"
         return "it went away" if is_camera else None
 

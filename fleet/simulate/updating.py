@@ -45,6 +45,9 @@ class Voice(Protocol):
     def say(self, saying: Saying) -> None:
         """As an event."""
 
+    def obey(self, keys: tuple[str, ...]) -> None:
+        """Commands that these have signed."""
+
 
 class Follower:
     """`ring` where devices are driven. spread_s: how long it may wait after the bell."""
@@ -109,6 +112,7 @@ class Follower:
 
     def _fetching(self, getter: Getter, bell: bytes, heard_s: float) -> Turns[None]:
         said = yield from getter.saying(bell)
+        self._voice.obey(said.keys)
         bundle = getter.wanted(said)
         self._teller.trusted = said.trusted
         self.followed.has_nothing = bundle is None

@@ -76,7 +76,7 @@ def crowd(place: Place) -> Iterator[None]:
     """Simulated devices, which fetch what is deployed to a pipeline of their own: what the real one
     tries does not reach them, as they would believe anything."""
     words = ["--devices", str(CROWD), "--prefix", "cam", "--pipeline", CROWD_PIPELINE]
-    words += ["--fetch", "--spread-s", "0.5"]
+    words += ["--fetch", "--spread-s", "0.5", "--snapshots"]
     words += ["--telemetry-s", "10", "--registry", "--dir", str(place.fleet)]
     simulate = vedette("fleet", "simulate", *words)
     with running("crowd", simulate, place):

@@ -81,6 +81,42 @@ def test_once_ends_when_all_have_it(yard: Many) -> None:
     assert json.loads(told)["up_to_date"] == 5
 
 
+def test_they_answer_signed_commands(yard: Many, tmp_path: Path) -> None:
+    """As `vedette ask` asks a real device."""
+    pushed = yard.run("fleet", "push", str(digits(yard.folder, "4")), "--pipeline", "lane",
+                      "--no-wait")  # fmt: skip
+    assert pushed.code == 0, pushed.err
+    crowd = yard.simulate(3, "--fetch", "--spread-s", "0", "--snapshots", "--prefix", "asked")
+    yard.until(lambda: yard.runs("4", "asked-2"))
+    key, jpeg = str(yard.fleet / "keys" / "command.pem"), tmp_path / "picture.jpg"
+    where = ["--key", key, "--fleet", FLEET, "--broker", yard.broker.url(), "--json"]
+
+    def ask(*words: str) -> dict[str, object]:
+        done = yard.run("ask", "asked-2", *words, *where)
+        assert done.code == 0, done.err
+        return done.said
+
+    content = ask("status")["content"]
+    assert isinstance(content, dict)
+    assert content["pipelines"]["lane"]["version"] == "4"
+    assert ask("snapshot", "--output", str(jpeg))["ok"]
+    assert jpeg.read_bytes().startswith(b"\xff\xd8\xff")
+    figures = ask("bench", "--frames", "50")["content"]
+    assert isinstance(figures, dict)
+    assert (figures["frames"], figures["version"]) == (50, "4")
+    ask("restart")
+    yard.until(lambda: (state := yard.state("asked-2")) and state.pipelines["lane"].restarts == 1)
+    stranger = yard.run("ask", "--new-key", str(tmp_path / "stranger.pem"))
+    assert stranger.code == 0
+    where[1] = str(tmp_path / "stranger.pem")
+    refused = yard.run("ask", "asked-2", "status", *where)
+    assert refused.code != 0
+    assert "nobody whom this fleet believes" in refused.err + refused.out
+    crowd.send_signal(signal.SIGINT)
+    told, _ = crowd.communicate(timeout=30)
+    assert json.loads(told)["answered"] == 4
+
+
 def test_a_fleet_that_is_not_theirs(yard: Many, tmp_path: Path) -> None:
     """They believe another root: nothing is taken, and why is told."""
     root = yard.fleet / "root.json"
