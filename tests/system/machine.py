@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,7 @@ PATIENCE_S = 150.0  # its processor is emulated, and slow
 SETUP = """
 set -e
 install -Dm644 /opt/systemd/vedette.sysusers /usr/lib/sysusers.d/vedette.conf
+install -Dm644 /opt/systemd/vedette-depot.sysusers /usr/lib/sysusers.d/vedette-depot.conf
 install -Dm644 /opt/systemd/vedette.tmpfiles /usr/lib/tmpfiles.d/vedette.conf
 install -Dm644 -t /etc/systemd/system /opt/systemd/*.service
 systemd-sysusers
@@ -84,6 +85,11 @@ class Machine:
     def journal(self, unit: str) -> str:
         return self(f"journalctl -u {unit} -b --no-pager -o cat")
 
+    def reboot(self) -> None:
+        """In order. Returns when it has booted."""
+        self.host("down")
+        self.host("up", "--keep")
+
     def power_cut(self) -> None:
         """Off without a word, and on again. Returns when it has booted."""
         self.host("cut")
@@ -99,11 +105,13 @@ def until(what: Callable[[], object], seconds: float = PATIENCE_S) -> None:
 
 
 @contextmanager
-def installed(box: Path, name: str, *options: str) -> Iterator[Machine]:
+def installed(
+    box: Path, name: str, *options: str, extras: Sequence[str] = ("litert", "onnx")
+) -> Iterator[Machine]:
     """A machine with wheel, units and broker, nothing started.
 
     box: a folder for the wheel. name: what runs in it at the same time has another. options: with
-    which it is made.
+    which it is made. extras: of the wheel.
     """
     vm = program()
     assert vm is not None
@@ -115,16 +123,16 @@ def installed(box: Path, name: str, *options: str) -> Iterator[Machine]:
     if not machine.is_on():
         machine.host("up", *options)
     try:
-        _install(machine, wheel)
+        _install(machine, wheel, extras)
         yield machine
     finally:
         if not os.environ.get("VEDETTE_VM_KEEP"):
             machine.host("down")
 
 
-def _install(machine: Machine, wheel: Path) -> None:
+def _install(machine: Machine, wheel: Path, extras: Sequence[str]) -> None:
     pip = "python3 -m pip --python /opt/vedette/bin/python install -q --no-compile --no-index"
-    names = needed("litert", "onnx")
+    names = needed(*extras)
     mark = hashlib.sha256(CONSTRAINTS.read_bytes() + repr(names).encode()).hexdigest()[:16]
     if machine(f"test -e /opt/{mark} && echo there || true") != "there":
         machine.host("wheels", *names)
