@@ -15,10 +15,12 @@ from msgspec.structs import replace
 
 from agent.checking.broker_words import not_reached, not_signed_in
 from agent.checking.certificates import day, look_at_proofs, soon
+from agent.checking.running import connection_of_agent
 from wire import mends, topics
 from wire.backoff import Backoff
 from wire.config import Broker, Config
 from wire.finding import Finding
+from wire.folders import Folders
 from wire.link import Connected, Delivered, Disconnected, LinkEvent
 from wire.messages import Reply
 from wire.mqtt import words
@@ -30,13 +32,15 @@ from wire.troubles import Trouble
 CONNECT_S = 8.0
 SIGN_IN_S = 25.0  # a broker that knows only 3.1.1 is tried twice
 ANSWER_S = 6.0
+STAYS_S = 1.5
 NOT_AUTHORISED = 0x87
 
 
-def look_at_broker(config: Config, file: Path, is_clock_right: bool) -> Iterator[Finding]:
-    """Each step that is made, up to the first that fails. file: the configuration.
+def look_at_broker(config: Config, folders: Folders, is_clock_right: bool) -> Iterator[Finding]:
+    """Each step that is made, up to the first that fails.
 
-    It joins under a client id of its own, says one reply to nobody, and goes.
+    It joins under a client id of its own, says one reply to nobody, and goes; where an agent is
+    connected already, that is left alone.
     """
     device = config.device
     broker = _as_device(config.broker, device)
@@ -50,9 +54,14 @@ def look_at_broker(config: Config, file: Path, is_clock_right: bool) -> Iterator
     try:
         until_s = _shake_hands(address, proofs)
     except (OSError, ValueError) as error:
-        yield not_reached(address, error, device, file, is_clock_right)
+        yield not_reached(address, error, device, folders.config, is_clock_right)
         return
     yield from _end_of_broker(until_s, time.time())
+    pid = _connected_agent(folders.state, address)
+    if pid is not None:
+        says = f"the agent (process {pid}) is connected to {address}, and is not disturbed"
+        yield Finding("broker", "ok", "sign-in", says)
+        return
     yield from _sign_in(config, broker, address)
 
 
@@ -94,6 +103,15 @@ def _end_of_broker(until_s: float | None, now_s: float) -> Iterator[Finding]:
             f"the broker's certificate is valid until {day(until_s)} only: renew it before",
             "vedette fleet broker", "operator",
         )  # fmt: skip
+
+
+def _connected_agent(state: Path, address: Address) -> int | None:
+    """The process, if its connection stays: one that is refused is made anew all the time."""
+    first = connection_of_agent(state, address.port)
+    if first is None:
+        return None
+    time.sleep(STAYS_S)
+    return first.pid if connection_of_agent(state, address.port) == first else None
 
 
 def _sign_in(config: Config, broker: Broker, address: Address) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ def _findings(folders: Folders, health: Health) -> Iterator[Finding]:
         yield Finding("configuration", "bad", "", str(trouble))
     else:
         right = is_clock_right(health)
-        yield from look_at_broker(config, folders.config, right)
+        yield from look_at_broker(config, folders, right)
         yield from look_at_spool(folders.state, config.telemetry)
         yield from look_at_trust(config, folders.state, right)
     yield from look_at_clock(health)

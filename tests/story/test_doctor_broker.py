@@ -221,20 +221,21 @@ def test_a_password_that_the_service_cannot_read(place: Place, strict: Mosquitto
 
 
 def test_an_agent_is_not_disturbed(tmp_path: Path, broker: Mosquitto) -> None:
-    presence = topics.presence("yard", "door")
+    presence, state = topics.presence("yard", "door"), topics.state("yard", "door")
     with (
         Listener(broker.port, "vedette/yard/device/door/#") as ear,
         Device(tmp_path / "device", broker.port) as device,
     ):
         device.start("agent")
-        ear.wait_for(lambda heard: any(one.topic == presence for one in heard))
+        ear.wait_for(lambda heard: any(one.topic == state for one in heard))
         before = len(ear.payloads(presence))
+        assert before == 1
         place = ["--config", str(device.config), "--state", str(tmp_path / "device" / "state")]
         words = [sys.executable, "-m", "vedette", "agent", "--check", "--json", *place]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, timeout=100)
-        assert done.returncode == 0, done.stdout
-        replies = topics.reply("yard", "door")
-        ear.wait_for(lambda heard: any(one.topic == replies for one in heard))
+        assert f"the agent (process {device.pid('agent')}) is connected".encode() in done.stdout
+        with Listener(broker.port, presence) as later:  # what was said before that was heard
+            later.wait_for(lambda heard: len(heard) == 1)
         assert len(ear.payloads(presence)) == before, "neither gone nor come again"
         assert device.runs("agent")
         device.signal("agent", signal.SIGTERM)
