@@ -15,17 +15,18 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-OURS = ("agent", "fleet", "models", "runtime", "wire", "vedette.py")
+OURS = ("agent", "fleet", "models", "runtime", "wire", "vedette.py", "__pycache__")
 
 
 def take_over(old: Path, new: Path) -> bool:
     """Link what is in an old site-packages into a new one. Whether it was done: not if a file there
     is no longer what was installed, as on a disk that rots; then everything is made anew."""
-    if not old.is_dir() or not all(_is_sound(old, record) for record in old.glob("*/RECORD")):
+    if not old.is_dir():
         return False
-    for path in old.iterdir():
-        if path.name in OURS or path.name == "__pycache__" or path.name.startswith("vedette-"):
-            continue
+    theirs = [path for path in old.iterdir() if not _is_ours(path.name)]
+    if not all(_is_sound(old, path / "RECORD") for path in theirs if path.suffix == ".dist-info"):
+        return False
+    for path in theirs:
         if path.is_dir():
             shutil.copytree(path, new / path.name, copy_function=_link, dirs_exist_ok=True)
         else:
@@ -43,6 +44,10 @@ def uncompiled(library: Path, tag: str) -> Iterator[Path]:
                 code = place / "__pycache__" / f"{name[:-3]}.{tag}.pyc"
                 if not code.exists():
                     yield place / name
+
+
+def _is_ours(name: str) -> bool:
+    return name in OURS or name.startswith("vedette-")
 
 
 def _link(source: str | Path, target: str | Path) -> None:

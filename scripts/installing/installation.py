@@ -53,6 +53,8 @@ def install(places: Places, services: Services, order: Order, progress: Progress
     source = find(order.wheelhouse)
     engines = order.engines or machine.engines
     _finish_what_was_begun(places, services, progress)
+    # what a power cut left half made
+    release.sweep(places, [places.linked(places.current), places.linked(places.previous)])
     running = release.card(places, places.linked(places.current))
     wanted = release.planned(source, machine, engines, places)
     differs = None if running is None else running.differs(wanted)
@@ -61,7 +63,6 @@ def install(places: Places, services: Services, order: Order, progress: Progress
     if running is None or differs is not None:
         _need_tools(machine, source, places)
         progress.step(f"making release {wanted.name}")
-        release.sweep(places, [places.linked(places.current), places.linked(places.previous)])
         release.make(places, wanted, source, progress)
         name = wanted.name
     else:
