@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
 
 from msgspec.structs import replace
 
+from tests import warm
 from tests.brokers import Listener
 from tests.telling import presence, state
-from tests.yard import FLEET, PASSPHRASE, ROOT
+from tests.yard import FLEET, PASSPHRASE
 from wire import topics
 from wire.messages import PipelineState, State, Trusted, Update, UpdatePhase, to_json
 
@@ -86,10 +85,7 @@ class Command:
         self._out, self._err = folder / "command.out", folder / "command.err"
         ours = {"VEDETTE_PASSPHRASE": PASSPHRASE, "VEDETTE_FLEET_DIR": str(fleet)}
         with open(self._out, "wb") as out, open(self._err, "wb") as err:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "vedette", *words],
-                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=os.environ | ours,
-            )  # fmt: skip
+            self.process = warm.Process(words, stdout=out, stderr=err, env=os.environ | ours)
 
     def __enter__(self) -> Command:
         return self

@@ -3,8 +3,6 @@ as it comes, and operators ask the real application."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +15,9 @@ from fleet.folder import open_fleet
 from fleet.live.following import Following
 from fleet.registry.words import Heard
 from fleet.serve.crew import Crew
+from tests import warm
 from tests.fleet_web import Web, web
-from tests.yard import ROOT, Yard
+from tests.yard import Yard
 from wire import topics
 from wire.signing import load_key
 
@@ -39,10 +38,7 @@ class ActingYard:
         """So many devices, `simulated-1` and on, that take what is deployed to their `lane`."""
         command = ["fleet", "simulate", "--dir", str(self.yard.fleet), "--devices", str(many)]
         with open(self.yard.folder / "simulate.log", "ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "vedette", *command, "--fetch", *words],
-                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+            process = warm.Process([*command, "--fetch", *words], stdout=log, stderr=log)
         self._stack.callback(process.wait)
         self._stack.callback(process.kill)
 

@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import IO
+
+from tests import warm
 
 ROOT = Path(__file__).parent.parent
 CONFIG = """\
@@ -31,6 +34,8 @@ model = "digits"
 
 {tables}
 """
+
+Process = warm.Process | subprocess.Popen[bytes]
 
 
 class Device:
@@ -55,7 +60,7 @@ class Device:
                 tables=tables,
             )
         )  # fmt: skip
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._processes: dict[str, Process] = {}
 
     def __enter__(self) -> Device:
         return self
@@ -70,7 +75,7 @@ class Device:
             self.signal(name, signal.SIGCONT)
             self.kill(name)
 
-    def start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
+    def start(self, name: str, *words: str) -> Process:
         """name: `agent`, or `lane`: the runtime process of that pipeline. One that runs under this
         name must be about to end by itself."""
         if name in self._processes:
@@ -80,12 +85,12 @@ class Device:
         places += ["--run", str(self.folder / "run")]
         (self.folder / "run").mkdir(exist_ok=True)
         with open(self.folder / f"{name}.log", "ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "vedette", *command, *places, *words],
-                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+            process = self._begin([*command, *places, *words], log)
         self._processes[name] = process
         return process
+
+    def _begin(self, words: list[str], log: IO[bytes]) -> Process:
+        return warm.Process(words, stdout=log, stderr=log)
 
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()
@@ -115,6 +120,16 @@ class Device:
         finally:
             process.kill()
             process.wait()
+
+
+class ColdDevice(Device):
+    """Its processes hold nothing but what they need: for what measures them."""
+
+    def _begin(self, words: list[str], log: IO[bytes]) -> Process:
+        return subprocess.Popen(
+            [sys.executable, "-m", "vedette", *words], cwd=ROOT, stdin=subprocess.DEVNULL,
+            stdout=log, stderr=log,
+        )  # fmt: skip
 
 
 def until(holds: Callable[[], object], patience_s: float = 40.0, why: str = "") -> None:

@@ -16,7 +16,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
+from tests import warm
 from tests.device import ROOT
 
 UNITS = ROOT / "systemd"
@@ -39,7 +41,7 @@ class Unit:
     """One service. results: how each process ended, in systemd's words, the newest last."""
 
     name: str
-    process: subprocess.Popen[bytes] | None = None
+    process: warm.Process | subprocess.Popen[bytes] | None = None
     ear: socket.socket | None = None
     petted_s: float | None = None  # since it was ready
     due_s: float | None = None  # when it is to be started again
@@ -169,16 +171,12 @@ class Supervised:
         unit.ear.setblocking(False)
         unit.petted_s, unit.due_s, unit.is_hung = None, None, False
         unit.starts += 1
-        words = ["agent"] if unit.name == "agent" else ["runtime", unit.name]
-        command = [sys.executable, "-m", "vedette", *words]
+        command = ["agent"] if unit.name == "agent" else ["runtime", unit.name]
         for option in ("config", "state", "run"):
             there = "vedette.toml" if option == "config" else option
             command += [f"--{option}", str(self.folder / there)]
         with open(self.folder / f"{unit.name}.log", "ab") as log:
-            unit.process = subprocess.Popen(
-                self._in_this_boot(command), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, env=self._environment(unit, place),
-            )  # fmt: skip
+            unit.process = self._begin(command, self._environment(unit, place), log)
 
     def _environment(self, unit: Unit, notify: Path) -> Mapping[str, str]:
         ours = {
@@ -189,25 +187,21 @@ class Supervised:
         }
         return os.environ | ours | self.environment[unit.name]
 
-    def _in_this_boot(self, command: list[str]) -> list[str]:
+    def _begin(
+        self, words: list[str], environment: Mapping[str, str], log: IO[bytes]
+    ) -> warm.Process | subprocess.Popen[bytes]:
         """Where the boot is not the machine's own, it has a name of its own in what the process
         sees of the kernel. Only root can do that."""
         if self.boots == 0 or os.geteuid() != 0:
-            return command
+            return warm.Process(words, env=environment, stdout=log, stderr=log)
         name = self.folder / "boot"
         name.write_text(f"{self.boots:08d}-0000-0000-0000-000000000000\n")
         script = f'mount --bind "{name}" {BOOT} && exec "$@"'
-        return [
-            "unshare",
-            "--mount",
-            "--propagation",
-            "private",
-            "sh",
-            "-c",
-            script,
-            "sh",
-            *command,
-        ]
+        unshare = ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
+        return subprocess.Popen(
+            [*unshare, sys.executable, "-m", "vedette", *words], cwd=ROOT, env=environment,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
 
     def _post(self, unit: Unit, code: int) -> None:
         """What the unit has systemd do after a process ended."""

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from models import bundle
+from tests import warm
 from tests.brokers import Heard, Listener, Mosquitto
 from tests.device import Device
 from wire import topics
@@ -63,7 +64,7 @@ class Yard:
         self.fleet = folder / "fleet"
         self.broker = Mosquitto(**broker)  # type: ignore[arg-type]
         self.listener: Listener
-        self._depot: subprocess.Popen[bytes] | None = None
+        self._depot: warm.Process | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Yard:
@@ -90,10 +91,7 @@ class Yard:
     def start_depot(self, *words: str) -> None:
         command = ["fleet", "depot", "--dir", str(self.fleet), *words]
         with open(self.folder / "depot.log", "ab") as log:
-            self._depot = subprocess.Popen(
-                [sys.executable, "-m", "vedette", *command],
-                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
+            self._depot = warm.Process(command, stdout=log, stderr=log)
 
     def kill_depot(self) -> None:
         assert self._depot is not None
@@ -120,11 +118,7 @@ class Yard:
     def run(self, *words: str, passphrase: str = PASSPHRASE) -> Done:
         """A command of the operator, whose fleet folder is this one."""
         ours = {"VEDETTE_PASSPHRASE": passphrase, "VEDETTE_FLEET_DIR": str(self.fleet)}
-        done = subprocess.run(
-            [sys.executable, "-m", "vedette", *words],
-            cwd=ROOT, capture_output=True, text=True, timeout=110, stdin=subprocess.DEVNULL,
-            env=os.environ | ours,
-        )  # fmt: skip
+        done = warm.run(words, env=os.environ | ours)
         assert "Traceback" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 

@@ -11,7 +11,7 @@ import pytest
 from models.store import Store
 from tests.brokers import Listener, Mosquitto
 from tests.budget.bill import at_most
-from tests.device import Device, until
+from tests.device import ColdDevice, until
 from tests.small_fleet import SmallFleet, rule
 from wire.config import Broker
 from wire.link import Link, Post
@@ -39,7 +39,7 @@ def test_memory_and_cpu(tmp_path: Path) -> None:
     with (
         Mosquitto(tmp_path) as broker,
         Listener(broker.port, "vedette/#") as listener,
-        Device(tmp_path / "d", broker.port, camera="synthetic://640x480@30") as device,
+        ColdDevice(tmp_path / "d", broker.port, camera="synthetic://640x480@30") as device,
     ):
         pid = device.start("agent").pid
         device.start("lane")
@@ -65,7 +65,7 @@ def test_memory_with_updates(tmp_path: Path) -> None:
             fleet.release("2", os.urandom(5_000_000))
             fleet.deploy(rule("2"))
             updates = f'[updates]\nroot = "{fleet.root}"\nspread_s = 0\n'
-            with Device(tmp_path / "d", broker.port, tables=updates) as device:
+            with ColdDevice(tmp_path / "d", broker.port, tables=updates) as device:
                 pid = device.start("agent").pid
                 device.start("lane")
                 store = Store(tmp_path / "d" / "state" / "models")

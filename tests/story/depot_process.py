@@ -9,7 +9,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ import msgspec
 from fleet.depot.depot import Depot
 from fleet.inbox import Inbox
 from fleet.signer.signer import Signer
+from tests import warm
 from tests.brokers import Mosquitto
 from tests.depot_folder import FLEET, Yard, write_fleet_toml
 from wire import topics
@@ -50,11 +50,8 @@ class DepotProcess:
 
     def __init__(self, yard: Yard, broker: Mosquitto, *options: str) -> None:
         folder = write_fleet_toml(yard, broker.port)
-        words = ["-m", "vedette", "fleet", "depot", "--dir", str(folder), *options]
-        self._process = subprocess.Popen(
-            [sys.executable, *words], cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+        words = ["fleet", "depot", "--dir", str(folder), *options]
+        self._process = warm.Process(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from tests import warm
 from tests.story.shell import Shell
 from wire.local import (
     Answer,
@@ -52,7 +53,7 @@ class Service:
         self.shell.make_home()
         self.heard = Heard()
         self.agent: Mailbox[FromRuntime] | None = None
-        self.process: subprocess.Popen[str] | None = None
+        self.process: warm.Process | None = None
         self._words = words
         self._watchdog_s = watchdog_s
         self._ear = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -68,18 +69,15 @@ class Service:
         (self.folder / "vedette.toml").write_text(text)
 
     def start(self) -> None:
-        command = self.shell.command(
-            "runtime", "door", "--config", "vedette.toml", "--state", "state", "--run", "run",
-            *self._words,
-        )  # fmt: skip
+        places = ("--config", "vedette.toml", "--state", "state", "--run", "run")
         environment = self.shell.environment | {
             "NOTIFY_SOCKET": os.fspath(self.folder / "notify"),
             "WATCHDOG_USEC": str(round(self._watchdog_s * 1e6)),
         }
         with open(self._notes, "a") as notes:
-            self.process = subprocess.Popen(
-                command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=notes, text=True,
+            self.process = warm.Process(
+                ["runtime", "door", *places, *self._words], cwd=self.folder, env=environment,
+                stdout=subprocess.PIPE, stderr=notes,
             )  # fmt: skip
 
     def open_agent(self) -> None:

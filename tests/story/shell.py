@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import warm
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 100
 
@@ -63,13 +65,20 @@ class Shell:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def run(self, *words: str, module: str = "vedette") -> Said:
-        process = self.start(*words, module=module)
-        try:
-            out, err = process.communicate(timeout=PATIENCE_S)
-        except BaseException:
-            process.kill()
-            raise
+    def run(self, *words: str) -> Said:
+        """The front door, to its end."""
+        self.make_home()
+        done = warm.run(words, cwd=self.folder, env=self.environment, timeout=PATIENCE_S)
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    def run_cold(self, *words: str, module: str) -> Said:
+        """In a Python of its own, whose memory is its own too."""
+        with self.start(*words, module=module) as process:
+            try:
+                out, err = process.communicate(timeout=PATIENCE_S)
+            except BaseException:
+                process.kill()
+                raise
         return Said(process.returncode, out, err)
 
     def left_behind(self) -> list[str]:

@@ -6,7 +6,6 @@ import json
 import queue
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import msgspec
 import pytest
 
 from fleet.asking import new_command
+from tests import warm
 from tests.brokers import Mosquitto
 from tests.device import ROOT, Device, until
 from wire import orders, topics
@@ -40,14 +40,14 @@ class Operator:
         self.port = port
         self.key: SigningKey = load_key(folder / "ops.pem")
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "vedette", "ask", *words, "--fleet", FLEET]
+    def start(self, *words: str) -> warm.Process:
+        command = ["ask", *words, "--fleet", FLEET]
         command += ["--broker", f"mqtt://127.0.0.1:{self.port}"]
         if "--key" not in words:
             command += ["--key", str(self.folder / "ops.pem")]
-        return subprocess.Popen(
+        return warm.Process(
             command, cwd=self.folder, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
     def type(self, *words: str) -> tuple[int, str, str]:
@@ -66,7 +66,7 @@ class Operator:
         return state
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+def ended(process: warm.Process) -> tuple[int, str, str]:
     with process:
         try:
             out, err = process.communicate(timeout=PATIENCE_S)

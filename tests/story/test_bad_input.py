@@ -211,16 +211,16 @@ def test_a_model_that_never_answers_is_given_up(shell: Shell) -> None:
 def test_limits_of_a_trial_are_kept(shell: Shell) -> None:
     """What the slow story waits a minute for, in two seconds."""
     tflite.endless(shell.folder / "m.tflite")
-    said = shell.run("check", "m.tflite", "--seconds", "2", module="runtime")
+    said = shell.run_cold("check", "m.tflite", "--seconds", "2", module="runtime")
     assert (said.code, said.out) == (-14, "")  # the alarm
     onnx.endless(shell.folder / "m.onnx")
-    said = shell.run("check", "m.onnx", "--seconds", "2", module="runtime")
+    said = shell.run_cold("check", "m.onnx", "--seconds", "2", module="runtime")
     assert (said.code, said.out) == (-14, "")
     tflite.hungry(shell.folder / "h.tflite", mebibytes=3000)
-    said = shell.run("check", "h.tflite", "--memory-mb", "1500", module="runtime")
+    said = shell.run_cold("check", "h.tflite", "--memory-mb", "1500", module="runtime")
     check_line(said, WRONG, "h.tflite", "not enough memory")
     onnx.hungry(shell.folder / "h.onnx", mebibytes=3000)
-    said = shell.run("check", "h.onnx", "--memory-mb", "1500", module="runtime")
+    said = shell.run_cold("check", "h.onnx", "--memory-mb", "1500", module="runtime")
     check_line(said, WRONG, "h.onnx", "not enough memory")
 
 

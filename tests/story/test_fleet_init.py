@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from fleet.folder import open_fleet
 from fleet.signer.signer import Signer
-from tests.laws.sources import ROOT
+from tests import warm
 from wire.block.blocks import NoSuchFile
 from wire.signing import load_key
 from wire.troubles import Unavailable
@@ -27,11 +26,7 @@ def init(*words: str, phrase: str | None = PHRASE) -> subprocess.CompletedProces
     environment = {k: v for k, v in os.environ.items() if not k.startswith("VEDETTE_")}
     if phrase is not None:
         environment["VEDETTE_PASSPHRASE"] = phrase
-    return subprocess.run(
-        [sys.executable, "-m", "vedette", "fleet", "init", *words],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60,
-        stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+    return warm.run(["fleet", "init", *words], env=environment)
 
 
 class Mirror:
@@ -130,35 +125,14 @@ def test_a_folder_that_is_none_is_said(tmp_path: Path) -> None:
         open_fleet(tmp_path)
 
 
-# Dies, as by a power cut of the process, before the n-th call that changes the disk for good.
-CHILD = """\
-import os, sys
-left = int(sys.argv[1])
-def dying(call):
-    def instead(*words, **more):
-        global left
-        left -= 1
-        if left < 0:
-            os.kill(os.getpid(), 9)
-        return call(*words, **more)
-    return instead
-for name in ("fsync", "rename", "mkdir"):
-    setattr(os, name, dying(getattr(os, name)))
-import vedette
-sys.exit(vedette.main(["fleet", "init", "--dir", sys.argv[2], "--json"]))
-"""
-
-
 @pytest.mark.slow
 def test_killed_at_any_step_it_leaves_nothing_or_all(tmp_path: Path) -> None:
     folder = tmp_path / "yard"
-    environment = {**os.environ, "VEDETTE_PASSPHRASE": PHRASE, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "VEDETTE_PASSPHRASE": PHRASE}
 
     def run(steps: int) -> int:
-        return subprocess.run(
-            [sys.executable, "-c", CHILD, str(steps), str(folder)],
-            env=environment, capture_output=True, timeout=60,
-        ).returncode  # fmt: skip
+        done = warm.run([steps, folder], module="tests.story.dying", env=environment)
+        return done.returncode
 
     killed = whole = 0
     for steps in (0, 1, 2, 3, 5, 8, 12, 17, 23, 30, 36, *range(40, 80)):

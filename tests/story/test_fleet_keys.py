@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -28,10 +31,10 @@ BROKER = "mqtt://127.0.0.1:9"
 class Fleet:
     """A fleet's folder with its depot at rest, and a device that was there from the beginning."""
 
-    def __init__(self, tmp_path: Path, capsys: pytest.CaptureFixture[str], **keys: int) -> None:
+    def __init__(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.path = tmp_path / "yard"
         self._capsys = capsys
-        found(self.path, Founding("yard", BROKER, **keys), PHRASE.encode(), time.time())
+        shutil.copytree(pattern(), self.path)
         self._first = self.folder.root.read_bytes()
         self._device = tmp_path / "device"
         self.trust().refresh()
@@ -59,6 +62,15 @@ class Fleet:
         listed = json.loads(self.keys("list", "--json"))
         found = next(one for one in listed if one["role"] == role)
         return found["keys"], found["threshold"]
+
+
+@functools.cache
+def pattern() -> Path:
+    """The fleet that each test has a copy of: its passphrase is stretched once."""
+    place = Path(tempfile.mkdtemp(prefix="vedette-keys-"))
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    found(place / "yard", Founding("yard", BROKER), PHRASE.encode(), time.time())
+    return place / "yard"
 
 
 @pytest.fixture

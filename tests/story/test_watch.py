@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests import warm
 from tests.brokers import Listener, Mosquitto, free_port
 from tests.story.shell import Shell
 from tests.telling import FLEET, event, presence, record, result, said, state
@@ -41,10 +42,9 @@ class Watch:
     def __init__(self, shell: Shell, *words: str) -> None:
         self._out, self._err = shell.folder / "out", shell.folder / "err"
         with open(self._out, "w") as out, open(self._err, "w") as err:
-            self.process = subprocess.Popen(
-                shell.command("watch", *words), cwd=shell.folder, env=shell.environment,
-                stdin=subprocess.DEVNULL, stdout=out, stderr=err,
-            )  # fmt: skip
+            self.process = warm.Process(
+                ["watch", *words], cwd=shell.folder, env=shell.environment, stdout=out, stderr=err
+            )
 
     def __enter__(self) -> Watch:
         return self
