@@ -19,6 +19,7 @@ from sqlalchemy.exc import (
     DBAPIError,
     IntegrityError,
     InterfaceError,
+    InternalError,
     MultipleResultsFound,
     NoResultFound,
     NoSuchModuleError,
@@ -60,7 +61,7 @@ ADVICE = (
     ("readonly", ": may this user write to the file and its folder?"),
     ("locked", ": another program has held it for long"),
 )
-DAMAGE = ("malformed", "Could not decode", "no such table", "no such column", "is_corrupt")
+DAMAGE = ("malformed", "Could not decode", "no such table", "no such column", "has no column")
 # by what is stored in rows, and cannot be read any more
 UNREADABLE = (
     UnicodeDecodeError, msgspec.MsgspecError, struct.error, NoResultFound, MultipleResultsFound,
@@ -123,7 +124,7 @@ def spoken(engine: Engine) -> Iterator[None]:
         yield
     except (Trouble, IntegrityError):
         raise
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
+    except (OperationalError, InterfaceError, InternalError, PoolTimeout) as error:
         raise _in_words(error) from None
     except UNREADABLE as error:
         raise damaged(_why(error)) from None

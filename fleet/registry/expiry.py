@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, Table, delete, func, select
 
 from fleet.registry.database import Database, Turn
+from fleet.registry.marks import taken_out
 from fleet.registry.rolling import turn_of
 from fleet.registry.space import used_bytes
 from fleet.registry.tables import (
@@ -52,9 +53,12 @@ def expire(database: Database, now_s: float, terms: Terms) -> Expired:
         (EVENT, EVENT.c.at_s, terms.events_s), (LIFE, LIFE.c.changed_s, terms.events_s),
         (TOGETHER, TOGETHER.c.at_s, terms.hours_s),
     ):  # fmt: skip
-        with database.writing() as (connection, _):
+        with database.writing() as (connection, turn):
             old = select(table.c.id).where(column < now_s - seconds).limit(AT_ONCE)
-            rows += connection.execute(delete(table).where(table.c.id.in_(old))).rowcount
+            removed = connection.execute(delete(table).where(table.c.id.in_(old))).rowcount
+            if removed and table is TOGETHER:
+                taken_out(connection, turn, table, int((now_s - seconds) // SLOT_S) + HOUR_SLOTS)
+            rows += removed
     with database.writing() as (connection, _):
         unheard = SPOOL.c.heard_s < now_s - SPOOL_S
         rows += connection.execute(delete(SPOOL).where(unheard)).rowcount
@@ -116,5 +120,8 @@ def _slots(database: Database, table: Table, limit: int) -> int:
         if beyond is not None:
             here &= table.c.device <= beyond
         if table is FINE:
-            here &= FINE.c.id <= turn.rolled
-        return connection.execute(delete(table).where(here)).rowcount
+            here &= FINE.c.id <= turn.rolled  # those are in `tens`
+        removed = connection.execute(delete(table).where(here)).rowcount
+        if removed and table is not FINE:
+            taken_out(connection, turn, table, first)
+        return removed

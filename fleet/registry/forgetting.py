@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import delete, func, select, update
 
 from fleet.registry.database import Database
+from fleet.registry.marks import taken_out
 from fleet.registry.tables import (
     DEVICE,
     EVENT,
@@ -51,6 +52,9 @@ def forget(database: Database, device: str) -> None:
             continue
         for start in range(first, last + 1, SLOTS_AT_ONCE):
             slots = range(start, min(start + SLOTS_AT_ONCE, last + 1))
-            with database.writing() as (connection, _):
+            with database.writing() as (connection, turn):
                 here = table.c.slot.in_(list(slots)) & (table.c.device == number)
-                connection.execute(delete(table).where(here))
+                latest = connection.execute(select(func.max(table.c.slot)).where(here)).scalar()
+                if latest is not None:
+                    connection.execute(delete(table).where(here))
+                    taken_out(connection, turn, table, latest)

@@ -28,6 +28,7 @@ _HEAD_TYPE = np.dtype(
 )
 CELLS = len(STAGES) * BUCKETS
 EMPTY = bytes(_HEAD.size)
+TORN = "a histogram is torn"
 
 Whole = NDArray[np.int64]
 Real = NDArray[np.float64]
@@ -65,6 +66,7 @@ def _buckets(counts: tuple[int, ...]) -> tuple[int, bytes]:
 
 
 def unpack(packed: bytes) -> StageCounts:
+    """Raises struct.error: that was never packed."""
     found, place = [], _HEAD.size
     head = _HEAD.unpack_from(packed)
     for start in range(0, len(head), 5):
@@ -118,14 +120,19 @@ class Sums:
         self._most: Real = np.zeros(stages)
 
     def add(self, packed: Sequence[bytes], groups: Whole) -> None:
-        """groups: of each."""
+        """groups: of each. Raises struct.error: one of them was never packed."""
         joined = np.frombuffer(b"".join(packed), np.uint8)
         sizes = np.fromiter(map(len, packed), np.int64, len(packed))
+        if len(sizes) and int(sizes.min()) < _HEAD.size:
+            raise struct.error(TORN)
         starts = np.cumsum(sizes) - sizes
         heads = joined[starts[:, None] + np.arange(_HEAD.size)].view(_HEAD_TYPE)
         length = (heads["size"] & MOST_LENGTH).astype(np.int64)
         width = (heads["size"] >> WIDTH_SHIFT).astype(np.int64)
         taken = length << width
+        whole = _HEAD.size + taken.sum(axis=1) == sizes
+        if not (whole.all() and (heads["offset"] + length <= BUCKETS).all()):
+            raise struct.error(TORN)
         begins = starts[:, None] + _HEAD.size + np.cumsum(taken, axis=1) - taken
         stage = groups[:, None] * len(STAGES) + np.arange(len(STAGES))
         used = length > 0

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, select
 
 from fleet.registry.database import Database, Turn
 from fleet.registry.measured import Measured, vital, worst
+from fleet.registry.most import latency_of_most
 from fleet.registry.naming import in_turns, releases_of
 from fleet.registry.packed import EMPTY, merged, merged_by, unpack
 from fleet.registry.rolling import turn_of
@@ -63,19 +64,23 @@ def windows(
 
 
 def latency(database: Database, span: Span, scope: Scope) -> StageCounts:
-    """Over all devices exact to the minute; of many of them to ten minutes."""
+    """Over all devices exact to the minute; of many of them to ten minutes. Of most of them, least
+    and most are within 4.4 %."""
     with database.reading() as connection:
         narrowed = narrowed_to(connection, scope)
         if narrowed.is_empty:
             return unpack(EMPTY)
         if scope.devices is None:
-            rows = together(connection, span, narrowed)
+            rows = list(together(connection, span, narrowed))
             return unpack(merged([row.counted[-1] for row in rows]))
         numbers = numbers_of(connection, scope.devices)
         resolution = _resolution_for(connection, span, len(numbers))
-        turn = turn_of(connection)
-        packed = packed_of(connection, turn, resolution, span, numbers, narrowed)
-    return unpack(merged(packed))
+        asked = (connection, turn_of(connection), resolution, span, numbers, narrowed)
+        if len(numbers) > EXACT_DEVICES:
+            found = latency_of_most(*asked)
+            if found is not None:
+                return found
+        return unpack(merged(packed_of(*asked)))
 
 
 def series(database: Database, span: Span, scope: Scope, most: int) -> tuple[Stretch, ...]:

@@ -7,8 +7,9 @@ has done nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Row, Table, func, select, update
 
 from fleet.registry.database import Database, Turn
 from fleet.registry.naming import in_turns
@@ -37,15 +38,14 @@ def roll_tens(database: Database) -> int:
         groups: dict[Key, list[Counted]] = {}
         for _, slot, device, pipeline, release, *counted in found:
             groups.setdefault((slot, device, pipeline, release), []).append(_counted(counted))
-        for key, before in _stored(connection, groups):
+        for key, before in _stored(connection, TENS, groups):
             groups[key].append(before)
     rows = merged_rows(groups)
     with database.writing() as (connection, now):
         if now.rolled != turn.rolled:
             return 0
         put(connection, TENS, rows)
-        late = {key for key in groups if key[0] < now.hour_slot}
-        _hours_again(connection, late)
+        _add_to_hours(connection, [row for row in found if row.slot < now.hour_slot])
         connection.execute(update(TURN).values(rolled=found[-1][0]))
     return len(found)
 
@@ -98,16 +98,18 @@ def turn_of(connection: Connection) -> Turn:
     return Turn(*connection.execute(select(TURN)).one()[1:])
 
 
-def _stored(connection: Connection, keys: Iterable[Key]) -> Iterable[tuple[Key, Counted]]:
-    """Those rows of ten minutes that are there already."""
+def _stored(
+    connection: Connection, table: Table, keys: Iterable[Key]
+) -> Iterable[tuple[Key, Counted]]:
+    """Those rows that are there already."""
     wanted: dict[int, set[int]] = {}
     asked = set(keys)
     for slot, device, *_ in asked:
         wanted.setdefault(slot, set()).add(device)
-    columns = [TENS.c[name] for name in (*_KEYS, *COUNTED)]
+    columns = [table.c[name] for name in (*_KEYS, *COUNTED)]
     for slot, devices in wanted.items():
         for some in in_turns(sorted(devices)):
-            query = select(*columns).where(TENS.c.slot == slot, TENS.c.device.in_(some))
+            query = select(*columns).where(table.c.slot == slot, table.c.device.in_(some))
             for _, device, pipeline, release, *counted in connection.execute(query):
                 key = (slot, device, pipeline, release)
                 if key in asked:
@@ -133,13 +135,16 @@ def _hour_rows(connection: Connection, hour: int, devices: Sequence[int]) -> lis
     return merged_rows(groups)
 
 
-def _hours_again(connection: Connection, late: Iterable[Key]) -> None:
-    """Hours that were made before something of them came."""
-    wanted: dict[int, set[int]] = {}
-    for slot, device, *_ in late:
-        wanted.setdefault(slot // HOUR_SLOTS * HOUR_SLOTS, set()).add(device)
-    for hour, devices in wanted.items():
-        put(connection, HOUR, _hour_rows(connection, hour, sorted(devices)))
+def _add_to_hours(connection: Connection, late: Iterable[Row[Any]]) -> None:
+    """Windows that came after their hours were made. Their ten minutes may be gone by now, so an
+    hour is not made of them again."""
+    groups: dict[Key, list[Counted]] = {}
+    for row in late:
+        key = (row.slot // HOUR_SLOTS * HOUR_SLOTS, row.device, row.pipeline, row.release)
+        groups.setdefault(key, []).append(_counted(row[-len(COUNTED) :]))
+    for key, before in _stored(connection, HOUR, groups):
+        groups[key].append(before)
+    put(connection, HOUR, merged_rows(groups))
 
 
 def _counted(row: Sequence[object]) -> Counted:

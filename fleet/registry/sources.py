@@ -70,6 +70,10 @@ def narrowed_to(connection: Connection, scope: Scope) -> Narrowed:
 
 def numbers_of(connection: Connection, devices: Sequence[str]) -> list[int]:
     """Of those that are known."""
+    if len(devices) > MOST_BY_NUMBER:
+        named = set(devices)
+        everyone = connection.execute(select(DEVICE.c.name, DEVICE.c.id))
+        return sorted(number for name, number in everyone if name in named)
     found: list[int] = []
     for some in in_turns(sorted(set(devices))):
         found += connection.execute(select(DEVICE.c.id).where(DEVICE.c.name.in_(some))).scalars()
@@ -155,20 +159,31 @@ class _Source(Struct, frozen=True):
 def _sources(
     connection: Connection, turn: Turn, resolution: Resolution, span: Span
 ) -> Iterable[_Source]:
-    first, last = int(span.from_s // SLOT_S), int(-(-span.to_s // SLOT_S)) - 1
+    slots = slots_of(turn, resolution, span)
     if resolution == "fine":
         made = FINE.c.made_s
         within = (made >= span.from_s) & (made < span.to_s)
-        yield _Source(FINE, slots_in(connection, FINE, range(first, last + 1)), within)
+        yield _Source(FINE, slots_in(connection, FINE, slots), within)
         return
-    new = range(first, last + 1)
+    first = slots.start
     if resolution == "hour":
-        behind = min(last + 1, turn.hour_slot)
-        hours = range(first // HOUR_SLOTS * HOUR_SLOTS, behind, HOUR_SLOTS)
+        first = max(first, min(turn.hour_slot, slots.stop))
+        hours = range(slots.start, first, HOUR_SLOTS)
         yield _Source(HOUR, slots_in(connection, HOUR, hours))
-        first = max(first, turn.hour_slot)
-    yield _Source(TENS, slots_in(connection, TENS, range(first, last + 1)))
-    yield _Source(FINE, new, FINE.c.id > turn.rolled, is_new=True)
+    yield _Source(TENS, slots_in(connection, TENS, range(first, slots.stop)))
+    yield _Source(FINE, slots, FINE.c.id > turn.rolled, is_new=True)
+
+
+def slots_of(turn: Turn, resolution: Resolution, span: Span) -> range:
+    """Whole stretches of the resolution: hours as far as they are made."""
+    first, last = int(span.from_s // SLOT_S), int(-(-span.to_s // SLOT_S)) - 1
+    if resolution != "hour":
+        return range(first, last + 1)
+    if first < turn.hour_slot:
+        first = first // HOUR_SLOTS * HOUR_SLOTS
+    if last < turn.hour_slot:
+        last = last // HOUR_SLOTS * HOUR_SLOTS + HOUR_SLOTS - 1
+    return range(first, last + 1)
 
 
 def slots_in(connection: Connection, table: Table, slots: range) -> range:
