@@ -38,7 +38,7 @@ def look_at_cameras(config: Config | None, root: Path = Path("/")) -> Iterator[F
     there, wanted = survey(), _wanted(config)
     for listed in there:
         name = wanted.pop(os.path.realpath(listed.node), None)
-        yield from _judged(listed, name, "warning" if name is None else "bad", root)
+        yield from judged(listed, name, "warning" if name is None else "bad", root)
     for node, name in wanted.items():
         yield _missing(node, name, root)
     if not there and not wanted:
@@ -75,7 +75,8 @@ def _wanted(config: Config | None) -> dict[str, str]:
     return found
 
 
-def _judged(listed: Listed, name: str | None, level: Level, root: Path) -> Iterator[Finding]:
+def judged(listed: Listed, name: str | None, level: Level, root: Path) -> Iterator[Finding]:
+    """One camera. name: the pipeline that it is for. level: how bad it is if it does not work."""
     about = listed.uri if name is None else f"pipeline {name} ({listed.node})"
     if not os.access(listed.node, os.R_OK | os.W_OK):
         says = f"{listed.node} may not be opened by who asks"
@@ -92,7 +93,7 @@ def _judged(listed: Listed, name: str | None, level: Level, root: Path) -> Itera
         yield Finding("cameras", "ok", about, says)
         return
     if _is_raw(listed):
-        says, mend = _csi(root)
+        says, mend = csi(root)
         yield Finding("cameras", level, about, says, mend)
         return
     probe = tried(listed)
@@ -124,7 +125,7 @@ def _is_raw(listed: Listed) -> bool:
     return listed.driver in RAW_DRIVERS and not listed.known
 
 
-def _csi(root: Path, kinds: Mapping[str, str] = KINDS) -> tuple[str, str | None]:
+def csi(root: Path, kinds: Mapping[str, str] = KINDS) -> tuple[str, str | None]:
     """A camera on the ribbon cable: what is missing, and what mends that."""
     what = _sensor(root) or "a camera"
     if "libcamera" not in kinds:
@@ -151,7 +152,7 @@ def _missing(node: str, name: str, root: Path) -> Finding:
         return Finding(
             "cameras", "bad", about, f"{node} is no camera: write another", "vedette cameras"
         )
-    says, mend = _why_nothing(root)
+    says, mend = why_nothing(root)
     return Finding("cameras", "bad", about, f"it is not there: {says}", mend)
 
 
@@ -159,17 +160,17 @@ def _none_at_all(config: Config | None, root: Path) -> Iterator[Finding]:
     if config is not None and config.pipeline:
         yield Finding("cameras", "ok", "v4l2", "none at /dev/video*, and no pipeline needs one")
         return
-    says, mend = _why_nothing(root)
+    says, mend = why_nothing(root)
     yield Finding("cameras", "warning", "v4l2", f"no camera at /dev/video*: {says}", mend)
 
 
-def _why_nothing(root: Path) -> tuple[str, str | None]:
+def why_nothing(root: Path) -> tuple[str, str | None]:
     """What to do where no node is: what is on the bus decides."""
     classes = (root / "sys/bus/usb/devices").glob("*/bInterfaceClass")
     if any(text(path).strip() == "0e" for path in classes):
         return "a USB camera is plugged in, and its driver is not loaded", "sudo modprobe uvcvideo"
     if _sensor(root) is not None:
-        return _csi(root)
+        return csi(root)
     if "Raspberry Pi" in text(root / "proc/device-tree/model"):
         return (
             "plug in a USB camera; or, with the power off, see to both ends of the ribbon cable",

@@ -188,7 +188,6 @@ def test_little_memory_and_no_swap(place: Place) -> None:
 
 
 def test_a_clock_that_was_never_set(place: Place) -> None:
-    # the agent's part alone: engines do not stand a clock that a library makes up
     found = place.check(environment=with_clock(f"-{time.time() - 3600:.0f}"))
     told = found.the_bad("clock")
     assert told.says.startswith("it says 1970-01-01")
