@@ -97,7 +97,8 @@ def _with_line(text: str, change: Change) -> str | None:
     table: KeyPath = change.path[:-1]
     if table:
         begin = numbers[table]
-        if begin not in headers:
+        deeper = any(n == begin and len(path) > len(table) for path, n in numbers.items())
+        if begin not in headers or deeper:
             return None
     else:
         begin = 0
@@ -110,7 +111,7 @@ def _with_line(text: str, change: Change) -> str | None:
     else:
         last = max((n for n in numbers.values() if begin < n <= end), default=begin)
         if last == begin and not table:
-            last = end
+            last = next((n for n in range(end, 0, -1) if lines[n - 1].strip()), 0)
         elif last > begin and not _is_whole(lines[last - 1]):
             last = begin
         lines.insert(last, _pair(change))

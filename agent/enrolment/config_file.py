@@ -124,9 +124,17 @@ def _changes(enrolment: Enrolment, named: Named, old: Config | None) -> list[Cha
     by_default = old is None or old.telemetry.acknowledged_by == enrolment.acknowledged_by
     if not by_default or enrolment.acknowledged_by != "broker":
         changes.append(Change(("telemetry", "acknowledged_by"), enrolment.acknowledged_by))
-    if old is None and enrolment.snapshot:
-        changes.append(Change(("commands", "snapshot"), True))
+    if _snapshot(old, enrolment) != (old is not None and old.commands.snapshot):
+        changes.append(Change(("commands", "snapshot"), _snapshot(old, enrolment) or None))
     return changes
+
+
+def _snapshot(old: Config | None, enrolment: Enrolment) -> bool:
+    """Who comes into another fleet allows its operators what was said for that one."""
+    if old is None or old.fleet != enrolment.fleet:
+        return enrolment.snapshot
+    may_be_asked = bool(enrolment.command_keys) or enrolment.root is not None
+    return may_be_asked and (enrolment.snapshot or old.commands.snapshot)
 
 
 def _expected(
@@ -134,8 +142,7 @@ def _expected(
 ) -> Config:
     """What the text must mean in the end."""
     start = old or Config(Broker(enrolment.url))
-    if old is None and enrolment.snapshot:
-        start = replace(start, commands=replace(start.commands, snapshot=True))
+    snapshot = _snapshot(old, enrolment)
     return replace(
         start,
         fleet=enrolment.fleet,
@@ -151,7 +158,7 @@ def _expected(
             start.broker.keepalive_s,
         ),
         telemetry=replace(start.telemetry, acknowledged_by=enrolment.acknowledged_by),
-        commands=replace(start.commands, keys=enrolment.command_keys),
+        commands=replace(start.commands, keys=enrolment.command_keys, snapshot=snapshot),
         updates=replace(start.updates, root=_text(named.root)),
         pipeline=pipeline,
     )

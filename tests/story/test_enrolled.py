@@ -46,9 +46,8 @@ def test_a_device_speaks_as_itself_only(scene: Scene) -> None:
         Client(door, "door", topics.command(FLEET, "door")) as device,
         Client(other, "other", "#") as thief,
     ):
-        thief.say(f"{DOOR}/telemetry", b"false")
-        thief.say(f"vedette/{FLEET}/to/door/command", b"false")
-        thief.say("vedette/other/device/other/state", b"false")
+        scene.forbids(thief, f"{DOOR}/telemetry", f"vedette/{FLEET}/to/door/command")
+        scene.forbids(thief, "vedette/other/device/other/state")
         device.say(f"{DOOR}/telemetry", b"true")
         server.hear(f"{DOOR}/telemetry", b"true")
         assert b"false" not in [one.payload for one in server.heard]
