@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
-from models import bundle
+from models import bundle, manifest
+from models.manifest import Card, Measured
 from tests.acting_yard import ActingYard, acting_yard
 from tests.fleet_web import OPERATOR, VIEWER, Browser
 from tests.yard import digits, digits_folder
@@ -188,8 +190,8 @@ def test_a_bundle_is_dropped_and_waits_for_a_signature(
     scene: ActingYard, operator: Browser
 ) -> None:
     folder = digits_folder(scene.yard.folder, "9")
-    with open(folder / "manifest.toml", "a", encoding="utf-8") as file:
-        file.write('[card]\naccuracy = [{ metric = "top1", value = 0.9883, on = "<b>yard</b>" }]\n')
+    card = Card(accuracy=(Measured("top1", 0.9883, "<b>yard</b>"),))
+    manifest.write(folder, replace(manifest.load(folder), card=card))
     packed = folder.with_suffix(".zip")
     bundle.pack(folder, packed)
     answer = upload(operator, packed.read_bytes())
@@ -208,6 +210,14 @@ def test_a_bundle_is_dropped_and_waits_for_a_signature(
     release = operator.get("/models/digits/9").text
     assert "Golden answers" in release and digest in release
     assert "98.83 % on &lt;b&gt;yard&lt;/b&gt;" in release, "as its card has it, and not as HTML"
+    assert "golden-4.png" in release and "97.3 %" in release and "no device has told" in release
+    place = f"/models/digits/9/golden/{digest}"
+    picture = operator.get(f"{place}/1")
+    assert picture.content == (folder / "golden-1.png").read_bytes()
+    assert picture.headers["content-type"] == "image/png"
+    assert picture.headers["x-content-type-options"] == "nosniff"
+    for other in (f"{place}/0", f"{place}/5", f"/models/digits/9/golden/{'0' * 64}/1"):
+        assert operator.get(other).status_code == 404
     assert list(scene.web.parts.actions.folder.uploads.iterdir()) == []
 
 
