@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from fleet import founding
-from fleet.folder import FleetFolder, add_dir_option
+from fleet.folder import DEFAULT, FleetFolder, add_dir_option
 from fleet.founding import Founding
 from fleet.passphrase import Passphrases, add_passphrase_option
 from wire import topics
@@ -45,16 +45,25 @@ keep offline, each in two places, and the passphrase apart from them:
 {chr(10).join(f"  {path}" for path in keys)}
 keep to yourself, or give to your CI; it signs commands and deployments:
   {fleet.command_key}
-for the machine that runs `vedette fleet depot` (nothing else of this folder):
+for the machine that runs `vedette fleet serve` or `depot` (nothing else of this folder):
   {fleet.path / "fleet.toml"}
   {fleet.depot}
-for every device, as /etc/vedette/root.json, with this in its vedette.toml:
+  {fleet.access}   once `fleet broker` has made it
+for every device, in the file that `vedette fleet enroll` makes:
   {fleet.root}
 
-fleet = "{fleet.name}"
-[updates]
-root = "/etc/vedette/root.json"
+next: vedette fleet broker{_where(fleet)}
+then, for each device: vedette fleet enroll NAME
 """
+
+
+def _where(fleet: FleetFolder) -> str:
+    """What `fleet broker` has to be told, where the address is not one that devices can use."""
+    address = address_of(fleet.broker.url)
+    options = "" if fleet.path.name == DEFAULT else f" --dir {fleet.path}"
+    if address.encrypted and address.host not in ("localhost", "127.0.0.1", "::1"):
+        return options
+    return f"{options} --url mqtts://HOST   (HOST: where devices find the broker)"
 
 
 def _as_json(fleet: FleetFolder) -> str:
