@@ -260,7 +260,7 @@ def test_parts_that_run_elsewhere(broker: Mosquitto, yard: Yard) -> None:
         (["--listen", "127.0.0.1:70000"], 2, "no HOST:PORT"),
         (["--tls-cert", "x.pem"], 2, "go together"),
         (["--tls-cert", "x.pem", "--tls-key", "y.pem"], 2, "--tls-cert"),
-        (["--database", "mysql://x"], 2, "a database is"),
+        (["--database", "mysql://x"], 2, "give sqlite"),
         (["--database", "postgresql://nobody@127.0.0.1:9/none"], 1, "database"),
         (["--name", "a b"], 2, "no name of a host"),
         (["--without", "everything"], 2, "--without"),
