@@ -186,7 +186,7 @@ def test_the_sandbox_holds(machine: Machine) -> None:
     assert machine(f"grep -h '^NoNewPrivs\\|^Seccomp:\\|^CapEff' /proc/{pid}/status").split() == [
         "CapEff:", "0" * 16, "NoNewPrivs:", "1", "Seccomp:", "2",
     ]  # fmt: skip
-    assert machine(f"find {STATE} -perm /077 | head") == "", "nobody else reads what is there"
+    assert machine(f"stat -c %U:%a {STATE}") == f"{USER}:700", "nobody else reads what is there"
 
 
 def writable(machine: Machine, pid: str) -> list[str]:
