@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +60,10 @@ def _enroll(places: Places, release: str, wish: Wish) -> None:
     words += ["--camera", wish.camera] if wish.camera else []
     words += ["--model", wish.model] if wish.model else []
     run([*_python(places, release), *words], 120)
-    _give(places)
+    if not places.is_here:
+        text = places.config.read_text(encoding="utf-8")
+        durable.write(places.config, text.replace(f"{places.root}/", "/").encode(), 0o640)
+        _give(places)
 
 
 def _begun(template: str, wish: Wish) -> bytes:
@@ -83,10 +86,12 @@ def _begun(template: str, wish: Wish) -> bytes:
 
 
 def _give(places: Places) -> None:
-    """Let the services read what was written: the group is not known in another system's terms."""
-    if places.is_here:
-        shutil.chown(places.config, group="vedette")
-        places.config.chmod(0o640)
+    """Let the services read what is there. Groups have other numbers in another system."""
+    lines = places.at("/etc/group").read_text(encoding="utf-8", errors="replace").splitlines()
+    number = next(int(line.split(":")[2]) for line in lines if line.startswith("vedette:"))
+    for path in (places.etc, *places.etc.rglob("*")):
+        os.chown(path, 0, number, follow_symlinks=False)
+    places.config.chmod(0o640)
 
 
 def read(places: Places, release: str) -> Meaning | None:

@@ -26,13 +26,16 @@ STEPS = 7
 @dataclass(frozen=True)
 class Order:
     """What is asked for. engines: None: those that this machine can have. upgrade: whether another
-    release may take the place of the one that runs. watchdog: whether the hardware's is used."""
+    release may take the place of the one that runs. back: to the release of before. watchdog:
+    whether the hardware's is used. wait: until everything works."""
 
     wish: Wish
     wheelhouse: Path | None
     engines: tuple[str, ...] | None
     upgrade: bool
+    back: bool
     watchdog: bool
+    wait: bool
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,17 @@ def install(places: Places, services: Services, order: Order, progress: Progress
     progress.step("looking at this machine")
     machine = look(places)
     _judge(machine, progress)
-    source = find(order.wheelhouse)
-    engines = order.engines or machine.engines
     _finish_what_was_begun(places, services, progress)
     # what a power cut left half made
     release.sweep(places, [places.linked(places.current), places.linked(places.previous)])
     running = release.card(places, places.linked(places.current))
+    if order.back:
+        before = release.card(places, places.linked(places.previous))
+        if running is None or before is None:
+            raise Trouble("there is no release of before to go back to")
+        return _upgrade(places, services, running, before.name, progress)
+    source = find(order.wheelhouse)
+    engines = order.engines or (machine.engines if running is None else running.engines)
     wanted = release.planned(source, machine, engines, places)
     differs = None if running is None else running.differs(wanted)
     if running is not None and differs is not None and not order.upgrade:
@@ -172,6 +180,9 @@ def _bring_up(
         services.restart([AGENT, *(one.unit for one in meaning.pipelines)])
     if not services.runs:
         progress.step("nothing is started here: the services start when the system boots")
+        return Done(name, meaning, ())
+    if not order.wait:
+        progress.step("started; nobody waits for frames and telemetry")
         return Done(name, meaning, ())
     progress.step(
         f"waiting for frames and telemetry (a record is made every {meaning.period_s:g} s)"

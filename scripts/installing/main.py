@@ -51,6 +51,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check(words: argparse.Namespace) -> None:
+    if words.back and (words.upgrade or words.offline or words.uninstall):
+        raise Wrong(
+            "--back takes the release of before: neither --upgrade nor --offline go with it"
+        )
     if words.purge and not words.uninstall:
         raise Wrong("--purge goes with --uninstall")
     if words.enroll is not None and not words.enroll.is_file():
@@ -66,7 +70,15 @@ def _check(words: argparse.Namespace) -> None:
 
 def _install(places: Places, services: Services, words: argparse.Namespace) -> int:
     wish = Wish(words.enroll, words.camera, words.model, words.broker)
-    order = Order(wish, words.offline, words.engines, words.upgrade, words.watchdog)
+    order = Order(
+        wish,
+        words.offline,
+        words.engines,
+        words.upgrade,
+        words.back,
+        words.watchdog,
+        not words.unchecked,
+    )
     progress = Progress(STEPS)
     done = install(places, services, order, progress)
     is_well = not done.missing and not done.why
@@ -143,6 +155,8 @@ def parser() -> argparse.ArgumentParser:
     add("--offline", type=Path, metavar="WHEELHOUSE", help="the folder of scripts/wheelhouse")
     add("--upgrade", action="store_true", help="replace the release that runs; go "
         "back if the new one does not come up")  # fmt: skip
+    add("--back", action="store_true", help="to the release of before, in the same way")
+    add("--unchecked", action="store_true", help="start, and do not wait until it works")
     add("--watchdog", action="store_true", help="let the hardware reset a machine that hangs")
     add("--uninstall", action="store_true", help="remove all but configuration and state")
     add("--purge", action="store_true", help="with --uninstall: those and the user, too")
