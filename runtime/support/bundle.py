@@ -18,6 +18,7 @@ from wire.durable import writing_durably
 from wire.troubles import Unavailable
 
 MOST_OF_PART = 1 << 20  # bytes
+LOOKED_AT = 3 << 20  # bytes: more would take long on a small board
 MOST = 6 << 20  # bytes of all parts
 FROM_END = ("journal.txt", "system/dmesg.txt")  # what is newest tells most
 ABOUT = "README.txt"
@@ -45,11 +46,13 @@ def pack(sources: Iterable[tuple[str, Give]], mask: Mask, at_s: float) -> Packed
     whole = io.BytesIO()
     with tarfile.open(fileobj=whole, mode="w") as tar:
         for name, give in sources:
-            text, cut = _bounded(mask.clean(_given(give)), min(left, MOST_OF_PART), name)
-            # a cut may leave the half of what only as a whole was seen
-            content = mask.clean(text).encode("utf-8", "replace")
+            # what is cut away before is far from what is kept: no half of a key stays there
+            given, before = _bounded(_given(give), LOOKED_AT, name)
+            text, cut = _bounded(mask.clean(given), min(left, MOST_OF_PART), name)
+            # here it may, of one that nobody knows
+            content = (mask.clean(text) if cut else text).encode("utf-8", "replace")
             left -= len(content)
-            parts.append(Part(name, len(content), cut))
+            parts.append(Part(name, len(content), before + cut))
             _add(tar, name, content, at_s)
         _add(tar, ABOUT, mask.clean(_about(parts)).encode(), at_s)
     return Packed(gzip.compress(whole.getvalue(), 6, mtime=0), tuple(parts))

@@ -15,8 +15,8 @@ IN_ADDRESS = re.compile(r"(?<=://)([^\s/@\"'<>]{1,500})@")
 WORDS = r"pass(?:word|wd|phrase|code)?|passwd|psk|secret|token|api_?key|credential|private_?key"
 SCHEME = re.compile(r"\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 NAMED = re.compile(
-    rf"(?P<name>[\w.-]*(?:{WORDS})[\w-]*)"
-    r"(?P<is>[\"']?\s*[=:]\s*)"
+    rf"(?P<name>(?:{WORDS})[\w-]{{0,40}})"  # its begin is not looked for: that takes for ever
+    r"(?P<is>[\"']?\s{0,9}[=:]\s{0,9})"
     r"(?P<value>\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s,;&\"'}\])]+)",
     re.IGNORECASE,
 )

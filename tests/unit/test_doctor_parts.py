@@ -197,14 +197,15 @@ def test_a_clock_that_follows_nobody() -> None:
     assert [one.level for one in look_at_clock(Health(clock_synchronised=True))] == ["ok"]
 
 
-def raw() -> Listed:
+def raw(node: Path) -> Listed:
+    node.touch()
     offer = Offer("pBAA", Span(640, 640), Span(480, 480))
-    return Listed("/dev/null", "rp1-cfe", "rp1-cfe", "platform:csi", (), (offer,), "no format")
+    return Listed(str(node), "rp1-cfe", "rp1-cfe", "platform:csi", (), (offer,), "no format")
 
 
 def test_a_camera_on_the_ribbon_cable(tmp_path: Path) -> None:
     write(tmp_path, "sys/class/video4linux/v4l-subdev2/name", "imx708_wide 10-001a\n")
-    (told,) = cameras.judged(raw(), None, "bad", tmp_path)
+    (told,) = cameras.judged(raw(tmp_path / "video0"), None, "bad", tmp_path)
     assert told.says.startswith("imx708_wide is on the ribbon cable (CSI)")
     assert told.level == "bad"
     says, mend = cameras.csi(tmp_path, {"libcamera": "runtime.cameras.libcamera"})

@@ -1,0 +1,193 @@
+"""No secret leaves in a bundle, however it is written and wherever it stands; and it is small."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import io
+import json
+import tarfile
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runtime.support.bundle import MOST, MOST_OF_PART, Packed, pack, write
+from runtime.support.known import known
+from runtime.support.masking import Mask
+from tests.examined import Place
+from wire.folders import Folders
+from wire.troubles import Unavailable
+
+# what a password may be: one line, that is not the same as nothing
+PASSWORDS = st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zs", "Zl", "Zp")), min_size=6
+)
+WORDS = st.text(st.characters(codec="ascii", categories=("L", "N", "P")), max_size=20)
+
+
+def forms(secret: str, user: str) -> list[str]:
+    """How programs write it, in journals and elsewhere."""
+    content = secret.encode()
+    return [
+        secret, quote(secret), quote(secret, safe=""), json.dumps(secret), repr(secret),
+        json.dumps({"text": secret}, ensure_ascii=False), content.hex(), repr(content),
+        base64.b64encode(content).decode(), base64.urlsafe_b64encode(content).decode(),
+        base64.b64encode(f"{user}:{secret}".encode()).decode(),
+    ]  # fmt: skip
+
+
+def unpacked(packed: Packed) -> dict[str, str]:
+    with tarfile.open(fileobj=io.BytesIO(packed.content), mode="r:gz") as tar:
+        return {
+            entry.name: file.read().decode()
+            for entry in tar
+            if (file := tar.extractfile(entry)) is not None
+        }
+
+
+def leaks(text: str, secret: str, user: str = "door") -> list[str]:
+    return [form for form in forms(secret, user) if form in text]
+
+
+@settings(max_examples=300)
+@given(PASSWORDS, st.lists(WORDS, max_size=3))
+def test_no_known_secret_stays_in_any_form(secret: str, between: list[str]) -> None:
+    mask = Mask({secret}, ["door"])
+    glue = [*between, " ", "\n", ""]
+    for form in forms(secret, "door"):
+        for word in glue:
+            assert leaks(mask.clean(f"{word}{form}{word}{form}"), secret) == []
+
+
+@settings(max_examples=200)
+@given(PASSWORDS, PASSWORDS)
+def test_two_that_overlap(one: str, other: str) -> None:
+    mask = Mask({one, other})
+    for text in (one + other, other + one, one[:3] + other + one[3:], f"{one} {other}"):
+        cleaned = mask.clean(text)
+        assert one not in cleaned and other not in cleaned
+
+
+@given(PASSWORDS)
+def test_a_secret_that_is_like_what_takes_its_place(secret: str) -> None:
+    for word in ("[hidden]", "hidden", "[removed]", "[******]", "left out", secret):
+        assert word not in Mask({word}).clean(f"{word} {word}{word}")
+
+
+@pytest.mark.parametrize("secret", ["pi", "x", "1234", "$!"])
+def test_a_short_one_is_hidden_where_it_stands_alone(secret: str) -> None:
+    mask = Mask({secret})
+    cleaned = mask.clean(f"said {secret}, '{secret}' and a{secret}b")
+    assert cleaned.count(secret) == cleaned.count(f"a{secret}b")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "rtsp://admin:hunter2x@10.0.0.9/stream",
+        "fetching https://u:hunter2x@models.example/yard failed",
+        "mqtt://:hunter2x@broker",
+        "password = hunter2x",
+        'camera_password: "hunter2x"',
+        "{'api_key': 'hunter2x', 'a': 1}",
+        '{"token":"hunter2x"}',
+        "GET /snap?user=a&token=hunter2x&b=c",
+        "Environment=VEDETTE_PASSPHRASE=hunter2x PYTHONUNBUFFERED=1",
+        "Authorization: Bearer hunter2x.abc",
+        "wpa psk=hunter2x",
+        "MQTT_PASSWORD='hunter2x'",
+        r'password = "hun\"ter2x hunter2x"',
+        "-----BEGIN EC PRIVATE KEY-----\nhunter2x\n-----END EC PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----\nhunter2x\n that was cut short",
+    ],
+)
+def test_what_looks_like_a_secret_goes_though_nobody_knows_it(line: str) -> None:
+    cleaned = Mask(()).clean(f"before {line}\nafter it")
+    assert "hunter2x" not in cleaned and "ter2x" not in cleaned
+    assert cleaned.startswith("before ")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'password_file = "/etc/vedette/password"',
+        "vedette: the password file /etc/vedette/password cannot be read: Permission denied",
+        "vedette-agent: 3 records wait, connected to mqtts://broker.example:8883",
+        '{"path": "digests/72285004e7b99564", "size": 1234}',
+        'keys = ["899d2c5138ad27e0bf59fb37905dd141b63e1156195a7b1f52b1633ab8523de6"]',
+    ],
+)
+def test_what_is_none_stays(line: str) -> None:
+    assert Mask(()).clean(line) == line
+
+
+def test_every_secret_of_the_device_is_known(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()  # fmt: skip
+    place = Place(tmp_path).make(
+        broker=f'password_file = "{tmp_path}/etc/password"\nkey_file = "{tmp_path}/elsewhere.bin"',
+        more='[pipeline.lane]\ncamera = "rtsp://admin:of%20camera@10.0.0.9/x"\n',
+    )
+    (tmp_path / "etc" / "password").write_text("of broker\n")
+    (tmp_path / "elsewhere.bin").write_text(key)
+    enrolment = {"form": 1, "password": "of enrolment", "key_pem": key, "url": "mqtt://b"}
+    (tmp_path / "etc" / "door.vedette").write_text(json.dumps(enrolment))
+    (place.state / "accepted.toml").write_text('camera = "rtsp://x:of+before@h/"\n# sha256 x')
+    found = known(
+        Folders(place.config, place.state, tmp_path / "run"),
+        {"MQTT_PASSWORD": "of environment", "HOME": "/home", "URL": "http://u:of-url@h"},
+    )
+    wanted = {"of broker", "of enrolment", "of environment", "of camera", "of+before", "of-url"}
+    assert wanted <= found
+    lines = [line for line in key.splitlines() if not line.startswith("-")]
+    assert set(lines[:-1]) <= found and "".join(lines) in found
+    assert "/home" not in found
+
+
+def test_a_bundle_is_bounded_and_says_what_it_left_out() -> None:
+    big = "x" * 79 + "\n"
+    sources = [(f"{n}.txt", lambda: big * 15_000) for n in range(8)]
+    packed = pack(sources, Mask(()), 0.0)
+    parts = unpacked(packed)
+    assert sum(len(text) for name, text in parts.items()) < MOST + 4096
+    assert all(len(text) <= MOST_OF_PART for text in parts.values())
+    assert packed.parts[0].cut == len(big) * 15_000 - MOST_OF_PART
+    assert "bytes left out" in parts["vedette-support/README.txt"]
+
+
+def test_what_is_cut_of_a_journal_is_its_beginning() -> None:
+    packed = pack([("journal.txt", lambda: "old\n" * 500_000 + "the newest")], Mask(()), 0.0)
+    assert unpacked(packed)["vedette-support/journal.txt"].endswith("the newest")
+
+
+def test_a_cut_leaves_no_half_of_a_key() -> None:
+    """The begin of the key is cut away, so that nothing says what its lines are."""
+    lines = ["A" * 63 + str(n % 10) for n in range(20)]
+    key = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(lines) + "\n-----END PRIVATE KEY-----\n"
+    text = key + "b\n" * (MOST_OF_PART // 2 - 300)
+    cleaned = unpacked(pack([("journal.txt", lambda: text)], Mask(()), 0.0))
+    assert not any(line in cleaned["vedette-support/journal.txt"] for line in lines)
+
+
+def test_a_part_that_cannot_be_had_costs_no_other() -> None:
+    def fails() -> str:
+        raise OSError(5, "Input/output error")
+
+    parts = unpacked(pack([("a.txt", fails), ("b.txt", lambda: "fine")], Mask(()), 0.0))
+    assert parts["vedette-support/a.txt"] == "not to be had: Input/output error\n"
+    assert parts["vedette-support/b.txt"] == "fine"
+
+
+def test_it_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "x.tar.gz"
+    write(Packed(gzip.compress(b""), ()), path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(Unavailable, match="name another place"):
+        write(Packed(b"", ()), tmp_path / "none" / "x.tar.gz")
