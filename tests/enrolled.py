@@ -23,7 +23,7 @@ from wire.config import Broker
 from wire.link import Connected, Delivered, Disconnected, LinkEvent, Received
 from wire.mqtt.mqtt import MqttLink
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 def vedette(*words: str, where: Path = ROOT) -> subprocess.CompletedProcess[str]:

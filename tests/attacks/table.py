@@ -22,6 +22,7 @@ FLOODING, ACKS = "attacks/test_flooding.py", "attacks/test_acks.py"
 RULES, DEPOT = "attacks/test_broker_rules.py", "story/test_depot_offers.py"
 SIGNER, ASK = "unit/test_signer_refusals.py", "story/test_ask.py"
 PARTS = "unit/test_depot_parts.py"
+ENROLLED = "story/test_enrolled.py"
 ROUTES, ENTRANCE = "attacks/test_web_routes.py", "attacks/test_web_entrance.py"
 WORDS = "attacks/test_web_words.py"
 
@@ -196,6 +197,21 @@ ATTACKS = (
         "the broker drops it, with the rules of [wire.md](wire.md)",
         _tests(RULES, "a_device_says_nothing_as_another", "a_will_speaks_as_its_device_only",
                "devices_and_registry_hand_out_no_models"),
+    ),
+    Attack(
+        "a device without a certificate, with another fleet's, or with one that was revoked",
+        "the broker refuses it, with the files of `vedette fleet broker`; a connection that is open "
+        "can say and hear nothing after a reload, and is ended by a restart",
+        _tests(ENROLLED, "without_a_certificate_or_with_anothers_nobody_comes",
+               "a_device_speaks_as_itself_only", "roles_do_their_work_and_no_more",
+               "who_was_revoked_is_out_after_a_reload", "the_same_name_again",
+               "a_password_beside_certificates", "a_new_password_ends_the_old_one_at_once"),
+    ),
+    Attack(
+        "a NAME.vedette that bites: paths for names, other formats, bombs",
+        "refused in one line; nothing is written",
+        _tests("unit/test_enrolment.py", "what_is_wrong_is_said", "what_is_no_such_file",
+               "garbage_is_refused", "a_flipped_byte_is_refused_or_another_good_file"),
     ),
     Attack(
         "signed garbage, torn and flipped files",
