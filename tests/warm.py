@@ -71,6 +71,7 @@ class Process:
     ) -> None:
         """stdout, stderr: files, PIPE (of text), or DEVNULL. stdin is empty."""
         given = os.environ if env is None else env
+        assert "LD_PRELOAD" not in given, "what is to be loaded first needs a Python of its own"
         wish = Wish(module, [str(word) for word in words], str(cwd), dict(given))
         self.returncode: int | None = None
         self._hears, says = os.pipe()
@@ -80,7 +81,7 @@ class Process:
             self.stdout, out = _ends(stdout, stack)
             self.stderr, err = _ends(stderr, stack)
             files = [each or nothing.fileno() for each in (None, out, err)]
-            socket.send_fds(_nursery(), [json.dumps(wish).encode()], [*files, says])
+            socket.send_fds(_nursery(_world()), [json.dumps(wish).encode()], [*files, says])
         pid = self._next(None)
         assert pid is not None and pid > 0, "no process can be forked any more"
         self.pid = pid
@@ -186,9 +187,15 @@ def _ends(
     return None, None if isinstance(wanted, int) else wanted.fileno()
 
 
+def _world() -> tuple[int, ...]:
+    """What a process has from the one that starts it, and cannot be told: networks, disks, user."""
+    spaces = (os.stat(f"/proc/thread-self/ns/{name}").st_ino for name in ("net", "mnt"))
+    return (*spaces, os.geteuid())
+
+
 @functools.cache
-def _nursery() -> socket.socket:
-    """The way to the process that forks; it ends with this one."""
+def _nursery(world: tuple[int, ...]) -> socket.socket:
+    """The way to the process that forks in this world, ours; it ends with this process."""
     ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LARGEST)
     process = subprocess.Popen(

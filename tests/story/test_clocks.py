@@ -13,7 +13,7 @@ from types import TracebackType
 import pytest
 
 from tests.brokers import Authority, Listener, Mosquitto
-from tests.device import Device
+from tests.device import ColdDevice
 from tests.device import until as device_until
 from tests.small_fleet import SmallFleet, rule
 from wire import topics
@@ -35,7 +35,7 @@ pytestmark = [
 ]
 
 
-class Clocked(Device):
+class Clocked(ColdDevice):
     """An agent whose clock is what it is told; the clocks that only go forward are as they are."""
 
     def __init__(self, folder: Path, port: int, root: Path, name: str) -> None:
