@@ -1,8 +1,8 @@
 """Lives of a real runtime that is struck by a fault at one state of an update. Run by test_faults.
 
-    python -m tests.story.fault_runtimes PLACE CASE...     CASE: STATE:KIND
+    python -m tests.story.fault_runtimes PLACE SHARED CASE...     CASE: STATE:KIND
 
-One JSON line for each case: what is wrong with how it ended. `vedette runtime` runs whole, with its
+A JSON file for each case: what is wrong with how it ended. `vedette runtime` runs whole, with its
 engine, its camera and the children that it tries models in, and under what systemd does: it is
 killed when it does not pet the watchdog, and started anew when it ends. The agent is real too.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import json
 import os
 import select
 import signal
@@ -31,6 +30,7 @@ from runtime.engines import litert
 from tests.depot_folder import Yard, make_yard
 from tests.rig import Rig, SetClock
 from tests.small_fleet import SmallFleet, rule
+from tests.story.fault_cases import try_all
 from tests.story.fault_lives import fork, is_tidy, wrong_in
 from tests.yard import digits
 from wire import fault, topics
@@ -44,7 +44,7 @@ GATES = Gates(trial_s=1.0, first_result_s=20.0)
 WATCHDOG_S = 60.0  # until the fault came; a busy machine is slow
 STRUCK_S = 3.0  # then: what hangs does so for ever
 LIFE_S = 120.0
-AT_ONCE = 3
+AT_ONCE = 2  # of each process that tries
 ENDS = ("good", "rejected", "rolled_back")
 CONFIG = """\
 fleet = "yard"
@@ -219,28 +219,11 @@ def update_twice(start: Start, stack: ExitStack, begin: Callable[[], object]) ->
     return [*wrong, *wrong_in(place, start.digest("3"))]
 
 
-def main(place: Path, cases: list[str]) -> int:
+def main(place: Path, shared: Path, cases: list[str]) -> None:
     litert.import_package()  # once for all, as is all that a runtime imports
     importlib.import_module("runtime.commands.service")
-    waiting, running = list(enumerate(cases)), dict[int, tuple[str, Path]]()
-    while waiting or running:
-        while waiting and len(running) < AT_ONCE:
-            number, case = waiting.pop(0)
-            said = place / f"{number}.json"
-
-            def work(case: str = case, said: Path = said, number: int = number) -> None:
-                said.write_text(json.dumps(try_case(case, place / str(number))))
-
-            running[fork(work)] = (case, said)
-        pid, code = os.wait()
-        case, said = running.pop(pid)
-        log = place / said.stem / "log"
-        wrong = json.loads(said.read_text()) if said.exists() else [f"exit code {code}"]
-        if wrong and log.exists():
-            wrong.append(log.read_text()[-3000:])
-        print(json.dumps({"case": case, "wrong": wrong}), flush=True)
-    return 0
+    try_all(cases, place, shared, AT_ONCE, try_case)
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

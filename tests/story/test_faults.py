@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,10 +16,12 @@ import pytest
 
 from tests.laws.sources import ROOT
 from tests.rounds import rounds
+from tests.story.fault_cases import OVER
 from wire.fault import KINDS
 from wire.steps import NAMES, STEPS
 
 pytestmark = pytest.mark.slow
+PATIENCE_S = 100.0
 
 
 def scenario(state: str) -> str:
@@ -46,34 +49,49 @@ OF_RUNTIMES = [
 
 
 class Trying:
-    """The process that tries cases, one after the other; each test waits for its own."""
+    """The process that tries cases, some at once; each test waits for its own.
 
-    def __init__(self, module: str, place: Path, cases: Sequence[str]) -> None:
-        self._errors = open(place / "errors", "w+")  # noqa: SIM115 - closed below
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", module, str(place), *cases], cwd=ROOT, text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors,
-            start_new_session=True,
-        )  # fmt: skip
-        self._wrong: dict[str, list[str]] = {}
+    Where the tests of this file are shared among processes, each of those has one, and what one of
+    them has begun is begun by no other: the folder `shared` says so, and what was wrong.
+    """
+
+    def __init__(self, module: str, place: Path, shared: Path, cases: list[str]) -> None:
+        shared.mkdir(exist_ok=True)
+        self._module, self._place, self._shared, self._cases = module, place, shared, cases
+        self._process: subprocess.Popen[bytes] | None = None
 
     def wrong(self, case: str) -> list[str]:
         """What was wrong with how it ended."""
-        assert self._process.stdout is not None
-        while case not in self._wrong:
-            line = self._process.stdout.readline()
-            assert line, Path(self._errors.name).read_text()
-            said = json.loads(line)
-            self._wrong[said["case"]] = said["wrong"]
-        return self._wrong[case]
+        said = self._shared / f"{case}.wrong"
+        process = self._process = self._process or self._begun(case)
+        while not said.exists():
+            is_over = process.poll() is not None  # then what is missing is tried by another
+            assert not process.returncode, (self._place / "errors").read_text()
+            time.sleep(0.1 if is_over else 0.02)
+        wrong: list[str] = json.loads(said.read_text())
+        return wrong
+
+    def _begun(self, case: str) -> subprocess.Popen[bytes]:
+        """With this case and those behind it."""
+        at = self._cases.index(case)
+        words = [str(self._place), str(self._shared), *self._cases[at:], *self._cases[:at]]
+        with open(self._place / "errors", "wb") as errors:
+            return subprocess.Popen(
+                [sys.executable, "-m", self._module, *words], cwd=ROOT, stdin=subprocess.DEVNULL,
+                stdout=errors, stderr=errors, start_new_session=True,
+            )  # fmt: skip
 
     def close(self) -> None:
-        with suppress(ProcessLookupError):  # all that it has started
-            os.killpg(self._process.pid, signal.SIGKILL)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        self._process.wait()
-        self._errors.close()
+        """Others may wait for what it has begun: that comes to its end, and no more is begun."""
+        if self._process is None:
+            return
+        (self._place / OVER).touch()
+        try:
+            self._process.wait(PATIENCE_S)
+        finally:
+            with suppress(ProcessLookupError):  # all that it has started
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
 
 def trying(
@@ -81,7 +99,10 @@ def trying(
 ) -> Iterator[Trying]:
     """Those of the cases that are to be tried in this run."""
     wanted = {item.name.partition("[")[2].rstrip("]") for item in request.session.items}
-    tried = Trying(module, places.mktemp("lives"), [case for case in cases if case in wanted])
+    wanted_cases = [case for case in cases if case in wanted]
+    own = places.getbasetemp()
+    run = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    tried = Trying(module, places.mktemp("lives"), run / module, wanted_cases)
     yield tried
     tried.close()
 
