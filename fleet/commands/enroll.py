@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from fleet.enrolment import enrolling
 from fleet.enrolment.book import Book
-from fleet.enrolment.broker_files import LISTS, Written, all_names, steps, write_lists
+from fleet.enrolment.broker_files import CONF, LISTS, Written, all_names, steps, write_lists
 from fleet.enrolment.enrolling import Enrolled, Wish, authority_of
 from fleet.enrolment.files import writing
 from fleet.folder import FleetFolder, add_dir_option, check_is_operators, open_fleet
@@ -95,6 +95,11 @@ def _outcome(fleet: FleetFolder, done: Sequence[Enrolled], written: Written) -> 
 
 
 def _warning(fleet: FleetFolder) -> str | None:
+    if not (fleet.broker_files / CONF).exists():
+        return (
+            f"warning: the broker at {fleet.broker.url} must go by {fleet.broker_files}/acl and "
+            "passwd: vedette fleet broker writes a configuration for it"
+        )
     if address_of(fleet.broker.url).host in LOCAL:
         return (
             f"warning: {fleet.broker.url} is this very machine: other devices find no broker "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,11 +108,10 @@ def passwords(entries: Sequence[Entry]) -> str:
 
 
 def copy_lists(fleet: FleetFolder, target: Path) -> tuple[Path, ...]:
-    """Rules, passwords and revocations into another folder too, readable by that folder's group,
-    which is the broker's. Those that changed. Raises OSError, Unavailable."""
+    """Rules, passwords and revocations into another folder too. Root leaves them to the broker:
+    to whom they belong there, or the folder. Those that changed. Raises OSError, Unavailable."""
     if not target.is_dir():
         raise Unavailable(f"{target}: no folder: sudo install -d -m 750 -g mosquitto {target}")
-    group = os.stat(target).st_gid
     changed = []
     for name in LISTS:
         text = text_of(fleet.broker_files / name)
@@ -121,8 +119,6 @@ def copy_lists(fleet: FleetFolder, target: Path) -> tuple[Path, ...]:
             continue
         if update(target / name, text, 0o640):
             changed.append(target / name)
-        if os.geteuid() == 0:
-            os.chown(target / name, -1, group)
     return tuple(changed)
 
 
@@ -136,7 +132,7 @@ def steps(fleet: FleetFolder, names: Sequence[str], verb: str) -> list[str]:
         lines = [f"scp -r {folder} {address.host}:", f"ssh {address.host}", "cd broker"]
     lines.append(f"sudo install -d -m 750 -g mosquitto {place}")
     there = [name for name in names if name != CONF and (folder / name).exists()]
-    lines.append(f"sudo install -m 640 -g mosquitto {' '.join(there)} {place}")
+    lines.append(f"sudo install -m 640 -o mosquitto -g mosquitto {' '.join(there)} {place}")
     if CONF in names:
         lines.append(f"sudo install -m 644 {CONF} /etc/mosquitto/conf.d/{CONF}")
     lines.append(f"sudo systemctl {verb} mosquitto")

@@ -15,12 +15,18 @@ PRIVATE, PUBLIC = 0o600, 0o644
 
 
 def write_privately(path: Path, text: str, mode: int = PRIVATE) -> None:
-    """Replace a file by `text`; a power cut leaves the old one or the new one. Raises OSError."""
+    """Replace a file by `text`; a power cut leaves the old one or the new one. Raises OSError.
+
+    What root writes belongs to whom the folder belongs to, and stays whose it was.
+    """
     beside = path.with_name(f".{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
         os.unlink(beside)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with open(os.open(beside, flags, PRIVATE), "wb") as file:
+        if os.geteuid() == 0:
+            told = os.stat(path if path.exists() else path.parent)
+            os.fchown(file.fileno(), told.st_uid, told.st_gid)
         os.fchmod(file.fileno(), mode)
         file.write(text.encode())
         sync_file(file)

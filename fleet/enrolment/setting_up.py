@@ -198,8 +198,10 @@ def _is_good(fleet: FleetFolder, book: Book, now_s: float) -> bool:
 
 
 def _write_toml(fleet: FleetFolder) -> bool:
-    """Whether fleet.toml says anything new. Paths inside the folder stay true when it moves."""
+    """Whether fleet.toml says anything new; as it was it stays beside it. Paths inside the folder
+    stay true when that moves."""
     path = fleet.path / TOML
+    before = read(path)
 
     def inside(file: str | None) -> str | None:
         return None if file is None else str(Path(file).relative_to(fleet.path))
@@ -216,4 +218,7 @@ def _write_toml(fleet: FleetFolder) -> bool:
         Change(("mosquitto", "bind"), mosquitto.bind),
         Change(("mosquitto", "place"), None if mosquitto.place == PLACE else mosquitto.place),
     ]
-    return update(path, changed(read(path), changes, str(path)))
+    after = changed(before, changes, str(path))
+    if after != before:
+        write_privately(path.with_name(f"{TOML}.before"), before)
+    return update(path, after)
