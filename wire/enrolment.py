@@ -126,12 +126,12 @@ def _check_pem(text: str | None, name: str, kind: str, where: str) -> None:
     at = 0
     while at < len(text):
         found = _BLOCK.match(text, at)
-        if found is None or not found[1].endswith(kind) or not _is_base64(found[2]):
+        if found is None or not found[1].endswith(kind) or not _is_der(found[2]):
             raise _refusal(where, f"{name} is no {kind.lower()} in PEM form")
         at = found.end()
 
 
-def _is_base64(text: str) -> bool:
+def _is_der(text: str) -> bool:
     try:
         return base64.b64decode(text.replace("\n", ""), validate=True)[:1] == b"\x30"
     except binascii.Error:

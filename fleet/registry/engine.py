@@ -4,10 +4,12 @@ the database of a fleet's server does so by this."""
 from __future__ import annotations
 
 import contextlib
+import os
 import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -89,8 +91,16 @@ def open_engine(url: str, patience_s: float = PATIENCE_S) -> Engine:
         raise Refused(WRONG_URL) from None
     except ImportError as error:
         raise Unavailable(f"{error.name} is missing: pip install 'vedette[postgresql]'") from None
+    _keep_from_others(Path(parsed.database or ""))
     event.listen(engine, "connect", _set_up(patience_s))
     return engine
+
+
+def _keep_from_others(file: Path) -> None:
+    """A new file of SQLite, and what it puts beside it, is for its owner alone: secrets of sessions
+    are in it. One that cannot be made here is said by who connects to it."""
+    with contextlib.suppress(OSError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,6 @@ def expire(registry: Registry, now_s: float, terms: Terms) -> None:
         pass
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 def test_the_oldest_goes_first_and_room_is_used_again(tmp_path: Path) -> None:
     registry = open_registry(f"sqlite:///{tmp_path}/registry.db")
@@ -107,3 +107,17 @@ def test_a_damaged_file_is_said_and_not_worked_with(tmp_path: Path) -> None:
             registry.changed(0)
         finally:
             registry.close()
+
+
+def test_its_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    """Whatever the umask of who makes it: sessions and hashes of passwords are in it."""
+    before = os.umask(0o022)
+    try:
+        registry = open_registry(f"sqlite:///{tmp_path}/registry.db")
+        registry.write([Talker("d").telemetry(NOW_S)])
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        registry.close()
+    finally:
+        os.umask(before)
+    assert "registry.db" in modes
+    assert set(modes.values()) == {0o600}
