@@ -25,6 +25,10 @@ MAKE_ROOM = "sudo journalctl --vacuum-size=50M; sudo apt-get clean; sudo du -xh 
 def look_at_state(folder: Path) -> Iterator[Finding]:
     """By the user who asks: the doctor asks as the service's."""
     user = _service_user()
+    if _is_hidden(folder) and _is_stranger(user):
+        says = f"only {user} may see it, not who asks"
+        yield Finding("disk", "warning", str(folder), says, "sudo vedette doctor")
+        return
     if not folder.is_dir():
         is_hidden = _is_hidden(folder)
         says = "may not be entered" if is_hidden else "is not there"
@@ -56,9 +60,18 @@ def _service_user() -> str:
         return str(os.getuid())
 
 
-def _is_hidden(folder: Path) -> bool:
+def _is_stranger(user: str) -> bool:
+    """Whether who asks is neither the service's user nor root, for whom it may be right so."""
     try:
-        folder.stat()
+        return os.geteuid() not in (0, pwd.getpwnam(user).pw_uid)
+    except KeyError:
+        return False
+
+
+def _is_hidden(folder: Path) -> bool:
+    """Whether what is there may not be seen."""
+    try:
+        os.listdir(folder)
     except PermissionError:
         return True
     except OSError:

@@ -67,5 +67,6 @@ def _judged(role: str, at_s: float, now_s: float, is_clock_right: bool) -> Findi
         return Finding("trust", "warning", role, says, renew, "operator")
     says = f"the fleet's {role} expired on {day(at_s)}, and here it is {day(now_s)}"
     if not is_clock_right:
-        return Finding("trust", "bad", role, f"{says}: perhaps", mends.set_clock())
+        says += ", by a clock that follows nobody"
+        return Finding("trust", "bad", role, says, mends.set_clock())
     return Finding("trust", "bad", role, says, mend, "operator")

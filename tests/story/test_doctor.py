@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,8 @@ import pytest
 from tests.examined import Place, shut_out, with_clock
 from tests.graphs import tflite
 from tests.laws.sources import ROOT
+from tests.repository import DAY_S, Repository
+from wire.trust.trust import Trust
 
 LANE = '[pipeline.lane]\ncamera = "synthetic://64x48@30"\nmodel = "{model}"\n'
 ALONE = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
@@ -56,6 +59,7 @@ def test_it_says_so_to_people_too(place: Place) -> None:
     assert lines[-1].startswith("1 bad, ")
 
 
+@pytest.mark.slow
 def test_a_configuration_that_is_refused(place: Place) -> None:
     place.config.write_text(place.config.read_text().replace("model =", "modle ="))
     told = place.doctor().the_bad("configuration")
@@ -63,6 +67,7 @@ def test_a_configuration_that_is_refused(place: Place) -> None:
     assert told.mend == f"sudo nano +8 {place.config} && vedette check-config {place.config}"
 
 
+@pytest.mark.slow
 def test_a_configuration_that_is_not_there(place: Place) -> None:
     place.config.unlink()
     told = place.doctor().the_bad("configuration")
@@ -70,6 +75,7 @@ def test_a_configuration_that_is_not_there(place: Place) -> None:
     assert told.mend is not None and told.mend.startswith("sudo vedette enroll NAME.vedette")
 
 
+@pytest.mark.slow
 def test_a_configuration_that_who_asks_may_not_read(place: Place) -> None:
     if os.geteuid() == 0:
         os.chown(place.config, 65534, 65534)
@@ -79,6 +85,7 @@ def test_a_configuration_that_who_asks_may_not_read(place: Place) -> None:
     assert told.mend == "sudo vedette doctor"
 
 
+@pytest.mark.slow
 def test_a_password_that_everybody_can_read(place: Place) -> None:
     file = place.folder / "password"
     file.write_text("of door")
@@ -89,6 +96,7 @@ def test_a_password_that_everybody_can_read(place: Place) -> None:
     assert told.mend == f"sudo chmod 640 {file} && sudo chgrp vedette {file}"
 
 
+@pytest.mark.slow
 def test_models_that_are_missing_or_damaged(place: Place) -> None:
     missing, damaged = place.folder / "missing.tflite", place.folder / "damaged.tflite"
     tflite.colours(damaged)
@@ -106,6 +114,7 @@ def test_models_that_are_missing_or_damaged(place: Place) -> None:
     assert found.of("configuration", ".model") == [], "it is said once"
 
 
+@pytest.mark.slow
 def test_a_camera_that_is_not_there(place: Place) -> None:
     text = place.config.read_text().replace("synthetic://64x48@30", "v4l2:///dev/video97")
     place.config.write_text(text)
@@ -117,6 +126,7 @@ def test_a_camera_that_is_not_there(place: Place) -> None:
     assert found.of("configuration", ".camera") == [], "it is said once"
 
 
+@pytest.mark.slow
 def test_a_camera_that_who_asks_may_not_open(place: Place) -> None:
     """A node of another user: who asks may not open it, whatever is behind."""
     node = "/dev/video97"
@@ -138,7 +148,7 @@ def test_a_camera_that_who_asks_may_not_open(place: Place) -> None:
 
 def test_a_state_folder_that_is_not_there(place: Place) -> None:
     place.state.rmdir()
-    told = place.doctor().the_bad("disk")
+    told = place.check().the_bad("disk")
     assert told.says == "the state folder is not there"
     assert told.mend is not None and told.mend.startswith("sudo install -d -m 750 -o ")
 
@@ -147,7 +157,7 @@ def test_a_state_folder_of_another_user(place: Place) -> None:
     if os.geteuid() == 0:
         os.chown(place.state, 65534, 65534)
     place.state.chmod(0o755 if os.geteuid() == 0 else 0o555)
-    found = place.doctor(before=shut_out())
+    found = place.check(before=shut_out())
     assert any("may not write it" in one.says for one in found.bad("disk"))
     mends = {one.mend for one in found.bad("disk")}
     assert all(mend is not None and mend.startswith("sudo chown -R ") for mend in mends)
@@ -159,24 +169,25 @@ def test_a_disk_that_is_full(place: Place) -> None:
         f"mount -t tmpfs -o size=512k none {state}; "
         f"dd if=/dev/zero of={state}/ballast bs=4k 2>/dev/null || true"
     )
-    told = place.doctor(before=in_own_mounts(setup)).the_bad("disk")
+    told = place.check(before=in_own_mounts(setup)).the_bad("disk")
     assert told.says == "the disk is full: nothing can be kept"
     assert told.mend is not None and told.mend.startswith("sudo journalctl --vacuum-size=50M")
 
 
 def test_a_disk_that_is_nearly_full(place: Place) -> None:
     setup = f"mount -t tmpfs -o size=8m none {place.state}"
-    told = place.doctor(before=in_own_mounts(setup)).the_bad("disk")
+    told = place.check(before=in_own_mounts(setup)).the_bad("disk")
     assert "it is nearly full: 8 MiB of 8 MiB are free" in told.says
 
 
 def test_a_disk_that_is_read_only(place: Place) -> None:
     setup = f"mount -t tmpfs -o ro none {place.state}"
-    told = place.doctor(before=in_own_mounts(setup)).the_bad("disk")
+    told = place.check(before=in_own_mounts(setup)).the_bad("disk")
     assert told.says.startswith("it is read-only")
     assert told.mend is not None and "mount -o remount,rw" in told.mend
 
 
+@pytest.mark.slow
 def test_little_memory_and_no_swap(place: Place) -> None:
     """The kernel's own words, as a small board has them, laid over those of this machine."""
     words = place.folder / "meminfo"
@@ -198,12 +209,56 @@ def test_no_root_of_trust(place: Place) -> None:
     place.make(
         more='[updates]\nroot = "/etc/vedette-nowhere/root.json"\n' + LANE.format(model="digits")
     )
-    found = place.doctor()
+    found = place.check()
     told = found.the_bad("trust")
     assert "/etc/vedette-nowhere/root.json: No such file" in told.says
     assert told.mend == "sudo vedette enroll door.vedette"
 
 
+def believing(place: Place, signed_s: float) -> None:
+    """The device has what its fleet signed at that time."""
+    repository = Repository(place.folder, signed_s)
+    (place.folder / "root.json").write_bytes(repository.first_root)
+    kept = place.state / "updates" / "trust"
+    Trust(kept, repository.first_root, repository, lambda: signed_s).refresh()
+    table = f'[updates]\nroot = "{place.folder}/root.json"\n'
+    place.make(more=table + LANE.format(model="digits"))
+
+
+def test_metadata_that_is_good(place: Place) -> None:
+    believing(place, time.time())
+    (told,) = place.check().of("trust")
+    assert (told.level, told.mend) == ("ok", None)
+    assert told.says.startswith("root 1 and what it vouches for are good until 20")
+
+
+def test_metadata_that_has_expired(place: Place) -> None:
+    believing(place, time.time() - 19 * DAY_S)
+    found = place.check()
+    told = found.bad("trust")
+    assert "timestamp" in {one.about for one in told}
+    assert all("expired on 20" in one.says for one in told)
+    clock = found.of("clock")[0]
+    depot = "sudo systemctl restart vedette-depot"
+    assert {one.mend for one in told} == {clock.mend if clock.level != "ok" else depot}
+
+
+def test_a_root_of_which_nothing_came_yet(place: Place) -> None:
+    believing(place, time.time())
+    shutil.rmtree(place.state / "updates")
+    (told,) = place.check().of("trust")
+    assert (told.level, told.mend) == ("warning", "vedette fleet status")
+
+
+def test_a_root_that_is_none(place: Place) -> None:
+    believing(place, time.time())
+    (place.folder / "root.json").write_text("{}")
+    told = place.check().the_bad("trust")
+    assert "the first root is no root metadata" in told.says
+    assert told.mend == "sudo vedette enroll door.vedette"
+
+
+@pytest.mark.slow
 def test_without_systemd(place: Place) -> None:
     if Path("/run/systemd/system").is_dir():
         pytest.skip("systemd runs here")
