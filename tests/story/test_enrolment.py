@@ -43,6 +43,9 @@ def test_a_device_joins_a_new_fleet(tmp_path: Path) -> None:
             "--model", "digits",
         )  # fmt: skip
         assert joined["device"] == "door" and joined["pipelines"] == ["camera"]
+        config = etc / "vedette.toml"
+        config.write_text(config.read_text().replace("# period_s = 60 ", "period_s = 10 "))
+        assert told("enroll", str(file), "--etc", str(etc))["changed"] is False
         assert vedette("check-config", str(etc / "vedette.toml")).returncode == 0
         serve(path, tmp_path)
         hear(path, etc, tmp_path)
