@@ -1,0 +1,120 @@
+"""The installer configures a device by the release's own commands, here or in an image."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from installing import configuring
+from installing.configuring import Wish
+from installing.places import Places
+from installing.progress import Progress
+from installing.troubles import Trouble, Wrong
+
+from tests.laws.sources import ROOT
+from wire.enrolment import Enrolment, to_file
+
+RELEASE = "1.0.0-1"
+NOTHING = Wish(None, None, None, None)
+CAMERA = 'file:///opt/a "clip".y4m?loop=yes'
+PROGRAM = f"""\
+import sys
+sys.path[:0] = {[str(ROOT), *[path for path in sys.path if path.endswith("site-packages")]]!r}
+from vedette import main
+sys.exit(main())
+"""
+GROUP = os.getgid() + 4321
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    """An image with a release whose program is this checkout's."""
+    places = Places(tmp_path / "image")
+    folder = places.releases / RELEASE
+    (folder / "bin").mkdir(parents=True)
+    (folder / "share/vedette").mkdir(parents=True)
+    os.symlink(ROOT / "systemd", folder / "share/vedette/systemd")
+    os.symlink(sys.executable, folder / "bin/python")
+    (folder / "bin/vedette").write_text(PROGRAM)
+    places.etc.mkdir(parents=True)
+    places.at("/etc/group").write_text(f"root:x:0:\nvedette:x:{GROUP}:\n")
+    return places
+
+
+def enrolment(folder: Path, device: str = "door") -> Path:
+    file = folder / f"{device}.vedette"
+    told = Enrolment(
+        fleet="yard", device=device, url="mqtt://broker.example", username=device, password=device
+    )  # fmt: skip
+    file.write_bytes(to_file(told))
+    return file
+
+
+def configure(places: Places, wish: Wish) -> Progress:
+    progress = Progress(1)
+    configuring.configure(places, RELEASE, wish, progress)
+    return progress
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files get owners")
+
+
+@needs_root
+def test_enrolled_in_an_image(places: Places, tmp_path: Path) -> None:
+    file = enrolment(tmp_path)
+    configure(places, Wish(file, "synthetic://160x120@5", "digits", None))
+    meaning = configuring.read(places, RELEASE)
+    assert meaning is not None
+    assert (meaning.fleet, meaning.device) == ("yard", "door")
+    assert meaning.broker == "mqtt://broker.example"
+    assert [one.camera for one in meaning.pipelines] == ["synthetic://160x120@5"]
+    # the image knows nothing of where it was mounted, and its services may read what is theirs
+    assert str(places.root) not in places.config.read_text()
+    for path in (places.etc, *places.etc.rglob("*")):
+        assert path.lstat().st_gid == GROUP
+    assert places.config.stat().st_mode & 0o777 == 0o640
+
+
+@needs_root
+def test_enrolled_again_nothing_changes(places: Places, tmp_path: Path) -> None:
+    wish = Wish(enrolment(tmp_path), "synthetic://160x120@5", "digits", None)
+    configure(places, wish)
+    before = places.config.read_bytes()
+    configure(places, wish)
+    assert places.config.read_bytes() == before
+
+
+@needs_root
+def test_begun_from_options(places: Places) -> None:
+    configure(places, Wish(None, CAMERA, None, "mqtt://elsewhere"))
+    meaning = configuring.read(places, RELEASE)
+    assert meaning is not None
+    assert meaning.broker == "mqtt://elsewhere" and meaning.period_s == 60.0
+    assert [(one.name, one.camera) for one in meaning.pipelines] == [("camera", CAMERA)]
+    # what is there stays, and that is said
+    progress = configure(places, Wish(None, "synthetic://1x1@1", None, None))
+    assert progress.notes == [f"{places.config} is there and stays: change it there"]
+    assert configuring.read(places, RELEASE) == meaning
+
+
+def test_without_a_wish_nothing_is_written(places: Places) -> None:
+    configure(places, NOTHING)
+    assert configuring.read(places, RELEASE) is None
+    assert list(places.etc.iterdir()) == []
+
+
+def test_a_file_that_is_no_enrolment_changes_nothing(places: Places, tmp_path: Path) -> None:
+    file = tmp_path / "door.vedette"
+    file.write_text(json.dumps({"form": 9}))
+    with pytest.raises(Trouble, match=r"door\.vedette"):
+        configure(places, Wish(file, None, None, None))
+    assert list(places.etc.iterdir()) == []
+
+
+def test_a_refused_configuration_is_the_users_mistake(places: Places) -> None:
+    places.config.write_text("[broker]\nurl = 7\n")
+    with pytest.raises(Wrong, match=r"vedette\.toml:2: broker\.url"):
+        configuring.read(places, RELEASE)
