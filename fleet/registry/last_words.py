@@ -13,9 +13,11 @@ from fleet.registry.naming import in_turns, short
 from fleet.registry.rows import Values, put
 from fleet.registry.tables import RETAINED, WORD
 from fleet.registry.words import Heard
-from wire.messages import Presence, Telemetry, to_json
+from wire.messages import LARGEST, Presence, Telemetry, parse, to_json
+from wire.troubles import Refused
 
 TOGETHER_S = 1.0  # records of one boot that are not further apart were cut at the same moment
+MOST_LOST = 1 << 53  # records: a device may claim any number, and of every spool anew
 
 
 class _Word(Struct):
@@ -70,7 +72,8 @@ class LastWords:
         word.heard_s, word.is_heard, word.is_removed = at_s, True, False
 
     def lost(self, device: int, more: int) -> None:
-        self._words[device].lost += more
+        word = self._words[device]
+        word.lost = max(0, min(MOST_LOST, word.lost + more))
 
     def telemetry(self, device: int, record: Telemetry, moment: Moment, heard: Heard) -> None:
         word = self._words[device]
@@ -159,9 +162,11 @@ class LastWords:
             before = self._connection.execute(query).scalar()
         if before is None:
             return payload
-        rest = msgspec.json.decode(before, type=Telemetry).pipelines
-        pipelines = {**rest, **record.pipelines}
         try:
-            return to_json(msgspec.structs.replace(record, pipelines=pipelines))
-        except (OverflowError, RecursionError):  # whole numbers of hundreds of digits
+            rest = parse(bytes(before), Telemetry).pipelines
+            pipelines = {**rest, **record.pipelines}
+            told = to_json(msgspec.structs.replace(record, pipelines=pipelines))
+        # written by another version of us; whole numbers of hundreds of digits
+        except (Refused, OverflowError, RecursionError):
             return payload
+        return told if len(told) <= LARGEST else payload  # else nobody could read it

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from fleet.registry.last_words import MOST_LOST
 from fleet.registry.registry import Registry
 from fleet.registry.words import EventQuery, Heard, HeardKind, Scope, Span, UpdateQuery
 from tests.fleet_talk import NOW_S, Talker
@@ -111,3 +112,28 @@ def test_spools_without_end_have_an_end(registry: Registry) -> None:
         assert registry.write([door.telemetry(NOW_S + number)]).stored == 1
     last = Talker("door", spool="s99")
     assert registry.write([last.telemetry(NOW_S + 99)]).duplicates == 1
+
+
+def test_lost_records_are_counted_up_to_an_end(registry: Registry) -> None:
+    for number in range(3):
+        door = Talker("door", spool=f"s{number}")
+        registry.write([door.telemetry(NOW_S)])
+        door.seq = 2**63 - 2
+        assert registry.write([door.telemetry(NOW_S + 10)]).stored == 1
+    known = registry.device("door")
+    assert known is not None and known.lost == MOST_LOST
+    assert registry.changed(0).devices == (known,)
+
+
+def test_records_of_one_moment_do_not_grow_without_end(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.registry.last_words.LARGEST", 20_000)
+    door = Talker("door")
+    for number in range(20):
+        door.pipelines = [f"p{number}-{part}" for part in range(3)]
+        registry.write([door.telemetry(NOW_S + number / 2)])
+    known = registry.device("door")
+    assert known is not None and known.telemetry is not None
+    assert set(door.pipelines) <= set(known.telemetry.pipelines)
+    assert len(known.telemetry.pipelines) < 40
