@@ -131,11 +131,11 @@ def _sign_in(config: Config, broker: Broker, address: Address) -> Iterator[Findi
             yield not_signed_in(why, config.device)
             return
         took_ms = (time.monotonic() - started_s) * 1000
-        yield _may_write(link, events, config)
         yield Finding(
             "broker", "ok", "sign-in",
             f"{address} takes this device in ({met.protocol}, {took_ms:.0f} ms)",
         )  # fmt: skip
+        yield _may_write(link, events, config)
     finally:
         link.close()
 

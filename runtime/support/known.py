@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -71,8 +72,9 @@ def _in_file(path: Path) -> Iterator[str]:
 def _text(path: Path) -> str:
     """ "" where it cannot be read: then nothing of it is in the bundle either."""
     try:
-        if not path.is_file():  # a pipe would wait for ever
-            return ""
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode) or not found.st_size:
+            return ""  # a pipe, or a file of the kernel, may wait for ever
         with open(path, "rb") as file:
             return file.read(LARGEST).decode("utf-8", "replace")
     except OSError:

@@ -245,5 +245,5 @@ def test_an_agent_is_not_disturbed(tmp_path: Path, broker: Mosquitto) -> None:
 @pytest.mark.slow
 def test_the_doctor_asks_the_agents_part(place: Place, broker: Mosquitto) -> None:
     found = place.make(broker.url()).doctor()
-    assert [one.about for one in found.of("broker")] == ["rules", "sign-in"]
+    assert [one.about for one in found.of("broker")] == ["sign-in", "rules"]
     assert found.bad("broker") == []
