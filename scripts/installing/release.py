@@ -127,10 +127,8 @@ def _make_environment(folder: Path, wanted: Card, source: Source) -> None:
     options = ["--system-site-packages"] if wanted.vendors else []
     # the wheelhouse brings its pip: Debian's own would need one more package, and minutes
     options += ["--without-pip"] if source.pip is not None else []
-    python = f"/usr/bin/python{wanted.python}"
-    if not os.path.exists(python):
-        python = sys.executable
-    run([python, "-m", "venv", "--symlinks", *options, folder], 600)
+    # not a link that means another Python after the next upgrade of the system
+    run([os.path.realpath(sys.executable), "-m", "venv", "--symlinks", *options, folder], 600)
 
 
 def _inherit(places: Places, wanted: Card) -> bool:

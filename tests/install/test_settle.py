@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,24 @@ def test_killed_at_every_step_and_booted_again(
         assert {found for found, _ in device.running.values()} == {runs(device.places)}
         shutil.rmtree(root)
     assert 10 < killed < MOST_STEPS
+
+
+def test_what_was_given_up_is_not_tried_again(places: Places) -> None:
+    """The power goes while it goes back: next time the new one might seem to work."""
+
+    class Falling(Device):
+        def restart(self, units: Sequence[str]) -> None:
+            if self.running and runs(self.places) == OLD:
+                raise SystemError("the machine went down")
+            super().restart(units)
+
+    device = Falling(places, broken=(NEW,))
+    device.boot()
+    upgrade.begin(places, OLD, NEW, ALL)
+    with pytest.raises(SystemError):
+        settle(device)
+    again = Device(places)
+    again.boot()
+    outcome = settle(again)
+    assert outcome is not None and "vedette-agent" in outcome.why
+    assert runs(places) == OLD
