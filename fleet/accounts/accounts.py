@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ from fleet.accounts.sessions import Sessions
 from fleet.accounts.tables import ACCOUNT, SESSION, TOKEN, open_engine
 from fleet.accounts.trail import Trail
 from fleet.accounts.tries import Tries
-from fleet.accounts.words import ROLES, Entry, Opened, Outcome, Person, Role, SignedIn
+from fleet.accounts.words import Entry, Opened, Outcome, Person, Role, SignedIn
 from fleet.registry.engine import changing, looking
 from wire.names import Name
 from wire.troubles import Refused, Unavailable
@@ -47,6 +48,7 @@ class Accounts:
         self._engine = engine
         self._clock = clock
         self._tries = Tries(time.monotonic)
+        self._trying = threading.Lock()  # many tries at once must not pass before one is counted
         self.sessions = Sessions(engine, clock)
         self.trail = Trail(engine, clock)
 
@@ -116,7 +118,8 @@ class Accounts:
             _end_all(connection, name)
 
     def set_role(self, name: str, role: Role) -> None:
-        """Ends the account's sessions. Raises Refused: nobody would be operator any more."""
+        """Ends the account's sessions and tokens. Raises Refused: nobody would be operator any
+        more."""
         with changing(self._engine) as connection:
             if role != "operator":
                 _check_is_not_last(connection, name)
@@ -136,14 +139,19 @@ class Accounts:
 
     def check_password(self, name: str, password: str, address: str) -> None:
         """Raises WrongPassword, TooManyTries. Slow on purpose."""
-        wait_s = self._tries.wait_s(name, address)
-        if wait_s > 0:
-            raise TooManyTries(wait_s)
-        if not passwords.is_right(self._stored(name), password):
-            self._tries.failed(name, address)
+        stored = self._stored(name)
+        with self._trying:
+            wait_s = self._tries.wait_s(name, address)
+            if wait_s > 0:
+                raise TooManyTries(wait_s)
+            is_right = passwords.is_right(stored, password)
+            if is_right:
+                self._tries.succeeded(name, address)
+            else:
+                self._tries.failed(name, address)
+        if not is_right:
             self.audit(name, "sign in", "", "refused", address)
             raise WrongPassword("this name and this password do not belong together")
-        self._tries.succeeded(name, address)
 
     def _stored(self, name: str) -> str | None:
         """The hash of a password. What is no name is no account's, and no business of SQL."""
@@ -194,14 +202,6 @@ class Accounts:
         with looking(self._engine) as connection:
             row = connection.execute(wanted).one_or_none()
         return None if row is None else SignedIn(row.account, "viewer", "token", row.until_s)
-
-
-def role_of(text: str) -> Role:
-    """Raises Refused."""
-    for role in ROLES:
-        if text == role:
-            return role
-    raise Refused(f"{text!r} is no role: {' or '.join(ROLES)}")
 
 
 def is_name(text: str) -> bool:

@@ -161,4 +161,6 @@ def _ended(done: Future[Changed]) -> Ended:
     try:
         return Ended(done.result(DONE_S).words)
     except futures.TimeoutError:
+        if done.cancel():  # it must not happen later, when nobody expects it
+            raise Unavailable("broker or depot are not there: nothing was changed") from None
         raise Unavailable("no answer of the depot: look whether it is deployed") from None

@@ -46,10 +46,6 @@ class Question(Struct, frozen=True):
         told = {n: v for n, v in asdict(self).items() if v != usual[n]}
         return urlencode({n: "1" if v is True else v for n, v in told.items()})
 
-    def filtered(self, **changes: str) -> Question:
-        """The same with other filters, from its first page."""
-        return replace(self, page=1, **changes)
-
     def without(self, name: str) -> Question:
         """The same without one filter, from its first page."""
         usual: str = asdict(Question())[name]
@@ -67,7 +63,7 @@ class Question(Struct, frozen=True):
 def question_of(told: Mapping[str, str]) -> Question:
     """From what stands in an address. What makes no sense there counts as not said."""
     words = {n: told.get(n, "").strip()[:LONGEST] for n in ("search", "model", "board", "group")}
-    page = told.get("page", "1")
+    page = told.get("page", "1")[:LONGEST]
     return Question(
         show=_one_of(SHOWS, told.get("show")),
         kind=kind if (kind := told.get("kind", "")) in KINDS else "",

@@ -182,8 +182,11 @@ def _is_same_origin(headers: dict[str, str]) -> bool:
     """Whether a page of ours asks. Every browser says where such a request comes from."""
     if headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False
-    origin, host = headers.get("origin"), headers.get("host", "")
-    return origin is not None and urlsplit(origin).netloc == host
+    try:
+        origin = urlsplit(headers.get("origin", ""))
+    except ValueError:  # [ without ]
+        return False
+    return origin.netloc != "" and origin.netloc == headers.get("host", "")
 
 
 def _cookie(text: str, name: str) -> str:

@@ -77,6 +77,7 @@ def serve_whole(wanted: Wanted, notifier: Notifier) -> Served:
 def _open(wanted: Wanted, stack: ExitStack) -> Parts:
     registry = stack.enter_context(closing(open_registry(wanted.database)))
     accounts = stack.enter_context(closing(open_accounts(wanted.database)))
+    book = stack.enter_context(closing(open_book(wanted.database)))
     crew, live = Crew(), LiveView()
     stack.callback(crew.close)
     crew.add("live view", lambda: LivePart(registry, live))
@@ -89,7 +90,6 @@ def _open(wanted: Wanted, stack: ExitStack) -> Parts:
     actions = Actions(served(wanted.fleet), wanted.key, live, accounts.audit)
     stack.callback(actions.close)
     crew.add("models", lambda: Clerk(actions.office), actions.office.end)
-    book = stack.enter_context(closing(open_book(wanted.database)))
     crew.add("alerts", lambda: AlertsPart(wanted.fleet, book, live,
                                           lambda: actions.shelf, crew.states))  # fmt: skip
     parts = Parts(wanted.fleet, registry, live, accounts, crew, actions, book, wanted.terms)

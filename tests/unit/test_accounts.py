@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -215,6 +216,20 @@ def test_too_many_wrong_passwords(accounts: Accounts) -> None:
         accounts.sign_in("olga", GOOD, HOME)  # the right one does not help now
     assert WINDOW_S - 60 < trouble.value.wait_s <= WINDOW_S
     accounts.sign_in("olga", GOOD, "198.51.100.1")  # she is not locked out elsewhere
+
+
+def test_many_tries_at_once_are_no_way_around(accounts: Accounts) -> None:
+    def guess(number: int) -> type[Exception]:
+        try:
+            accounts.sign_in("olga", f"a wrong password {number}", HOME)
+        except (WrongPassword, TooManyTries) as trouble:
+            return type(trouble)
+        raise AssertionError("it was right")
+
+    with ThreadPoolExecutor(12) as pool:
+        found = list(pool.map(guess, range(12)))
+    assert found.count(WrongPassword) == MOST_HERE
+    assert found.count(TooManyTries) == 12 - MOST_HERE
 
 
 def test_tries_by_address_over_many_names() -> None:

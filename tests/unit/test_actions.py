@@ -18,6 +18,7 @@ import pytest
 
 from fleet.actions import jobs as jobs_module
 from fleet.actions import uploading
+from fleet.actions.actions import Actions
 from fleet.actions.deploying import fleet_of, preview, preview_back
 from fleet.actions.jobs import Actor, Ended, Job, Jobs
 from fleet.actions.office import MOST_ERRANDS, Office
@@ -28,6 +29,7 @@ from fleet.actions.uploading import Uploads
 from fleet.asking import Note
 from fleet.devices import Device
 from fleet.folder import FleetFolder
+from fleet.live.view import LiveView
 from fleet.serve.acting.asked import form_of, wanted_of
 from fleet.serve.acting.deploying import command_words
 from tests.laws.sources import ROOT
@@ -180,6 +182,20 @@ def test_an_office_without_a_clerk_takes_no_errands_without_end(folder: FleetFol
     assert (office.shelf.trouble, office.shelf.trouble_s) == ("no broker", NOW_S)
     office.fail(Unavailable("still no broker"), NOW_S + 9)
     assert office.shelf.trouble_s == NOW_S, "since when"
+
+
+def test_what_is_told_to_have_failed_does_not_happen_later(
+    folder: FleetFolder, trail: Trail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.actions.actions.DONE_S", 0.05)
+    key = make_key(tmp_path / "command.pem")
+    with closing(Actions(served(folder), key, LiveView(), trail)) as actions:
+        actions.office.shelf = shelf()
+        wanted = wanted_of(form_of([("model", "digits"), ("version", "2"), ("pipeline", "door")]))
+        job = ended(actions.deploy(OLGA, wanted))
+        assert (job.status, "nothing was changed" in job.words) == ("failed", True)
+        errand = actions.office.next(0)
+        assert errand is not None and errand.done.cancelled()
 
 
 # --- forms

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from fleet.live.answer import PAGE, answer
 from fleet.live.following import Following
-from fleet.live.question import Question, question_of
+from fleet.live.question import MOST_PAGES, Question, question_of
 from fleet.live.totals import STAGES, Totals
 from fleet.live.trend import trend_of
 from fleet.live.view import LiveView
@@ -170,6 +170,10 @@ def test_pages(view: LiveView) -> None:
 )  # fmt: skip
 def test_what_makes_no_sense_counts_as_not_said(told: dict[str, str]) -> None:
     assert question_of(told) == Question()
+
+
+def test_a_page_has_any_number_of_digits() -> None:
+    assert question_of({"page": "9" * 5000}).page == MOST_PAGES
 
 
 def test_a_question_is_the_same_in_an_address() -> None:

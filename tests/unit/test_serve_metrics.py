@@ -255,6 +255,25 @@ def test_strangers_do_not_fill_our_memory_with_names_of_models() -> None:
     assert meter.releases[BEYOND].frames == 50 * 1800
 
 
+def test_what_is_told_is_of_one_moment() -> None:
+    meter = Meter()
+    meter.take({})
+    meter.take({"a": known("a", 1, frames=4)})
+    records, counted = meter.counted()
+    meter.take({"a": known("a", 2, frames=4), "b": known("b", 1)})
+    assert records == 1 and list(counted) == [("digits", "1")]
+    release = counted["digits", "1"]
+    assert (release.frames, release.losses["skipped"]) == (4, 12)
+    assert release.stages["queue"].count == sum(release.stages["queue"].buckets) == 3
+
+
+def test_a_device_that_contradicts_itself_spoils_no_histogram() -> None:
+    found = Grown()
+    found.add(Counts(7, 1.0, 3, (1, 2), 1.0, 2.0))
+    found.add(Counts(0, 1.0, 3, (2**63 - 1,) * 3))
+    assert found.count == sum(found.buckets) < 2**63
+
+
 def test_counts_at_the_edges() -> None:
     found = Grown()
     found.add(Counts(2, 3e9, 479, (1, 1), 1.0, 2e9))  # one beyond what we have

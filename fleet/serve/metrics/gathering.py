@@ -86,11 +86,12 @@ def each_device(sight: Sight) -> list[Family]:
 
 def _counted(meter: Meter) -> list[Family]:
     """What only grows."""
-    releases = sorted(meter.releases.items())
+    records, counted = meter.counted()
+    releases = sorted(counted.items())
     labels = {name: (("model", name[0]), ("version", name[1])) for name, _ in releases}
     return [
         Family("vedette_records_total", "counter", "Telemetry records, the newest of each device.",
-               (((), float(meter.records)),)),
+               (((), float(records)),)),
         Family("vedette_frames_total", "counter", "Frames with a result.",
                tuple((labels[name], float(each.frames)) for name, each in releases)),
         Family("vedette_frames_lost_total", "counter", "Frames without a result, by reason.",

@@ -32,6 +32,10 @@ class Release:
     losses: dict[str, int] = field(default_factory=dict)
     stages: dict[str, Grown] = field(default_factory=lambda: {each: Grown() for each in STAGES})
 
+    def copy(self) -> Release:
+        stages = {stage: grown.copy() for stage, grown in self.stages.items()}
+        return Release(self.frames, dict(self.losses), stages)
+
 
 class Meter:
     """Any thread; one at a time works. is_wanted: somebody has asked."""
@@ -53,6 +57,12 @@ class Meter:
                 was = before.get(name)
                 if was is not each and _is_new(was, each):
                     self._add(each)
+
+    def counted(self) -> tuple[int, dict[tuple[str, str], Release]]:
+        """How many records there were, and what was counted of each model and version: all of one
+        moment, as Prometheus refuses a histogram whose buckets are not its count."""
+        with self._lock:
+            return self.records, {name: each.copy() for name, each in self.releases.items()}
 
     def _add(self, known: Known) -> None:
         assert known.telemetry is not None

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from fleet.concerns import cpu_percent, memory_percent
 from fleet.lines import thing_words
-from fleet.live.hearing import Look
+from fleet.live.hearing import Hearing, Look
 from fleet.live.kinds import pressing
 from fleet.live.line import Line
 from fleet.live.view import Sight
@@ -92,16 +92,25 @@ def device_live(request: WebRequest, name: FromPath[str]) -> ServerSentEvent:
 
 async def _news(request: WebRequest, name: str) -> AsyncIterator[ServerSentEventMessage]:
     hearing = hearing_of(request)
-    look = await asyncio.to_thread(hearing.look, name)
-    told = _Told(request, name, look)
+    looking = asyncio.ensure_future(asyncio.to_thread(hearing.look, name))
     try:
+        # who goes away meanwhile has begun to look all the same
+        told = _Told(request, name, await asyncio.shield(looking))
         while True:
             for message in await asyncio.to_thread(told.news):
                 yield message
             await asyncio.sleep(LOOK_S)
     finally:
-        # whoever closes the page must not wait for the broker
-        threading.Thread(target=hearing.leave, args=(look,), name="leave").start()
+        if looking.done():
+            _leave(hearing, looking)
+        else:
+            looking.add_done_callback(lambda done: _leave(hearing, done))
+
+
+def _leave(hearing: Hearing, looking: asyncio.Future[Look]) -> None:
+    """Whoever closes the page must not wait for the broker."""
+    if not looking.cancelled() and looking.exception() is None:
+        threading.Thread(target=hearing.leave, args=(looking.result(),), name="leave").start()
 
 
 class _Told:
@@ -185,7 +194,7 @@ def _head(sight: Sight, line: Line, known: Known) -> dict[str, object]:
         "line": line,
         "known": known,
         "pressing": pressing(line.concerns),
-        "notes": [one for one in line.concerns if one.kind in ("note",)],
+        "notes": [one for one in line.concerns if one.kind == "note"],
         "health": health,
         "cpu": None if health is None else cpu_percent(health),
         "memory": None if health is None else memory_percent(health),

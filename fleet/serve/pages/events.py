@@ -118,22 +118,23 @@ async def _news(
     parts = parts_of(request)
     while True:
         try:
-            rows = await asyncio.to_thread(_after, request, asked, known)
+            rows, text = await asyncio.to_thread(_after, request, asked, known)
         except Unavailable as trouble:
             yield as_event("beat", replace(beat_of(parts), trouble=str(trouble)))
             await asyncio.sleep(LOOK_S)
             continue
         if rows:
             known = rows[0].id
-            text = "".join(html(request, "event_line.html", {"row": row}).content for row in rows)
             yield as_event("events", EventsNews(text, len(rows)))
         yield as_event("beat", beat_of(parts))
         await asyncio.sleep(LOOK_S)
 
 
-def _after(request: WebRequest, asked: Asked, known: int) -> tuple[EventRow, ...]:
+def _after(request: WebRequest, asked: Asked, known: int) -> tuple[tuple[EventRow, ...], str]:
+    """Events that came later than a known one, and the same as HTML."""
     query = replace(query_of(asked.older(0), MOST_NEW, time.time()), after_id=known)
-    return parts_of(request).registry.events(query).events
+    rows = parts_of(request).registry.events(query).events
+    return rows, "".join(html(request, "event_line.html", {"row": row}).content for row in rows)
 
 
 def _page(request: WebRequest) -> dict[str, object]:

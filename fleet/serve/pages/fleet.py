@@ -74,7 +74,10 @@ def fleet_live(request: WebRequest) -> ServerSentEvent:
 
 
 async def _news(request: WebRequest) -> AsyncIterator[ServerSentEventMessage]:
-    told = _Told(request, question_of(request.query_params), request.query_params.get("since", ""))
+    # ten thousand lines are looked through
+    told = await asyncio.to_thread(
+        _Told, request, question_of(request.query_params), request.query_params.get("since", "")
+    )
     while True:
         for message in await asyncio.to_thread(told.news):
             yield message
