@@ -77,19 +77,21 @@ class Alerting(Struct, frozen=True, forbid_unknown_fields=True):
     """[alerting]: repeat_hours: what lasts is said again, in one message. gather_s: what comes
     within so long goes into one message; pace_s: between two messages to the same, at least.
     page: the dashboard's address, for messages. hold_s: how long a trouble lasts before it is
-    told, by kind."""
+    told, and calm_s: how long it is away before it is over, by kind."""
 
     repeat_hours: Hours = 24.0
     gather_s: Seconds = 20.0
     pace_s: Seconds = 120.0
     page: Annotated[str, Meta(max_length=300)] | None = None
     hold_s: dict[str, Seconds] = {}
+    calm_s: dict[str, Seconds] = {}
 
     def terms(self, kind: AlertKind) -> Terms:
         """As usual, but for what is said otherwise."""
         usual = TERMS[kind]
         hold_s = self.hold_s.get(kind, usual.hold_s)
-        return Terms(hold_s, usual.calm_s, usual.again_s, usual.is_usual)
+        calm_s = self.calm_s.get(kind, usual.calm_s)
+        return Terms(hold_s, calm_s, usual.again_s, usual.is_usual)
 
 
 def check(targets: tuple[Target, ...], alerting: Alerting, where: str) -> None:
@@ -98,11 +100,12 @@ def check(targets: tuple[Target, ...], alerting: Alerting, where: str) -> None:
     for number, target in enumerate(targets, 1):
         if (target.url is None) == (target.url_file is None):
             raise Refused(f"{where}: [[alerts]] number {number}: give it a url, or a url_file")
-    for kind in alerting.hold_s:
-        if kind not in TERMS:
-            raise Refused(
-                f"{where}: [alerting] hold_s: there is no kind {kind!r}: possible are "
-                f"{', '.join(sorted(TERMS))}"
-            )
+    for key, by_kind in (("hold_s", alerting.hold_s), ("calm_s", alerting.calm_s)):
+        for kind in by_kind:
+            if kind not in TERMS:
+                raise Refused(
+                    f"{where}: [alerting] {key}: there is no kind {kind!r}: possible are "
+                    f"{', '.join(sorted(TERMS))}"
+                )
     if alerting.page is not None and not alerting.page.startswith(("http://", "https://")):
         raise Refused(f"{where}: [alerting] page: write the dashboard's address, as https://...")

@@ -24,6 +24,7 @@ url = "{url}"
 gather_s = 1
 pace_s = 1
 hold_s = {{ offline = 2, silent = 3600, depot = 2, ingest = 3600 }}
+calm_s = {{ offline = 2 }}
 """
 
 

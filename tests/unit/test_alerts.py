@@ -216,6 +216,7 @@ def test_every_kind_has_terms_and_words() -> None:
         change = Change("raised", Trouble(kind, "door", "words"), 0, 0)
         assert bulletin("home", [change, change], None) is not None
     assert Alerting(hold_s={"hot": 7}).terms("hot").hold_s == 7
+    assert Alerting(calm_s={"hot": 9}).terms("hot").calm_s == 9
     assert Alerting().terms("hot") == TERMS["hot"]
 
 

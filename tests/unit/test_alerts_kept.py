@@ -282,6 +282,8 @@ def test_a_target_has_one_address() -> None:
             check((wrong,), Alerting(), "fleet.toml")
     with pytest.raises(Refused, match="no kind 'hott'"):
         check((), Alerting(hold_s={"hott": 1}), "fleet.toml")
+    with pytest.raises(Refused, match="calm_s: there is no kind 'hott'"):
+        check((), Alerting(calm_s={"hott": 1}), "fleet.toml")
     with pytest.raises(Refused, match="https://"):
         check((), Alerting(page="javascript:alert(1)"), "fleet.toml")
 

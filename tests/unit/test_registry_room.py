@@ -100,7 +100,7 @@ def test_a_damaged_file_is_said_and_not_worked_with(tmp_path: Path) -> None:
     for place in range(4096, len(content), 512):
         content[place : place + 200] = b"\xa5" * 200
     path.write_bytes(content)
-    with pytest.raises(Unavailable, match="the database is damaged: .*stop vedette"):
+    with pytest.raises(Unavailable, match=r"the database is damaged: .*stop vedette"):
         registry = open_registry(f"sqlite:///{path}")
         try:
             registry.write(fill_some)
