@@ -123,6 +123,8 @@ class Alerts:
         Raises Unavailable where the database is away."""
         place, name = _place(number), identity(target)
         told = self._book.told(name)
+        if self._rests(told, now_s):
+            return False
         kept = self._book.changes(told.told)
         if told.sending is not None:  # as it was begun
             kept = tuple(one for one in kept if one.number <= told.sending)
@@ -135,7 +137,7 @@ class Alerts:
         if not wanted:
             self._book.tell(name, _moved(told, newest))
             return False
-        if now_s < self._due_s(wanted[0].at_s, told):
+        if _is_within(self._terms.gather_s, wanted[0].at_s, now_s):
             return False
         message = bulletin(self._fleet, wanted, self._terms.page)
         if message is not None and told.sending is not None:
@@ -155,14 +157,14 @@ class Alerts:
         self._say(place, None)
         return True
 
-    def _due_s(self, first_s: float, told: Told) -> float:
-        """When a message may be sent whose first change was at `first_s`."""
-        due_s = first_s + self._terms.gather_s
-        if told.told_s is not None:
-            due_s = max(due_s, told.told_s + self._terms.pace_s)
-        if told.tries and told.tried_s is not None:
-            due_s = max(due_s, told.tried_s + min(AGAIN_S * 2 ** (told.tries - 1), SELDOM_S))
-        return due_s
+    def _rests(self, told: Told, now_s: float) -> bool:
+        """Whether a target got something a moment ago, or could not be reached."""
+        if told.told_s is not None and _is_within(self._terms.pace_s, told.told_s, now_s):
+            return True
+        if not told.tries or told.tried_s is None:
+            return False
+        again_s = min(AGAIN_S * 2 ** min(told.tries - 1, 16), SELDOM_S)
+        return _is_within(again_s, told.tried_s, now_s)
 
     def _say(self, about: str, what: str | None) -> None:
         """Complain of something once, and say when it is well again."""
@@ -173,6 +175,12 @@ class Alerts:
         elif before != what:
             self._said[about] = what
             log.warning("alerts: %s: %s", about, one_line(what))
+
+
+def _is_within(seconds: float, at_s: float, now_s: float) -> bool:
+    """Whether something was not longer ago. What seems still to come was before the clock was set
+    back: nothing waits for that."""
+    return at_s <= now_s < at_s + seconds
 
 
 def _place(number: int) -> str:

@@ -36,6 +36,7 @@ from fleet.registry.versions import Build, bring_up
 MOST_CHANGES = 100_000  # that are kept; then the oldest go
 MOST_READ = 20_000  # at a time, for one message
 TIDY_EVERY = 1000
+MOST_LEASES = 10  # a lease that lasts longer is from before the clock was set back
 
 METADATA = MetaData()
 VERSIONS = Table("alert_schema", METADATA, Column("version", Integer, primary_key=True))
@@ -207,7 +208,8 @@ class AlertBook:
     def hold(self, holder: str, now_s: float, for_s: float) -> bool:
         """Whether this process is the one that alerts: of several only one is, as long as it says
         so again in time."""
-        mine = (LEASE.c.holder == holder) | (LEASE.c.until_s < now_s)
+        over = (LEASE.c.until_s < now_s) | (LEASE.c.until_s > now_s + MOST_LEASES * for_s)
+        mine = (LEASE.c.holder == holder) | over
         values = {"holder": holder, "until_s": now_s + for_s}
         try:
             with changing(self._engine) as connection:

@@ -90,6 +90,7 @@ class Ledger:
 
     def look(self, sight: Sight, now_s: float) -> list[Change]:
         """Take in what is wrong now. What people must be told."""
+        self._set_back(now_s)
         there = {trouble.key: trouble for trouble in sight.troubles}
         repeat_s = self._repeats_after_s(now_s)
         changes = []
@@ -103,6 +104,17 @@ class Ledger:
             change = self._is_there(trouble, now_s, repeat_s)
             changes += [] if change is None else [change]
         return changes
+
+    def _set_back(self, now_s: float) -> None:
+        """What seems still to come was before the clock was set back: it counts from now on."""
+        for key, one in self._standing.items():
+            if max(one.began_s, one.told_s or 0.0, one.gone_s or 0.0) > now_s:
+                self._standing[key] = replace(
+                    one,
+                    began_s=min(one.began_s, now_s),
+                    told_s=None if one.told_s is None else min(one.told_s, now_s),
+                    gone_s=None if one.gone_s is None else min(one.gone_s, now_s),
+                )
 
     def _repeats_after_s(self, now_s: float) -> float:
         """Where one is reminded of, others are soon: all in one message."""
