@@ -80,7 +80,7 @@ def set_up(path: Path, wish: BrokerWish, now_s: float) -> SetUp:
             if _certify_broker(fleet, authority, hosts, now_s):
                 made.append("the broker's certificate")
         book = Book(fleet.path)
-        if _identify(fleet, book, now_s):
+        if _identify(fleet, authority, book, now_s):
             made.append(f"the identity {SERVER} of this folder's commands")
         if _write_toml(fleet):
             made.append("fleet.toml")
@@ -171,10 +171,10 @@ def _certify_broker(
     return True
 
 
-def _identify(fleet: FleetFolder, book: Book, now_s: float) -> bool:
+def _identify(fleet: FleetFolder, authority: Authority | None, book: Book, now_s: float) -> bool:
     """Whether this folder's commands got new credentials at the broker."""
     wish = Wish("server", again=True)
-    if _is_good(fleet, book, now_s):
+    if _is_good(fleet, authority, book, now_s):
         return False
     enrolling.check(book, SERVER, wish)
     make_folder_durably(fleet.access)
@@ -182,16 +182,17 @@ def _identify(fleet: FleetFolder, book: Book, now_s: float) -> bool:
     return True
 
 
-def _is_good(fleet: FleetFolder, book: Book, now_s: float) -> bool:
+def _is_good(fleet: FleetFolder, authority: Authority | None, book: Book, now_s: float) -> bool:
     entry = book.find(SERVER)
     if entry is None or not entry.belongs or entry.role != "server":
         return False
     if address_of(fleet.broker.url).encrypted:
         text = text_of(fleet.access / f"{SERVER}.pem")
-        if text is None or entry.serial is None or not belong_together(text, text):
+        if text is None or authority is None or not authority.certified(text):
             return False
         told = told_by(text)
-        return told.serial == entry.serial and told.ends_s - now_s > HALF_OF_NAMES_S
+        is_ours = told.serial == entry.serial and belong_together(text, text)
+        return is_ours and told.ends_s - now_s > HALF_OF_NAMES_S
     password = text_of(fleet.access / f"{SERVER}.password")
     hashed = entry.password_hash
     return password is not None and hashed is not None and is_of(password.strip(), hashed)

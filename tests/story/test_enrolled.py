@@ -3,12 +3,15 @@ and no more, and who was revoked is out."""
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.enrolled import Client, Scene, until, vedette, why_refused
+from tests.brokers import HOST
+from tests.enrolled import Client, Scene, told, until, vedette, why_refused
 from wire import topics
 from wire.config import Broker
 from wire.enrolment import read
@@ -140,6 +143,61 @@ def test_the_same_name_again(scene: Scene) -> None:
     third = scene.broker_for(scene.enroll("hall"), scene.folder / "hall-3")
     assert why_refused(third, "hall") is None
     assert why_refused(old, "hall") is not None and why_refused(new, "hall") is not None
+
+
+@pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_session_of_before_does_not_help(scene: Scene, newest: ssl.TLSVersion) -> None:
+    """TLS lets who was here before in again without showing a certificate; not who was revoked."""
+    name = f"again{newest.value}"
+    broker = scene.broker_for(scene.enroll(name), scene.folder / name)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.maximum_version = newest
+    assert broker.ca_file is not None and broker.certificate_file is not None
+    context.load_verify_locations(broker.ca_file)
+    context.load_cert_chain(broker.certificate_file)
+    session = shakes_hands(scene.port, context, None)
+    assert session is not None
+    assert shakes_hands(scene.port, context, session) is not None, "it works as long as it may"
+    scene.revoke(name, "--offline")
+    scene.broker.bring()
+    scene.broker.reload()
+    with pytest.raises(OSError):
+        shakes_hands(scene.port, context, session)
+
+
+def shakes_hands(
+    port: int, context: ssl.SSLContext, session: ssl.SSLSession | None
+) -> ssl.SSLSession | None:
+    """Connect as MQTT client. Raises OSError where the broker does not let us in."""
+    plain = socket.create_connection((HOST, port), 30)
+    with plain, context.wrap_socket(plain, server_hostname=HOST, session=session) as connection:
+        connection.sendall(b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01s")
+        if connection.recv(4) != b"\x20\x02\x00\x00":
+            raise ConnectionError("no CONNACK")
+        assert connection.session_reused == (session is not None)
+        return connection.session
+
+
+def test_a_reload_is_not_enough_for_the_same_name(scene: Scene) -> None:
+    """Why `enroll` asks for a restart there: mosquitto 2.0.11 does not end the old connection."""
+    old = scene.broker_for(scene.enroll("porch"), scene.folder / "porch")
+    topic = topics.event(FLEET, "porch")
+    with (
+        Client(scene.fleet.broker, "w", topic) as server,
+        Client(old, "porch") as open_one,
+    ):
+        file = scene.folder / "porch-2.vedette"
+        again = ["enroll", "porch", "--again", "--out", str(file)]
+        done = told("fleet", *again, "--dir", str(scene.path))
+        assert done["broker"] == "restart"
+        scene.broker.bring()
+        scene.broker.reload()
+        assert why_refused(old, "porch-2") is not None
+        open_one.say(topic, b"still here")
+        server.hear(topic, b"still here")
+        new = scene.broker_for(file, scene.folder / "porch-2")
+        with Client(new, "porch"):
+            open_one.until(lambda event: type(event).__name__ == "Disconnected")
 
 
 def test_a_password_beside_certificates(scene: Scene) -> None:

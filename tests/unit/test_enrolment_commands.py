@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import vedette
+from fleet.enrolment.authority import open_authority
 from fleet.enrolment.book import Book
 from fleet.enrolment.certificates import told_by
 from fleet.enrolment.enrolling import Wish, enrol, write_proofs
@@ -88,6 +89,30 @@ def test_more_hosts_and_another_place(path: Path) -> None:
     assert set_up(path, BrokerWish(), NOW_S).made == ()
     moved = path.rename(path.parent / "moved")
     assert set_up(moved, BrokerWish(), NOW_S).made == (), "the folder may be moved"
+
+
+def test_a_new_authority_after_a_loss(path: Path) -> None:
+    fleet = set_up(path, BrokerWish(URL), NOW_S).fleet
+    old = open_authority(fleet.authority)
+    fleet.authority.unlink()
+    done = set_up(path, BrokerWish(), NOW_S)
+    new = open_authority(fleet.authority)
+    assert len(done.made) == 3 and done.written.needs_restart
+    for file in (path / "access" / "server.pem", path / "broker" / "server.pem"):
+        assert new.certified(file.read_text()) and not old.certified(file.read_text())
+    crl = (path / "broker" / "crl.pem").read_text()
+    entry = Book(path).find("server")
+    assert entry is not None and new.revocations(entry.gone, crl) == crl
+    assert (path / "access" / "ca.pem").read_text() == new.certificate_pem
+
+
+@pytest.mark.parametrize("name", ["access/server.pem", "broker/server.pem", "broker/server.key"])
+def test_a_file_that_was_damaged_is_made_anew(path: Path, name: str) -> None:
+    set_up(path, BrokerWish(URL), NOW_S)
+    for content in (b"", b"hello", (path / name).read_bytes()[:200]):
+        (path / name).write_bytes(content)
+        assert len(set_up(path, BrokerWish(), NOW_S).made) == 1
+        assert set_up(path, BrokerWish(), NOW_S).made == ()
 
 
 def test_what_people_wrote_in_fleet_toml_stays(path: Path) -> None:
