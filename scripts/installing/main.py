@@ -97,8 +97,8 @@ def _settle(places: Places, services: Services) -> int:
     """As vedette-settle.service."""
     durable.make_folder(places.home)
     with _held(places.home):
-        outcome = upgrade.settle(places, services, Progress(1))
-    return 1 if outcome is not None and outcome.why else 0
+        upgrade.settle(places, services, Progress(1))
+    return 0  # also of going back: it came to its end, and that is said in the outcome
 
 
 def _remove(places: Places, services: Services, words: argparse.Namespace) -> int:

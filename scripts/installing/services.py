@@ -41,7 +41,7 @@ class Services(Protocol):
     def enabled(self) -> list[str]: ...
     def restart(self, units: Sequence[str]) -> None: ...
     def stop(self, units: Sequence[str]) -> None: ...
-    def read(self, unit: str) -> Reading: ...
+    def read(self, units: Sequence[str]) -> dict[str, Reading]: ...
     def settle(self) -> None: ...
     def now_s(self) -> float: ...
     def pause(self, seconds: float) -> None: ...
@@ -86,8 +86,8 @@ class Still:
     def stop(self, units: Sequence[str]) -> None:
         """Nothing runs."""
 
-    def read(self, unit: str) -> Reading:
-        return Reading(False, None, "", 0.0, 0)
+    def read(self, units: Sequence[str]) -> dict[str, Reading]:
+        return {unit: Reading(False, None, "", 0.0, 0) for unit in units}
 
     def settle(self) -> None:
         """Nothing starts that could fail."""
@@ -129,10 +129,16 @@ class Systemd:
         if units:
             run(["systemctl", "stop", *units], 300)
 
-    def read(self, unit: str) -> Reading:
+    def read(self, units: Sequence[str]) -> dict[str, Reading]:
+        if not units:
+            return {}
         keys = ("ActiveState", "StatusText", "ActiveEnterTimestampMonotonic", "MainPID")
-        said = run(["systemctl", "show", "-p", ",".join(keys), unit])
-        pairs = (line.partition("=") for line in said.splitlines())
+        said = run(["systemctl", "show", "-p", ",".join(keys), *units])
+        # one block a unit, in order, with an empty line between two
+        return dict(zip(units, map(self._reading, said.strip("\n").split("\n\n")), strict=True))
+
+    def _reading(self, block: str) -> Reading:
+        pairs = (line.partition("=") for line in block.splitlines())
         values = {key: value for key, _, value in pairs}
         pid = int(values.get("MainPID", "0"))
         entered_s = int(values.get("ActiveEnterTimestampMonotonic", "0") or 0) / 1e6

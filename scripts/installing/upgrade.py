@@ -109,7 +109,7 @@ def apply(places: Places, services: Services, name: str, progress: Progress) -> 
 def start(services: Services, meaning: Meaning, name: str) -> None:
     """Start what does not run from the release that is named."""
     ours = [AGENT, *(one.unit for one in meaning.pipelines)] if meaning.pipelines else []
-    there = {unit: services.read(unit) for unit in ours}
+    there = services.read(ours)
     services.restart([unit for unit, now in there.items() if not now.active or now.release != name])
 
 

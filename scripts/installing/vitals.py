@@ -16,6 +16,7 @@ WAITS = "no model: waiting until one is deployed"
 LINK = re.compile(r"^connected to \S+; .*; ([0-9]+) records wait$")
 STEADY_S = 15.0  # longer than a service needs to fail and be started again
 RECORD_S = 10.0  # by then a record of a period that is over has its answer
+LOOK_S = 2.0
 PATIENCE_S = 120.0  # beyond a period of telemetry
 
 TELEMETRY = "telemetry"
@@ -33,12 +34,19 @@ class Vital:
 
 def look(services: Services, meaning: Meaning, release: str | None) -> list[Vital]:
     """All vitals now. release: that must run, None: any. Empty without pipelines."""
+    return _vitals(_readings(services, meaning), meaning, release)
+
+
+def _readings(services: Services, meaning: Meaning) -> dict[str, Reading]:
+    runtimes = [one.unit for one in meaning.pipelines]
+    return services.read([*runtimes, AGENT] if runtimes else [])
+
+
+def _vitals(now: dict[str, Reading], meaning: Meaning, release: str | None) -> list[Vital]:
     found: list[Vital] = []
     for pipeline in meaning.pipelines:
-        found += _runtime(services.read(pipeline.unit), pipeline.unit, pipeline.name, release)
-    if meaning.pipelines:
-        found += _agent(services.read(AGENT), meaning, release)
-    return found
+        found += _runtime(now[pipeline.unit], pipeline.unit, pipeline.name, release)
+    return found + _agent(now[AGENT], meaning, release) if meaning.pipelines else []
 
 
 def working(vitals: Sequence[Vital]) -> list[str]:
@@ -60,9 +68,9 @@ def await_all(
     steady_s: float | None = None
     pids: list[int] = []
     said: set[str] = set()
-    units = [AGENT, *(one.unit for one in meaning.pipelines)]
     while True:
-        vitals = look(services, meaning, release)
+        readings = _readings(services, meaning)
+        vitals = _vitals(readings, meaning, release)
         missing = [
             one for one in vitals if not one.works and (expects is None or one.name in expects)
         ]
@@ -71,7 +79,7 @@ def await_all(
                 said.add(name)
                 progress.say(f"{name}: works")
         now_s, before = services.now_s(), pids
-        pids = [services.read(unit).pid for unit in units]
+        pids = [one.pid for one in readings.values()]
         if missing or pids != before:
             steady_s = None
         elif steady_s is None:
@@ -82,7 +90,7 @@ def await_all(
             return missing or [
                 Vital("services", False, "they end again and again", _journal(AGENT))
             ]
-        services.pause(1.0)
+        services.pause(LOOK_S)
 
 
 def _runtime(now: Reading, unit: str, name: str, release: str | None) -> list[Vital]:

@@ -50,7 +50,10 @@ class Device:
         for unit in units:
             self.running.pop(unit, None)
 
-    def read(self, unit: str) -> Reading:
+    def read(self, units: Sequence[str]) -> dict[str, Reading]:
+        return {unit: self.reading(unit) for unit in units}
+
+    def reading(self, unit: str) -> Reading:
         release, since_s = self.running.get(unit, (None, 0.0))
         if release is None or (unit == AGENT and release in self.broken):
             self.pids += 1

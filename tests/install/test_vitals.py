@@ -101,7 +101,7 @@ class Saying(Device):
         self.since_s = since_s
         self.words = {AGENT: said["agent"], runtime_unit("lane"): said["lane"]}
 
-    def read(self, unit: str) -> Reading:
+    def reading(self, unit: str) -> Reading:
         return Reading(True, "1.0.0-1", self.words[unit], self.since_s, 7)
 
 
