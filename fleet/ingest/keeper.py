@@ -52,7 +52,8 @@ class Keeper:
         self._terms = terms
         self._clock = clock
         self._renewed_s = self._rolled_s = self._expired_s = float("-inf")
-        self._trouble: str | None = None
+        self.trouble: str | None = None  # why it cannot do its work now
+        self._bug: Exception | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
 
@@ -77,16 +78,24 @@ class Keeper:
             if self.is_kept:
                 self._keep()
         except Unavailable as error:
-            if self._trouble is None:
+            if self.trouble is None:
                 log.warning("the registry is not kept in order: %s", error)
-            self._trouble = str(error)
+            self.trouble = str(error)
         else:
-            self._trouble = None
+            self.trouble = None
+
+    def check(self) -> None:
+        """Raises what ended the thread, if a bug did: nothing is kept in order any more."""
+        if self._bug is not None:
+            raise self._bug
 
     def _run(self) -> None:
-        while not self._over.is_set():
-            self.step()
-            self._over.wait(RENEW_S / 2)
+        try:
+            while not self._over.is_set():
+                self.step()
+                self._over.wait(RENEW_S / 2)
+        except Exception as bug:  # it is for who steps the part
+            self._bug = bug
 
     def _renew(self) -> None:
         now_s = time.monotonic()

@@ -33,10 +33,13 @@ class IngestPart:
 
     def step(self) -> None:
         """Waits 1 s at most, and for the database."""
+        self._keeper.check()
         self._ingest.step()
 
     def status(self) -> str:
-        return self._ingest.status()
+        trouble = self._keeper.trouble
+        kept = "" if trouble is None else f"; the registry is not kept in order: {trouble}"
+        return f"{self._ingest.status()}{kept}"
 
     def trouble(self) -> str | None:
         return self._ingest.trouble

@@ -6,6 +6,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from fleet.ingest.inbox import IngestInbox
 from fleet.ingest.ingest import Ingest
 from fleet.ingest.keeper import LEASE, Keeper
+from fleet.registry.engine import open_engine
 from fleet.registry.registry import TERMS, Registry, open_registry
 from tests.fleet_talk import NOW_S, Talker
 from wire.link import Disconnected, Link, Post, Received
@@ -31,7 +34,8 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def registry(file: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    monkeypatch.setattr("fleet.registry.database.PATIENCE_S", 0.1)
+    impatient = partial(open_engine, patience_s=0.1)
+    monkeypatch.setattr("fleet.registry.database.open_engine", impatient)
     registry = open_registry(f"sqlite:///{file}")
     yield registry
     registry.close()
@@ -142,6 +146,24 @@ def test_what_is_retained_is_taken_by_the_keeper_alone(
     assert not other.is_kept
     keeper.close()
     assert registry.take_lease(LEASE, "other", 1002.0, 30.0)
+
+
+def test_a_bug_of_the_keeper_is_no_secret(
+    ingest: Ingest, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def roll_up(self: Registry, now_s: float) -> int:
+        raise ZeroDivisionError("in the keeper")
+
+    monkeypatch.setattr(Registry, "roll_up", roll_up)
+    with closing(Keeper(registry, "one", ingest, TERMS, clock=lambda: 1000.0)) as keeper:
+        keeper.check()
+        keeper.open()
+        with pytest.raises(ZeroDivisionError, match="in the keeper"):
+            until_s = time.monotonic() + 20
+            while time.monotonic() < until_s:
+                keeper.check()
+                time.sleep(0.01)
+    assert registry.take_lease(LEASE, "other", 1001.0, 30.0)
 
 
 def test_an_inbox_drops_what_nobody_takes() -> None:
