@@ -70,6 +70,8 @@ def install(places: Places, services: Services, order: Order, progress: Progress
         raise Wrong(f"the release that runs {differs}: --upgrade replaces it")
     if running is None or differs is not None:
         _need_tools(machine, source, places)
+        if running is not None:
+            os.nice(10)  # what runs comes first
         progress.step(f"making release {wanted.name}")
         release.make(places, wanted, source, progress)
         name = wanted.name

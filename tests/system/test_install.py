@@ -9,13 +9,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.brokers import Listener, Mosquitto
+from tests.install.pretended import wheelhouse
+from tests.laws.sources import ROOT
 from tests.system.houses import BROKEN, house, other
 from tests.system.machine import HOST, Machine, program, until
 from wire import topics
@@ -37,8 +41,8 @@ BOOT_S = 300.0
 MARKER = "/opt/vedette/upgrade.json"
 # files and folders, without what a running system makes by itself
 FILES = r"""find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /dev -o -path /tmp \
-  -o -path /var/log -o -path /var/tmp -o -path /var/lib/systemd -o -path /root \
-  -o -path /opt/houses -o -path /var/lib/mosquitto \) -prune -o -print | sort"""
+  -o -path /var/log -o -path /var/tmp -o -path /var/lib/systemd -o -path /var/lib/dpkg \
+  -o -path /root -o -path /opt/houses -o -path /var/lib/mosquitto \) -prune -o -print | sort"""
 TRACES = re.compile(r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-|/etc/\.pwd\.lock")
 
 
@@ -242,7 +246,29 @@ def test_uninstall_and_purge_leave_nothing(site: Site) -> None:
     assert site.machine("systemctl list-units --all --no-legend 'vedette-*' | wc -l") == "0"
     said = site.install("--uninstall", "--purge", house=VERSION)
     assert said == {"done": True, "kept": []}
-    left = {name for name in site.machine(FILES).splitlines() if not TRACES.fullmatch(name)}
-    before = site.machine("cat /opt/houses/before").splitlines()
-    assert sorted(left.difference(before)) == []
+    assert left(site) == []
     assert site.machine("getent passwd vedette; getent group vedette; true") == ""
+
+
+def test_the_package_leaves_nothing_either(site: Site, tmp_path: Path) -> None:
+    """Of a Vedette that starts within no time: what dpkg makes of the scripts is what is tried."""
+    small = wheelhouse(tmp_path / "house", "3.0.0")
+    deb = tmp_path / "vedette.deb"
+    build = [str(ROOT / "scripts" / "build-deb"), str(deb), "--wheelhouse", str(small)]
+    subprocess.run(build, check=True, timeout=120)
+    site.machine.put(deb, "/opt/houses/vedette.deb")
+    site.machine("dpkg -i /opt/houses/vedette.deb", timeout_s=INSTALL_S)
+    assert site.runs() == "3.0.0-1"
+    assert site.machine("vedette --version") == "vedette 3.0.0"
+    site.machine("mkdir /var/lib/vedette; dpkg -r vedette")
+    assert site.machine("ls -d /opt/vedette /etc/vedette /var/lib/vedette 2>/dev/null; true") == (
+        "/etc/vedette\n/var/lib/vedette"
+    )
+    site.machine("dpkg --purge vedette")
+    assert left(site) == []
+
+
+def left(site: Site) -> list[str]:
+    """What is there and was not before anything was installed."""
+    now = {name for name in site.machine(FILES).splitlines() if not TRACES.fullmatch(name)}
+    return sorted(now.difference(site.machine("cat /opt/houses/before").splitlines()))
