@@ -87,7 +87,7 @@ def test_a_camera_that_another_process_has(machine: Machine) -> None:
     machine(f"systemctl stop {CAMERA}")
     hold = f"systemd-run --unit=holder python3 -c {shlex.quote(HOLD)}"
     machine(hold)
-    until(lambda: machine(f"fuser {NODE} 2>/dev/null || true"))
+    until(lambda: machine(f"ls -l /proc/[0-9]*/fd 2>/dev/null | grep {NODE} || true"))
     found = doctor(machine)
     told = found.the_bad("cameras")
     assert told.says.startswith("in use by python3 (process ")
