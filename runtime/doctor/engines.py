@@ -31,7 +31,7 @@ def look_at_engines(needed: Collection[str] | None) -> Iterator[Finding]:
     for kind, (says, reason) in tried.items():
         if reason is None:
             yield Finding("engines", "ok", kind, says)
-        elif needed is not None and works and kind not in needed:
+        elif needed is not None and works and kind not in needed and engine_reason(kind):
             yield Finding("engines", "ok", kind, f"{reason}; no pipeline here needs it")
         else:
             is_missed = not works or (needed is not None and kind in needed)
@@ -71,7 +71,7 @@ def install(kind: str, reason: str) -> str:
     package = PACKAGES[kind][0]
     if kind == "litert" and (sys.maxsize < 2**32 or platform.machine() == "armv7l"):
         package = "tflite-runtime 'numpy<2'"  # there is no ai-edge-litert for 32 bits
-    again = " --force-reinstall" if "installed but" in reason else ""
+    again = "" if "is missing" in reason else " --force-reinstall"
     inside = Path(sys.prefix).resolve().is_relative_to(SERVICES.resolve())
     python = SERVICES / "bin/python" if inside else Path(sys.executable)
     sudo = "" if os.access(sys.prefix, os.W_OK) and not inside else "sudo "
