@@ -200,8 +200,8 @@ ATTACKS = (
     ),
     Attack(
         "a device without a certificate, with another fleet's, or with one that was revoked",
-        "the broker refuses it, with the files of `vedette fleet broker`; a connection that is open "
-        "can say and hear nothing after a reload, and is ended by a restart",
+        "the broker refuses it, with the files of `vedette fleet broker`; a connection that is "
+        "open can say and hear nothing after a reload, and is ended by a restart",
         _tests(ENROLLED, "without_a_certificate_or_with_anothers_nobody_comes",
                "a_device_speaks_as_itself_only", "roles_do_their_work_and_no_more",
                "who_was_revoked_is_out_after_a_reload", "the_same_name_again",
