@@ -27,6 +27,7 @@ function followJobs(place) {
     clearTimeout(timer);
     try {
       const answer = await fetch(place.dataset.jobs, { headers: HEADERS });
+      if (answer.redirected) return location.reload();
       if (answer.ok) {
         const open = [...answers.querySelectorAll("details[open]")].map((each) => each.closest("[data-job]")?.dataset.job);
         const html = await answer.text();
@@ -36,6 +37,7 @@ function followJobs(place) {
       }
     } catch { /* asked again */ }
     if (answers.querySelector("[data-open]")) timer = setTimeout(look, LOOK_MS);
+    return undefined;
   }
   return {
     look,
@@ -128,7 +130,7 @@ function beginRollout(place) {
       const counts = place.querySelector(".rule-counts")?.textContent.replace(/\s+/g, " ").trim() ?? "";
       if (said.textContent !== counts) said.textContent = counts;
     },
-    });
+  });
 }
 
 const commands = document.getElementById("acting"), drop = document.getElementById("drop");

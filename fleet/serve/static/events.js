@@ -44,11 +44,11 @@ form.addEventListener("submit", (event) => {
   ask();
 });
 
-const isOld = new URLSearchParams(location.search).has("before");
+const isOld = () => new URLSearchParams(location.search).has("before");
 const live = follow(address, {
   events(news) {
     const rows = document.getElementById("rows");
-    if (isOld || !rows) return;
+    if (isOld() || !rows) return;
     rows.parentElement.hidden = false;
     document.getElementById("none")?.remove();
     const holder = document.createElement("template");

@@ -22,9 +22,9 @@ function question() {
 /** Ask for another table and show it. remember: "push" or "replace" in the browser's history. */
 async function ask(told, remember) {
   const mine = ++asked;
-  const answer = await fetch(`/lines?${told}`, { headers: { accept: "text/html" } });
-  if (answer.redirected || answer.status === 401) return location.reload();
-  if (!answer.ok || mine !== asked) return undefined;
+  const answer = await fetch(`/lines?${told}`).catch(() => null);
+  if (answer?.redirected) return location.reload();
+  if (!answer?.ok || mine !== asked) return undefined;
   const html = await answer.text();
   if (mine !== asked) return undefined;
   lines.innerHTML = html;

@@ -59,7 +59,14 @@ export function follow(address, handlers) {
     source.onerror = () => {
       source.close();
       timer = setTimeout(begin, AGAIN_MS[Math.min(tries++, AGAIN_MS.length - 1)]);
+      if (tries === 2) lookAtDoor();
     };
+  }
+
+  /** Who is signed out by now is asked to sign in: nothing will come any more. */
+  async function lookAtDoor() {
+    const answer = await fetch("/account", { redirect: "manual" }).catch(() => null);
+    if (answer?.type === "opaqueredirect") location.reload();
   }
 
   setInterval(() => {

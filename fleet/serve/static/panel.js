@@ -6,7 +6,8 @@ export const LEFT = 46, RIGHT = 10;
 const TOP = 8, LABELS = 20;
 
 /**
- * what: { title, height, format, least, series, columns, hasTime, shades, note }.
+ * what: { title, height, format, from, least, series, columns, hasTime, shades, note }; from: where
+ * the axis begins, or below; least: where it ends, or above.
  * series: { name, mark, kind: "line" | "band" | "bar", values, low, isQuiet }; columns: { at, seconds }.
  */
 export class Panel {
@@ -42,8 +43,9 @@ export class Panel {
   draw(width, span, marks) {
     const { what } = this;
     const bottom = what.height - (what.hasTime ? LABELS : 4);
-    const most = Math.max(what.least ?? 0, ...what.series.flatMap((one) => one.values.filter((v) => v !== null)));
-    const ticks = niceTicks(what.from ?? 0, most || 1, what.height > 120 ? 4 : 3);
+    const values = what.series.flatMap((one) => one.values.filter((value) => value !== null));
+    const least = Math.min(what.from ?? 0, ...values), most = Math.max(what.least ?? 0, ...values);
+    const ticks = niceTicks(least, most || 1, what.height > 120 ? 4 : 3);
     const x = (at) => LEFT + ((at - span.fromS) / (span.toS - span.fromS)) * (width - LEFT - RIGHT);
     const y = (value) => bottom - ((value - ticks[0]) / (ticks.at(-1) - ticks[0])) * (bottom - TOP);
     const svg = draw("svg", { viewBox: `0 0 ${width} ${what.height}`, width, height: what.height, role: "img", "aria-label": this.#words() });
