@@ -27,7 +27,7 @@ PIP_S = 3600.0
 NOT_COMPILED = re.compile(r"/site-packages/(.*/)?(tests?|sympy|mpmath|pip)/")
 KEEP_BYTES = 200 << 20  # what must stay free beside a release: records wait there
 ONLINE_BYTES = 1200 << 20
-GROWTH = 5  # wheels are zipped, and code is compiled
+GROWTH = 4  # wheels are zipped, and code is compiled
 
 
 @dataclass(frozen=True)
@@ -152,10 +152,12 @@ def _fill(folder: Path, wanted: Card, source: Source) -> None:
     words = [python, *pip, "install", "--quiet", "--no-input", "--disable-pip-version-check"]
     words += ["--no-compile", "--no-cache-dir", "--no-warn-script-location"]
     if source.pip is not None:
-        words.insert(1, "-I")  # settings of pip that lie on this machine are for other things
-    else:
-        # what builds the wheel is fetched at the tested version, too
-        os.environ["PIP_CONSTRAINT"] = str(source.folder / "constraints.txt")
+        words.insert(1, "-I")
+        os.environ["PIP_CONFIG_FILE"] = os.devnull  # of this machine's: it is for other things
+    pins = folder / "pins"
+    pins.write_text(source.pins, encoding="utf-8")
+    # by the environment, so that what builds a wheel is fetched at its tested version, too
+    os.environ["PIP_CONSTRAINT"] = str(pins)
     try:
         run([*words, *source.options, *source.wanted(wanted.engines)], PIP_S)
     except Trouble as trouble:
@@ -165,6 +167,7 @@ def _fill(folder: Path, wanted: Card, source: Source) -> None:
             else "is the network there? Without one: scripts/wheelhouse, and --offline"
         )
         raise Trouble(f"{trouble}: {mend}") from None
+    pins.unlink()
 
 
 def _compile(places: Places, folder: Path, wanted: Card) -> None:

@@ -34,15 +34,16 @@ class Source:
 
     @property
     def options(self) -> list[str]:
-        if self.wheel is not None:
-            return ["--no-index", "--find-links", str(self.folder), *self._pins]
-        return ["--constraint", str(self.folder / "constraints.txt")]
+        return ["--no-index", "--find-links", str(self.folder)] if self.wheel is not None else []
 
     @property
-    def _pins(self) -> list[str]:
-        """Every other wheel: what was taken over from the release before must be of its version."""
-        names = sorted(path for path in self.folder.glob("*.whl") if path != self.wheel)
-        return [str(path) for path in names if path != self.pip]
+    def pins(self) -> str:
+        """One version of every package, as lines for pip: what was taken over from the release of
+        before must be of it, too."""
+        if self.wheel is None:
+            return (self.folder / "constraints.txt").read_text(encoding="utf-8")
+        names = (path.name.split("-") for path in sorted(self.folder.glob("*.whl")))
+        return "".join(f"{name}=={version}\n" for name, version, *_ in names)
 
 
 def find(wheelhouse: Path | None) -> Source:
