@@ -63,6 +63,7 @@ class IngestElsewhere:
         self._registry = registry
         self._asked_s = float("-inf")  # by time.monotonic
         self._found: tuple[Service, ...] = ()
+        self._said: dict[str, tuple[float, float]] = {}  # what each said last, and when we saw it
         self._ended = threading.Event()
 
     def step(self) -> None:
@@ -71,6 +72,7 @@ class IngestElsewhere:
             services = self._registry.services()
             self._found = tuple(each for each in services if each.name == "ingest")
             self._asked_s = time.monotonic()
+            self._note(self._asked_s)
         self._ended.wait(STEP_S)
 
     def status(self) -> str:
@@ -80,19 +82,30 @@ class IngestElsewhere:
         alive = self._alive()
         if not alive:
             newest_s = max((each.at_s for each in self._found), default=None)
-            since = "" if newest_s is None else f" for {stretch(time.time() - newest_s)}"
+            since = "" if newest_s is None else f" for {stretch(max(0.0, time.time() - newest_s))}"
             return f"no vedette fleet ingest has been at work{since}: start one"
         return next((each.trouble for each in alive if each.trouble is not None), None)
 
     def close(self) -> None:
         self._ended.set()
 
+    def _note(self, now_s: float) -> None:
+        """Who is there says something new again and again: the clocks of others may be wrong."""
+        before = self._said
+        self._said = {}
+        for each in self._found:
+            said_s, seen_s = before.get(each.holder, (None, None))
+            if seen_s is None:  # seen for the first time: by its own clock, as far as that can be
+                seen_s = now_s - max(0.0, time.time() - each.at_s)
+            elif said_s != each.at_s:
+                seen_s = now_s
+            self._said[each.holder] = (each.at_s, seen_s)
+
     def _alive(self) -> list[Service]:
-        return [each for each in self._found if time.time() - each.at_s < SILENT_S]
+        since_s = time.monotonic() - SILENT_S
+        return [each for each in self._found if self._said[each.holder][1] > since_s]
 
 
-def ingest_of(
-    fleet: FleetFolder, registry: Registry, terms: Terms, sharing: Sharing
-) -> IngestPart:
+def ingest_of(fleet: FleetFolder, registry: Registry, terms: Terms, sharing: Sharing) -> IngestPart:
     """`vedette fleet ingest` in this process, the only one or one of several."""
     return IngestPart(fleet.name, fleet.broker, registry, terms, sharing)

@@ -279,6 +279,11 @@ def test_a_preview_names_those_who_change() -> None:
     form = form_of([("model", "digits"), ("version", "2"), ("pipeline", "door"),
                     ("who", "canaries"), ("canaries", "b c")])  # fmt: skip
     assert command_words(form, seen) == "vedette fleet deploy door digits 2 --canary b,c"
+    copied = form_of([("model", "digits"), ("version", "2"), ("who", "canaries"),
+                      ("canaries", "b;reboot"), ("p95_ms", "1,5")])  # fmt: skip
+    assert command_words(copied, seen) == (
+        "vedette fleet deploy door digits 2 --canary b,reboot --p95-ms 1.5"
+    ), "a shell would do what comes after a semicolon"
 
 
 def test_a_preview_refuses_what_is_retired_or_unknown() -> None:

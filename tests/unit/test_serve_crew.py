@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,12 @@ import pytest
 from fleet.actions.office import Clerk, Office
 from fleet.actions.place import ServedFolder
 from fleet.offering.offering import CONNECT_S
+from fleet.registry.registry import open_registry
+from fleet.registry.words import Service
 from fleet.serve import crew as crew_module
+from fleet.serve import crew_parts
 from fleet.serve.crew import Crew
+from fleet.serve.crew_parts import IngestElsewhere
 from wire.config import Broker
 from wire.troubles import Unavailable
 
@@ -177,3 +182,23 @@ def test_a_broker_that_never_answers_does_not_hold_up_the_end(tmp_path: Path) ->
     thread.join(CONNECT_S / 2)
     assert ended == ["it was ended: this program stops"]
     thread.join()
+
+
+@pytest.mark.parametrize("ahead_s", [-3600.0, 3600.0])
+def test_ingest_elsewhere_is_there_while_it_says_something_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead_s: float
+) -> None:
+    """By our clock: that of its machine may be wrong."""
+    monkeypatch.setattr(crew_parts, "SILENT_S", 3.0)
+    monkeypatch.setattr(crew_parts, "ASK_S", 0.0)
+    monkeypatch.setattr(crew_parts, "STEP_S", 0.02)
+    with closing(open_registry(f"sqlite:///{tmp_path / 'r.db'}")) as registry:
+        part = IngestElsewhere(registry)
+        end_s = time.monotonic() + 30
+        for is_there in (True, False, True):
+            while (part.trouble() is None) is not is_there:
+                assert time.monotonic() < end_s
+                if is_there:
+                    registry.report(Service("ingest", "a", time.time() + ahead_s, "works"))
+                part.step()
+        part.close()

@@ -77,12 +77,12 @@ def command_words(form: Form, seen: Preview) -> str:
     """The same on a terminal, where the server has no key."""
     words = ["vedette fleet deploy", seen.pipeline, seen.model, seen.version]
     if form.who == "share":
-        words.append(f"--wave {form.share}%")
-    if form.who == "canaries":
-        words.append("--canary " + ",".join(form.canaries.replace(",", " ").split()))
+        words.append(f"--wave {form.share.replace(',', '.')}%")
+    if canaries := wanted_of(form).choice.canaries:
+        words.append("--canary " + ",".join(canaries))
     words += [f"--group {group}" for group in form.groups]
     words += [f"--trial {form.trial_s}"] if form.trial_s else []
-    words += [f"--p95-ms {form.p95_ms}"] if form.p95_ms else []
+    words += [f"--p95-ms {form.p95_ms.replace(',', '.')}"] if form.p95_ms else []
     words += ["--retry"] if form.retry else []
     return " ".join(words)
 
