@@ -14,7 +14,7 @@ from fleet.serve.routes import NEED, Route
 from tests.fleet_web import OPERATOR, VIEWER, Browser, Web, web
 
 ROUTES = [
-    (route, method, re.sub(r"\{[^}]*\}", "sample", path))
+    (route, method, re.sub(r"\{[^}]*\}", "sample", re.sub(r"\{[^}]*:int\}", "1", path)))
     for route in (*PAGES, *api.ROUTES)
     for path in sorted(route.handler.paths)
     for method in sorted(route.handler.http_methods)
