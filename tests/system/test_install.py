@@ -89,7 +89,7 @@ class Site:
         """Also while the machine is booting: then it is not."""
         try:
             return self.machine(f"test -e {MARKER} || echo yes", timeout_s=30) == "yes"
-        except AssertionError:
+        except (AssertionError, subprocess.TimeoutExpired):
             return False
 
 
@@ -236,7 +236,7 @@ def test_the_hardware_resets_a_kernel_that_hangs(site: Site) -> None:
     def is_new() -> bool:
         try:
             return site.machine("cat /proc/sys/kernel/random/boot_id", timeout_s=20) != boot
-        except (AssertionError, TimeoutError):
+        except (AssertionError, subprocess.TimeoutExpired):
             return False
 
     until(is_new, BOOT_S)
