@@ -121,14 +121,27 @@ def open_fleet(path: Path) -> FleetFolder:
     where = path.absolute()
     file = where / TOML
     if not file.exists():
-        raise Unavailable(
-            f"{where}: no fleet's folder: run vedette fleet init --dir {path}, or name another "
-            f"by --dir or {VARIABLE}"
-        )
+        raise Unavailable(f"{where}: {_advice(path, where)}")
     text = read(file)
     toml = typed(_whole_paths(tables_of(text, str(file)), where), FleetToml, text, str(file))
     check(toml.alerts, toml.alerting, str(file))
     return FleetFolder(where, toml.name, toml.broker, toml.alerts, toml.alerting, toml.mosquitto)
+
+
+def _advice(path: Path, where: Path) -> str:
+    """What to do where no fleet.toml is: never a second fleet beside one that is there."""
+    if (where / "keys").is_dir():
+        return (
+            f"has keys/, but no {TOML}: restore it from a backup, or from {TOML}.before there; "
+            'else write it anew: name = "NAME", and under [broker] url = "mqtts://HOST"'
+        )
+    around = next((one for one in where.parents if (one / TOML).exists()), None)
+    if around is not None:
+        return f"no fleet's folder, but inside of one: say --dir {around}"
+    return (
+        f"no fleet's folder: run vedette fleet init --dir {path}, or name another by --dir or "
+        f"{VARIABLE}"
+    )
 
 
 def _whole_paths(tables: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -189,5 +189,5 @@ def matches(pattern: str, topic: str) -> bool:
 def checked(name: str) -> str:
     """A name that may stand in a topic. Raises Refused for every other text."""
     if not _NAME.match(name):
-        raise Refused(f"{name!r} is no name: 1 to 64 letters, digits, '_' and '-'")
+        raise Refused(f"{name!r} is no name: 1 to 64 of a-z A-Z 0-9 _ -")
     return name

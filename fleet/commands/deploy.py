@@ -9,6 +9,7 @@ from fleet.offering.desk import note, open_desk
 from fleet.offering.flags import add_fleet_options, fleet_of
 from fleet.rollout.deploy import Wanted, carry_out, check_released, plan, survey, told
 from fleet.rollout.flags import add_choice_options, add_wait_options, choice_of, name, version
+from fleet.rollout.where import check_groups
 
 
 def main(argv: Sequence[str]) -> int:
@@ -18,6 +19,8 @@ def main(argv: Sequence[str]) -> int:
         check_released(desk, words.model, words.version)
         desk.check_command_key()
         survey(session, wanted)
+        if not words.yes:
+            check_groups(wanted.choice, session.devices)
         change = plan(desk, session.devices, wanted, note)
         return told(words, carry_out(desk, session, change, words, note))
 
@@ -36,6 +39,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("model", type=name, metavar="MODEL")
     parser.add_argument("version", type=version, metavar="VERSION")
     add_choice_options(parser)
+    parser.add_argument(
+        "--yes", action="store_true", help="also for groups that no device is in which was seen"
+    )
     add_wait_options(parser)
     add_fleet_options(parser)
     return parser

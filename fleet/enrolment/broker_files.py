@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,20 +124,26 @@ def copy_lists(fleet: FleetFolder, target: Path) -> tuple[Path, ...]:
 
 
 def steps(fleet: FleetFolder, names: Sequence[str], verb: str) -> list[str]:
-    """The commands that bring files of FLEET/broker to the broker's machine. verb: of systemctl."""
+    """The commands that bring files of FLEET/broker to the broker's machine, good wherever one
+    stands, and leaving one there. verb: of systemctl."""
     address: Address = address_of(fleet.broker.url)
     folder, place = fleet.broker_files, fleet.mosquitto.place
-    if address.host in ("localhost", "127.0.0.1", "::1"):
-        lines = [f"cd {folder}"]
-    else:
-        lines = [f"scp -r {folder} {address.host}:", f"ssh {address.host}", "cd broker"]
-    lines.append(f"sudo install -d -m 750 -g mosquitto {place}")
+    is_here = address.host in ("localhost", "127.0.0.1", "::1")
     there = [name for name in names if name != CONF and (folder / name).exists()]
-    lines.append(f"sudo install -m 640 -o mosquitto -g mosquitto {' '.join(there)} {place}")
+
+    def path(name: str) -> str:
+        return shlex.quote(str(folder / name if is_here else Path(folder.name) / name))
+
+    lines = [f"sudo install -d -m 750 -g mosquitto {place}"]
+    files = " ".join(map(path, there))
+    lines.append(f"sudo install -m 640 -o mosquitto -g mosquitto {files} {place}")
     if CONF in names:
-        lines.append(f"sudo install -m 644 {CONF} /etc/mosquitto/conf.d/{CONF}")
+        lines.append(f"sudo install -m 644 {path(CONF)} /etc/mosquitto/conf.d/{CONF}")
     lines.append(f"sudo systemctl {verb} mosquitto")
-    return lines
+    if is_here:
+        return lines
+    copied = f"scp -r {shlex.quote(str(folder))} {address.host}:"
+    return [copied, f"ssh {address.host}", *lines, "exit"]
 
 
 def all_names() -> tuple[str, ...]:

@@ -122,7 +122,7 @@ def name(text: str) -> str:
         return msgspec.convert(text, Name)
     except msgspec.ValidationError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no name: 1 to 64 letters, digits, '_' and '-'"
+            f"{text!r} is no name: 1 to 64 of a-z A-Z 0-9 _ -"
         ) from None
 
 
@@ -131,7 +131,7 @@ def version(text: str) -> str:
         return msgspec.convert(text, Version)
     except msgspec.ValidationError:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no version: 1 to 64 letters, digits, '.', '_' and '-'"
+            f"{text!r} is no version: 1 to 64 of a-z A-Z 0-9 . _ -, a letter or digit first"
         ) from None
 
 

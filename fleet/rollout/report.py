@@ -96,7 +96,9 @@ def _pipeline_line(
 ) -> PipelineLine:
     assert device.state is not None
     running = device.state.pipelines[name]
-    runs = printable(model_words(running.model or "no model", running.version))
+    runs = "no model"
+    if running.model:
+        runs = printable(model_words(running.model, running.version))
     here = is_there(device, now_s)
     if rule is None:
         words = "nothing is deployed to it" if here else "offline"

@@ -72,10 +72,26 @@ def check_canaries(choice: Choice, pipeline: str, fleet: Fleet) -> None:
             )
 
 
+def check_groups(choice: Choice, fleet: Fleet) -> None:
+    """One of the groups has a device: a typing error would change what nobody runs, signed."""
+    groups = _groups_of(fleet)
+    if not choice.groups or groups & set(choice.groups):
+        return
+    have = f"devices are in {named(groups)}" if groups else "no device that was seen is in any"
+    raise Refused(
+        f"no device of fleet {fleet.name} is in {named(choice.groups)}: {have}; for devices that "
+        "are still to come: --yes"
+    )
+
+
+def _groups_of(fleet: Fleet) -> set[str]:
+    return {group for d in fleet.devices.values() if d.state for group in d.state.groups}
+
+
 def remarks(rule: Rule, deployment: Deployment, fleet: Fleet) -> list[str]:
     """What an operator may not have meant."""
     found = []
-    groups = {group for d in fleet.devices.values() if d.state for group in d.state.groups}
+    groups = _groups_of(fleet)
     missing = [group for group in rule.groups if group not in groups]
     if missing:
         found.append(f"no device was seen in {named(missing)}: those to come take it")

@@ -115,6 +115,16 @@ def test_a_file_that_was_damaged_is_made_anew(path: Path, name: str) -> None:
         assert set_up(path, BrokerWish(), NOW_S).made == ()
 
 
+def test_the_steps_work_wherever_one_stands(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And leave one there: what is printed next is about the folder one began in."""
+    for host, folder in (("localhost", path / "broker"), ("b.lan", Path("broker"))):
+        told = json.loads(run(capsys, "broker", "--dir", str(path), "--host", host, "--json"))
+        install = next(step for step in told["steps"] if "-m 640" in step)
+        assert f" {folder}/acl {folder}/passwd /etc/" in install
+        assert not any(step.startswith("cd ") for step in told["steps"])
+        assert ("ssh b.lan" in told["steps"]) == (told["steps"][-1] == "exit") == (host == "b.lan")
+
+
 def test_what_people_wrote_in_fleet_toml_stays(path: Path) -> None:
     mine = (
         '# mine\nname = "yard"  # ours\n\n[broker]  # where\nurl = "mqtt://old"\nusername = "me"\n'
@@ -160,6 +170,7 @@ def test_without_tls_there_are_passwords(path: Path, capsys: pytest.CaptureFixtu
         (["enroll", "server"], "take another name"),
         (["enroll", "door", "door"], "the same name twice"),
         (["enroll", "door", "--group", "a/b"], "is no name"),
+        (["enroll", "door", "--group", "tür"], "is no name: 1 to 64 of a-z A-Z 0-9 _ -"),
         (["enroll", "a", "b", "--out", "/no/such"], "no folder"),
         (["enroll", "a", "--out", "/no/such/a.vedette"], "no folder"),
         (["revoke", "door"], "door was never enrolled"),
@@ -211,7 +222,7 @@ def test_a_name_that_was_revoked_comes_again(
     run(capsys, "enroll", "door", "--out", str(tmp_path / "1"), *words)
     told = json.loads(run(capsys, "revoke", "door", "--offline", *words))
     assert told["revoked"] and sorted(told["changed"]) == ["acl", "crl.pem"]
-    assert told["steps"][-1] == "sudo systemctl reload mosquitto"
+    assert told["steps"][-2:] == ["sudo systemctl reload mosquitto", "exit"]
     assert json.loads(run(capsys, "revoke", "door", "--offline", *words))["revoked"] is False
     told = json.loads(run(capsys, "enroll", "door", "--out", str(tmp_path / "2"), *words))
     assert told["broker"] == "restart" and told["changed"] == ["acl"]

@@ -67,6 +67,18 @@ def test_no_fleet_here(tmp_path: Path) -> None:
             open_fleet(place)
 
 
+def test_advice_never_makes_a_second_fleet(tmp_path: Path) -> None:
+    """Inside of a fleet's folder, and where its fleet.toml was lost."""
+    (tmp_path / "broker").mkdir()
+    (tmp_path / "keys").mkdir()
+    with pytest.raises(Unavailable, match=r"has keys/, but no fleet\.toml: restore") as lost:
+        open_fleet(tmp_path)
+    (tmp_path / "fleet.toml").write_text(TOML)
+    with pytest.raises(Unavailable, match=f"inside of one: say --dir {tmp_path}$") as inside:
+        open_fleet(tmp_path / "broker" / "fleet")
+    assert "init" not in str(lost.value) + str(inside.value)
+
+
 def test_where_it_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     assert default_folder() == Path("fleet")

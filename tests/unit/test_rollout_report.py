@@ -71,6 +71,14 @@ def test_a_pipeline_to_which_nothing_is_deployed_is_shown_as_it_is() -> None:
     ]
 
 
+def test_a_pipeline_without_a_model_says_so() -> None:
+    heard = Fleet(FLEET)
+    heard.hear(said("b", presence(True), retained=True), NOW_S)
+    door = replace(state().pipelines["door"], model="", version=None)
+    heard.hear(said("b", replace(state(), pipelines={"door": door}), retained=True), NOW_S)
+    assert device_lines(heard, [], {}, NOW_S)["b"].pipelines["door"].runs == "no model"
+
+
 def test_devices_that_cannot_follow_are_warned_of() -> None:
     found = device_lines(fleet(), [TWO], DIGESTS, NOW_S)
     assert device_warnings(found, Trusted(1, 9, 3, 4, NOW_S)) == []

@@ -11,7 +11,7 @@ from fleet.devices import Device, Fleet
 from fleet.rollout.flags import Choice
 from fleet.rollout.follow import Teller, as_lines, follow, look, summary
 from fleet.rollout.rollout import Goal, Progress
-from fleet.rollout.where import check_canaries, is_known, pipeline_for, remarks
+from fleet.rollout.where import check_canaries, check_groups, is_known, pipeline_for, remarks
 from fleet.rollout.words import audience, named, rules_words
 from tests.telling import FLEET, NOW_S, presence, said, state
 from tests.unit.test_rollout import OTHER, telling, update
@@ -63,6 +63,16 @@ def test_canaries_must_be_there() -> None:
     with pytest.raises(Refused, match="a is in none of the groups roofs"):
         check_canaries(choice("a", groups=("roofs",)), "door", fleet)
     assert is_known(choice("a"), fleet) and not is_known(choice("a", "c"), fleet)
+
+
+def test_a_group_without_a_device_is_refused_with_those_that_are_there() -> None:
+    fleet = heard(a=state())
+    for groups in ((), ("doors",), ("roofs", "doors")):
+        check_groups(choice(groups=groups), fleet)
+    with pytest.raises(Refused, match=r"is in nope, roofs: devices are in doors; .*--yes"):
+        check_groups(choice(groups=("roofs", "nope")), fleet)
+    with pytest.raises(Refused, match="no device that was seen is in any"):
+        check_groups(choice(groups=("doors",)), Fleet(FLEET))
 
 
 def test_what_may_not_be_meant_is_remarked() -> None:
