@@ -76,13 +76,17 @@ class Accounts:
             raise Refused(f"{name}: there is an account of this name") from None
 
     def add_first(self) -> tuple[str, str] | None:
-        """Where there is no account, one for an operator: its name and its password."""
+        """Where no account is an operator's, one: its name and its password."""
         with looking(self._engine) as connection:
-            if connection.execute(select(func.count()).select_from(ACCOUNT)).scalar_one():
-                return None
+            found = connection.execute(select(ACCOUNT.c.name, ACCOUNT.c.role)).all()
+        if any(row.role == "operator" for row in found):
+            return None
+        taken = {row.name for row in found}
+        numbered = (f"{FIRST}-{number}" for number in range(2, len(taken) + 3))
+        name = next(each for each in (FIRST, *numbered) if each not in taken)
         password = passwords.made_up()
-        self.add(FIRST, password, "operator")
-        return FIRST, password
+        self.add(name, password, "operator")
+        return name, password
 
     def people(self) -> tuple[Person, ...]:
         """By name."""

@@ -32,6 +32,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from fleet.registry.file import DatabaseFile
 from wire.troubles import Refused, Trouble, Unavailable, one_line
 
 PATIENCE_S = 30.0  # for a writer that is before us
@@ -48,6 +49,7 @@ PRAGMAS = (
     "cache_size = -16000",
     "temp_store = MEMORY",
 )
+FILE = "vedette_file"  # of an engine's options: its DatabaseFile
 WRONG_URL = "--database: give sqlite:////PATH/FILE or postgresql://USER@HOST/NAME"
 NO_ROOM = ": make room; what is not stored stays with the devices"
 MEND = (
@@ -83,15 +85,19 @@ def open_engine(url: str, patience_s: float = PATIENCE_S) -> Engine:
             )  # fmt: skip
         if parsed.drivername != "sqlite" or parsed.database in (None, "", ":memory:"):
             raise Refused(WRONG_URL)
+        path = Path(parsed.database or "").absolute()
+        _keep_from_others(path)
+        # one that is gone later is not made anew by who connects then
+        there = parsed.set(database=path.as_uri(), query={"uri": "true", "mode": "rw"})
         engine = create_engine(
-            parsed, pool_size=CONNECTIONS, max_overflow=CONNECTIONS,
+            there, pool_size=CONNECTIONS, max_overflow=CONNECTIONS,
             connect_args={"timeout": patience_s, "check_same_thread": False},
+            execution_options={FILE: DatabaseFile(path)},
         )  # fmt: skip
     except (ArgumentError, NoSuchModuleError):
         raise Refused(WRONG_URL) from None
     except ImportError as error:
         raise Unavailable(f"{error.name} is missing: pip install 'vedette[postgresql]'") from None
-    _keep_from_others(Path(parsed.database or ""))
     event.listen(engine, "connect", _set_up(patience_s))
     return engine
 
@@ -106,7 +112,7 @@ def _keep_from_others(file: Path) -> None:
 @contextmanager
 def looking(engine: Engine) -> Iterator[Connection]:
     """One moment of the database. Raises Unavailable."""
-    with spoken(engine), engine.connect() as connection:
+    with spoken(engine), _connected(engine) as connection:
         _begin(connection, "read")
         yield connection
         connection.rollback()
@@ -116,10 +122,37 @@ def looking(engine: Engine) -> Iterator[Connection]:
 def changing(engine: Engine) -> Iterator[Connection]:
     """One transaction; SQLite: while nobody else writes. Raises Unavailable: nothing of it is
     stored. IntegrityError comes through as it is."""
-    with spoken(engine), engine.connect() as connection:
+    with spoken(engine), _connected(engine) as connection:
         _begin(connection, "write")
         yield connection
         connection.commit()
+
+
+@contextmanager
+def _connected(engine: Engine) -> Iterator[Connection]:
+    """A connection to the file that was opened first, before and after. Raises Unavailable."""
+    file: DatabaseFile | None = engine.get_execution_options().get(FILE)
+    lost = 0 if file is None else _look_after(engine, file)
+    with engine.connect() as connection:
+        try:
+            yield connection
+            if file is not None:  # only now: a commit into a file that is gone is none
+                _look_after(engine, file)
+        finally:
+            if file is not None and file.lost != lost:
+                connection.invalidate()
+
+
+def _look_after(engine: Engine, file: DatabaseFile) -> int:
+    """How often the file was missed. Raises Unavailable: it is now, and nobody goes on with it."""
+    before = file.lost
+    try:
+        file.check()
+    except Unavailable:
+        if file.lost != before:
+            engine.dispose()
+        raise
+    return file.lost
 
 
 def damaged(why: str) -> Unavailable:
