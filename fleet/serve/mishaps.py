@@ -12,7 +12,7 @@ from litestar.response import Redirect
 
 from fleet.serve.api.words import Mishap
 from fleet.serve.rendering import html
-from fleet.serve.scope import WebRequest, is_for_programs
+from fleet.serve.scope import WebRequest, by_script, is_for_programs
 from wire.troubles import Refused, Trouble, one_line
 
 log = logging.getLogger("vedette.serve")
@@ -38,6 +38,8 @@ def told(request: WebRequest, error: Exception) -> Response[Any]:
     if is_for_programs(request.scope["path"]):
         if status == 401:
             headers = {"www-authenticate": "Bearer"}
+        return Response(Mishap(words), status_code=status, headers=headers)
+    if by_script(request):
         return Response(Mishap(words), status_code=status, headers=headers)
     if isinstance(error, NotAuthorizedException) and request.method == "GET":
         if request.headers.get("sec-fetch-site") == "cross-site":

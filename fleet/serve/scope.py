@@ -18,6 +18,7 @@ from fleet.serve.parts import Parts
 WebRequest = Request[Any, Any, State]
 Connection = ASGIConnection[Any, Any, Any, State]
 VISITOR = "vedette_visitor"
+SCRIPT_HEADER = "x-requested-by"  # a script of ours asks: for a part of a page, or to act
 
 
 @dataclass
@@ -61,6 +62,10 @@ def signed_in(request: Connection) -> SignedIn:
 def is_for_programs(path: str) -> bool:
     """Whether programs ask there, not browsers: errors are JSON, and tokens count."""
     return path.startswith("/api/") or path == "/metrics"
+
+
+def by_script(request: Connection) -> bool:
+    return request.headers.get(SCRIPT_HEADER) == "script"
 
 
 def cookie_name(secure: bool) -> str:

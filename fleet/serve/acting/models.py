@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from litestar import get, post
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.response import ServerSentEvent
 from msgspec import Struct
 
@@ -23,6 +24,7 @@ from fleet.wording import plural
 from wire.deployments import Deployment
 
 NAME_HEADER = "x-file-name"
+TOO_LARGE = f"this is too large: a bundle has {LARGEST >> 20} MiB at most"
 STANDS = (("good", "good"), ("busy", "on their way"), ("waiting", "waiting"), ("failed", "failed"))
 
 
@@ -37,8 +39,8 @@ class Standing(Struct, frozen=True):
 
 @get("/models", sync_to_thread=True)
 def models_page(request: WebRequest) -> HtmlResponse:
-    jobs = {"jobs": parts_of(request).actions.jobs.newest("/models")}
-    return html(request, "acting_models.html", _now(request) | jobs)
+    jobs = parts_of(request).actions.jobs.newest("/models")
+    return html(request, "acting_models.html", _now(request) | {"jobs": jobs, "largest": LARGEST})
 
 
 @get("/models/live", sync_to_thread=False)
@@ -77,7 +79,10 @@ def _now(request: WebRequest) -> dict[str, object]:
 async def take_candidate(request: WebRequest) -> HtmlResponse:
     """A bundle as the body of the request. It becomes a candidate that waits for a signature."""
     actions = parts_of(request).actions
-    file = await actions.uploads.receive(request.stream())
+    try:
+        file = await actions.uploads.receive(request.stream())
+    except RequestEntityTooLarge:
+        raise RequestEntityTooLarge(detail=TOO_LARGE) from None
     named = request.headers.get(NAME_HEADER, "")
     job = await asyncio.to_thread(actions.offer, actor_of(request), file, named)
     return begun(request, job)

@@ -10,18 +10,12 @@ from litestar.response import Redirect
 from fleet.actions.jobs import Actor, Job
 from fleet.serve.rendering import HtmlResponse, html
 from fleet.serve.routes import Route
-from fleet.serve.scope import WebRequest, parts_of, signed_in, visitor_of
-
-SCRIPT_HEADER = "x-requested-by"  # a script of ours asks, and shows a part of a page
+from fleet.serve.scope import WebRequest, by_script, parts_of, signed_in, visitor_of
 
 
 def actor_of(request: WebRequest) -> Actor:
     """Who asks, as jobs and the audit trail know them."""
     return Actor(signed_in(request).name, visitor_of(request).address)
-
-
-def by_script(request: WebRequest) -> bool:
-    return request.headers.get(SCRIPT_HEADER) == "script"
 
 
 def begun(request: WebRequest, job: Job) -> HtmlResponse:

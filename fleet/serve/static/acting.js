@@ -2,32 +2,23 @@
 
 import { dateAll } from "./page.js";
 import { follow } from "./live.js";
+import { answerOf, refusals } from "./refusing.js";
 
 const LOOK_MS = 700;
+const SILENT = { refused: "The server does not answer: try again." };
 const csrf = document.querySelector('meta[name="csrf"]').content;
 const HEADERS = { "x-csrf-token": csrf, "x-requested-by": "script" };
-
-/** What the server says, as HTML for the list of jobs; of a refusal its sentence. */
-async function answerOf(answer) {
-  const text = await answer.text();
-  if (answer.ok) return text;
-  const page = new DOMParser().parseFromString(text, "text/html");
-  const words = page.querySelector("main")?.textContent.trim() || `The server refuses it (${answer.status}).`;
-  const job = document.createElement("p");
-  job.className = "job said said-bad";
-  job.textContent = words.replace(/\s+/g, " ");
-  return job.outerHTML;
-}
 
 /** Show jobs below an element that knows where to ask for them, until all of them have ended. */
 function followJobs(place) {
   const answers = place.querySelector("[data-answers]");
+  const refused = refusals(place.querySelector("[data-refused]"));
   let timer = null;
   async function look() {
     clearTimeout(timer);
     try {
       const answer = await fetch(place.dataset.jobs, { headers: HEADERS });
-      if (answer.redirected) return location.reload();
+      if (answer.status === 401) return refused.show(await answerOf(answer));
       if (answer.ok) {
         const open = [...answers.querySelectorAll("details[open]")].map((each) => each.closest("[data-job]")?.dataset.job);
         const html = await answer.text();
@@ -41,11 +32,15 @@ function followJobs(place) {
   }
   return {
     look,
-    add(html) {
-      answers.insertAdjacentHTML("afterbegin", html);
+    refused,
+    /** What came of an act. Returns the words of a refusal. */
+    add(came) {
+      if (came.refused) return refused.show(came);
+      answers.insertAdjacentHTML("afterbegin", came.html);
       dateAll(answers);
       clearTimeout(timer);
       timer = setTimeout(look, LOOK_MS);
+      return "";
     },
   };
 }
@@ -59,11 +54,12 @@ function beginCommands(place) {
       if (form.dataset.confirm && !confirm(form.dataset.confirm)) return;
       const button = form.querySelector("button");
       button.disabled = true;
+      jobs.refused.clear();
       try {
         const answer = await fetch(form.action, { method: "POST", headers: HEADERS, body: new URLSearchParams(new FormData(form)) });
         jobs.add(await answerOf(answer));
       } catch {
-        jobs.add('<p class="job said said-bad">The server does not answer: try again.</p>');
+        jobs.add(SILENT);
       } finally {
         button.disabled = false;
       }
@@ -76,11 +72,25 @@ function beginDrop(place) {
   const field = document.getElementById("bundle");
   const going = document.getElementById("going"), words = document.getElementById("going-words");
   const bar = document.getElementById("going-bar");
+  const largest = Number(place.dataset.largest); // bytes
   let isGoing = false;
 
-  function send(file) {
+  /** Why a file need not be sent at all; null: it may be. */
+  async function whyNot(file) {
+    if (file.size > largest) {
+      const [mib, most] = [file.size, largest].map((bytes) => Math.ceil(bytes / 2 ** 20));
+      return `${file.name} is too large: it has ${mib} MiB, and a bundle ${most} MiB at most.`;
+    }
+    const start = await file.slice(0, 2).text().catch(() => "");
+    return start === "PK" ? null : `${file.name} is no bundle: vedette fleet pack makes one.`;
+  }
+
+  async function send(file) {
     if (!file || isGoing) return;
     isGoing = true;
+    jobs.refused.clear();
+    const refused = await whyNot(file);
+    if (refused) return end({ refused });
     going.hidden = false;
     bar.value = 0;
     words.textContent = `${file.name} is on its way`;
@@ -93,13 +103,18 @@ function beginDrop(place) {
       if (event.lengthComputable) bar.value = (100 * event.loaded) / event.total;
     };
     request.onloadend = async () => {
-      isGoing = false;
-      going.hidden = true;
-      field.value = "";
-      if (!request.status) return jobs.add('<p class="job said said-bad">The server does not answer: try again.</p>');
-      return jobs.add(await answerOf(new Response(request.responseText, { status: request.status })));
+      const answer = request.status ? new Response(request.responseText, { status: request.status }) : null;
+      end(answer ? await answerOf(answer) : SILENT, file.name);
     };
     request.send(file);
+    return undefined;
+  }
+
+  function end(came, name) {
+    isGoing = false;
+    going.hidden = true;
+    field.value = "";
+    words.textContent = jobs.add(came) || `${name} has come`;
   }
 
   field.addEventListener("change", () => send(field.files[0]));
@@ -117,6 +132,7 @@ function beginDrop(place) {
   }
   place.addEventListener("drop", (event) => send(event.dataTransfer.files[0]));
   if (place.querySelector("[data-open]")) jobs.look();
+  document.addEventListener("piece", (event) => event.detail === "released" && jobs.look()); // one may be signed by now
 }
 
 function beginRollout(place) {

@@ -31,6 +31,7 @@ follow(page.dataset.live, {
       waiting.delete(place);
       put(place, news.html);
     }
+    document.dispatchEvent(new CustomEvent("piece", { detail: news.id }));
     const before = sentences.get(news.id);
     sentences.set(news.id, news.said);
     if (before !== undefined && news.said && news.said !== before) said.textContent = news.said;
