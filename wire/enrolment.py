@@ -25,9 +25,10 @@ MAKE_ONE = "make one with vedette fleet enroll NAME"
 CERTIFICATE, KEY = "CERTIFICATE", "PRIVATE KEY"
 
 # device: says and hears what is its own. operator: watches, commands, pushes models. server: is
-# depot and registry in one. depot, registry: one of these alone.
-Role = Literal["device", "operator", "server", "depot", "registry"]
-ROLES: tuple[Role, ...] = ("device", "operator", "server", "depot", "registry")
+# depot and registry in one. depot, registry: one of these alone. simulator: speaks as any device,
+# to try a fleet out.
+Role = Literal["device", "operator", "server", "depot", "registry", "simulator"]
+ROLES: tuple[Role, ...] = ("device", "operator", "server", "depot", "registry", "simulator")
 
 Secret = Annotated[str, Meta(min_length=1, max_length=1000)]
 Pem = Annotated[str, Meta(min_length=1, max_length=32 * 1024)]

@@ -68,7 +68,10 @@ def _lines(outcome: Outcome) -> list[str]:
     else:
         lines += ["", "no file changed; to bring them to the broker all the same:"]
     lines += [f"  {step}" for step in outcome.steps]
-    return [*lines, "", "then: vedette fleet enroll NAME, for each device"]
+    return [
+        *lines, "", "then: vedette fleet enroll NAME, for each device",
+        "or, to try it with devices that are none: vedette fleet enroll sim --as simulator",
+    ]  # fmt: skip
 
 
 def parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -16,6 +17,7 @@ from fleet.enrolment.book import Book
 from fleet.enrolment.broker_files import CONF, LISTS, Written, all_names, steps, write_lists
 from fleet.enrolment.enrolling import Enrolled, Wish, authority_of
 from fleet.enrolment.files import writing
+from fleet.enrolment.simulating import simulators_proof
 from fleet.folder import FleetFolder, add_dir_option, check_is_operators, open_fleet
 from wire import topics
 from wire.enrolment import ROLES, SUFFIX
@@ -135,6 +137,8 @@ def _next(outcome: Outcome, wish: Wish, fleet: FleetFolder) -> list[str]:
             "who has the file can speak as the device: remove it afterwards",
         ]
     folder = Path(file).parent
+    if wish.role == "simulator":
+        return _simulating(one, folder, fleet)
     if len(one.files) == 1:
         return ["for the files that commands take: --again --out FOLDER"]
     broker = f"--broker {enrolling.url_for(fleet, proof_word(one.proof))} --fleet {fleet.name}"
@@ -143,6 +147,16 @@ def _next(outcome: Outcome, wish: Wish, fleet: FleetFolder) -> list[str]:
         proof = f"--username {one.name} --password-file {one.name}.password"
     ca = " --ca-file ca.pem" if (folder / "ca.pem").exists() else ""
     return [f"in {folder}: vedette watch {broker}{ca} {proof}"]
+
+
+def _simulating(one: Name, folder: Path, fleet: FleetFolder) -> list[str]:
+    proof = simulators_proof(fleet, proof_word(one.proof), one.name, folder)
+    where = shlex.quote(str(fleet.path))
+    return [
+        f"vedette fleet simulate --dir {where} --devices 20 {proof}",
+        f"it may speak as any device of the fleet: when it was tried out, vedette fleet revoke "
+        f"{one.name}",
+    ]
 
 
 def proof_word(text: str) -> enrolling.Proof:

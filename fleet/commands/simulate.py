@@ -18,9 +18,11 @@ import msgspec
 from msgspec.structs import replace
 
 from fleet import flags
+from fleet.enrolment.simulating import recipe
 from fleet.folder import FleetFolder
 from fleet.offering.flags import add_fleet_options, fleet_of
 from fleet.rollout.flags import name
+from fleet.silence import silence_link
 from fleet.simulate.believing import Believing
 from fleet.simulate.crowd import Crowd, Report
 from fleet.simulate.device import MakeLink, Place
@@ -48,8 +50,8 @@ camera, no engine: nothing is run. Ctrl-C ends it, and every device says goodbye
 """
 EPILOG = """\
 exit code: 0 ended as asked; with --once: every device has what is deployed
-           1 something was not there: at the end no device was connected; with --once: not every
-             device has what is deployed
+           1 something was not there: the broker lets none of them speak; at the end no
+             device was connected; with --once: not every device has what is deployed
            2 refused
 Simulated devices stay known to the broker as offline devices, like real ones that were there.
 """
@@ -60,6 +62,7 @@ def main(argv: Sequence[str]) -> int:
     fleet = fleet_of(words)
     if words.once and not words.fetch:
         raise Refused("--once waits until all have what is deployed: add --fetch")
+    silence_link()  # what hinders so many is told once, in the report
     _make_room_for_files(words.devices)
     stop = _stop_on_signals()
     end_s = time.monotonic() + (words.seconds or math.inf)
@@ -79,13 +82,18 @@ def main(argv: Sequence[str]) -> int:
         stack.callback(crowd.close)
         crowd.open()
         is_done = _turn(crowd, stop, end_s, words.once)
-        if words.registry:
+        if words.registry and not crowd.is_unheard:
             crowd.settle(SETTLE_S, stop)
         report = crowd.report()
+    is_unheard = report.connected > 0 and report.heard == 0
+    if is_unheard and not words.json:
+        raise Unavailable(recipe(fleet))
     if words.json:
         print(msgspec.json.encode(report).decode())
     else:
         print(_line(report))
+    if is_unheard:
+        raise Unavailable(recipe(fleet))
     is_right = is_done if words.once else report.connected > 0
     return 0 if is_right else 1
 
@@ -102,7 +110,7 @@ def _turn(crowd: Crowd, stop: threading.Event, end_s: float, once: bool) -> bool
                 told = line
                 print(line, file=sys.stderr, flush=True)
             is_done = report.up_to_date == report.devices
-            if stop.is_set() or now_s >= end_s or (once and is_done):
+            if stop.is_set() or now_s >= end_s or (once and is_done) or crowd.is_unheard:
                 return is_done
         stop.wait(min(LOOK_S, max(0.0, end_s - now_s)))
 

@@ -52,8 +52,17 @@ topic readwrite vedette/{fleet}/release/timestamp
 topic readwrite vedette/{fleet}/block/#
 topic readwrite vedette/{fleet}/offer/#
 """,
+    "simulator": """\
+# vedette fleet simulate, for trying out: warning: it may speak as ANY device;
+# vedette fleet revoke {name} ends that
+user {name}
+topic readwrite vedette/{fleet}/device/#
+topic read vedette/{fleet}/to/#
+topic read vedette/{fleet}/release/timestamp
+topic read vedette/{fleet}/block/#
+""",
 }
-ORDER: tuple[Role, ...] = ("operator", "depot", "registry", "server")
+ORDER: tuple[Role, ...] = ("operator", "depot", "registry", "server", "simulator")
 # a user's own rules are looked at before those for everybody
 REVOKED = """\
 # revoked

@@ -21,9 +21,10 @@ END_S = 5.0
 
 
 class Report(Struct, frozen=True):
-    """`--json`. connected: now. lost: connections that broke. records: that were made; waiting: of
-    these, not acknowledged yet; dropped: that had no room to wait. fetched: models that came whole,
-    of all devices; fetch_s: how long those took from the bell on: the median, 99 of 100, all.
+    """`--json`. connected: now; heard: of these, whose word the broker takes. lost:
+    connections that broke. records: that were made; waiting: of these, not
+    acknowledged yet; dropped: that had no room to wait. fetched: models that came whole, of all
+    devices; fetch_s: how long those took from the bell on: the median, 99 of 100, all.
     content_bytes: of these models; received_bytes: of blocks that came to devices, wanted or not.
     up_to_date: devices that have done what the newest bell asks for; idle: of these, those to whose
     pipeline nothing is deployed. late_s: how much later than they should the last records were
@@ -31,6 +32,7 @@ class Report(Struct, frozen=True):
 
     devices: int
     connected: int
+    heard: int
     lost: int
     records: int
     waiting: int
@@ -111,14 +113,21 @@ class Crowd:
         if not self._is_quiet:
             device.tell(time.monotonic())
 
+    @property
+    def is_unheard(self) -> bool:
+        """Whether the broker lets none of them say anything."""
+        devices = self._devices
+        return any(one.is_mute for one in devices) and not any(one.is_heard for one in devices)
+
     def report(self) -> Report:
         devices = self._devices
         followed = [device.followed for device in devices]
         took_s = sorted(each for one in followed for each in list(one.fetches_s))
-        troubles = (one.apart or one.followed.trouble for one in devices)
+        troubles = (one.trouble for one in devices)
         return Report(
             devices=len(devices),
             connected=sum(one.is_connected for one in devices),
+            heard=sum(one.is_heard for one in devices),
             lost=sum(one.lost for one in devices),
             records=sum(one.records.made for one in devices),
             waiting=sum(one.records.waiting for one in devices),

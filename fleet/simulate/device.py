@@ -34,9 +34,11 @@ from wire.reactor import Reactor, Routine
 from wire.troubles import Refused
 
 CORRECT_S = 1.0  # between two corrections of an old will
+MUTE_S = 5.0  # from the connection on, until who is not heard counts as mute
 EARLY = 0.9  # of a period
 END_S = 5.0  # for a fetch that is to end
 TERMS = FetchTerms()
+MUTE = "the broker's rules do not let it speak under its name"
 NO_BELL = "no depot has told yet which models there are: start `vedette fleet depot`"
 
 MakeLink = Callable[[str, Post, MakeWill], Link]  # client id, where events go, will
@@ -73,7 +75,9 @@ class SimulatedDevice:
         if place.believing is None:
             self._teller.runs = made_up(self._teller.character)
         self._session = ""
-        self._said_s = 0.0
+        self._said_s = self._connected_s = 0.0
+        self._said_number: int | None = None
+        self._is_heard = self._is_told_refusals = False
         self._is_closed = False
         self._link = make_link(name, self._post, self._will)
         self.records = Records(self._send, place.acknowledged_by == "registry")
@@ -98,6 +102,22 @@ class SimulatedDevice:
     @property
     def followed(self) -> Followed:
         return self._follower.followed
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether the broker took what it said of itself in this connection, as far as is known."""
+        return self.is_connected and self._is_heard
+
+    @property
+    def is_mute(self) -> bool:
+        """Whether the broker throws away what it says."""
+        waited_s = time.monotonic() - self._connected_s
+        return self.is_connected and not self._is_heard and waited_s > MUTE_S
+
+    @property
+    def trouble(self) -> str | None:
+        """What it is hindered by."""
+        return self.apart or (MUTE if self.is_mute else None) or self.followed.trouble
 
     @property
     def received_bytes(self) -> int:
@@ -168,11 +188,16 @@ class SimulatedDevice:
     def _post(self, event: LinkEvent) -> None:
         if isinstance(event, Delivered):
             self.records.delivered(event.number)
+            # MQTT 3.1.1 confirms also what is thrown away: there, what comes back counts alone
+            if self._is_told_refusals and event.number == self._said_number:
+                self._is_heard = True
         elif self._client.post(event):
             return
         elif isinstance(event, Connected):
             self._session = event.session
             self.is_connected, self.apart = True, None
+            self._connected_s, self._is_heard = time.monotonic(), False
+            self._is_told_refusals = event.protocol == "MQTT 5"
             if self._place.believing is not None and not self._follower.was_rung:
                 self.followed.trouble = NO_BELL
             self._say_presence()
@@ -208,6 +233,7 @@ class SimulatedDevice:
             is_right = presence.online and presence.session == self._session
         except Refused:
             is_right = False
+        self._is_heard |= is_right
         if not is_right and time.monotonic() - self._said_s > CORRECT_S:
             self._say_presence()
 
@@ -220,11 +246,14 @@ class SimulatedDevice:
 
     def _say_presence(self) -> None:
         self._said_s = time.monotonic()
-        self._say(topics.presence, self._presence(self._session, online=True))
+        presence = self._presence(self._session, online=True)
+        self._said_number = self._say(topics.presence, presence)
 
-    def _say(self, topic: Callable[[str, str], str], message: Struct) -> None:
-        """Retained."""
-        self._link.publish(topic(self._place.fleet, self.name), to_json(message), retain=True)
+    def _say(self, topic: Callable[[str, str], str], message: Struct) -> int | None:
+        """Retained. The number of the message."""
+        return self._link.publish(
+            topic(self._place.fleet, self.name), to_json(message), retain=True
+        )
 
     def _send(self, kind: Literal["telemetry", "event"], payload: bytes) -> int | None:
         topic = topics.telemetry if kind == "telemetry" else topics.event

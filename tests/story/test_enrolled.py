@@ -3,6 +3,7 @@ and no more, and who was revoked is out."""
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 from collections.abc import Iterator
@@ -92,6 +93,28 @@ def test_roles_do_their_work_and_no_more(scene: Scene) -> None:
         operator.hear(topics.bell(FLEET), b"of the server")
         for client in (server, operator, registry):
             assert b"false" not in [one.payload for one in client.heard]
+
+
+def test_simulated_devices_need_a_name_of_their_own(scene: Scene) -> None:
+    """In the order that the commands print: refused in one line that says what to do, then not."""
+    words = ("fleet", "simulate", "--dir", str(scene.path), "--devices", "5", "--seconds", "20")
+    refused = vedette(*words)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    errors = [line for line in refused.stderr.splitlines() if line.startswith("vedette: ")]
+    assert len(errors) == 1 and "vedette fleet enroll sim --as simulator" in errors[0]
+    assert refused.stderr.count("does not let us") == 0, refused.stderr
+    told = vedette(*words, "--json")
+    assert told.returncode == 1 and json.loads(told.stdout)["heard"] == 0
+    assert list(json.loads(told.stdout)["troubles"].values()) == [5]
+    sim = persons(scene, "sim", "simulator")
+    assert sim.certificate_file is not None
+    proof = ("--certificate-file", sim.certificate_file, "--key-file", sim.certificate_file)
+    with Client(scene.fleet.broker, "w", topics.presence(FLEET, "simulated-5")) as server:
+        done = vedette(*words, *proof, "--seconds", "2", "--json")
+        assert done.returncode == 0, done.stderr
+        report = json.loads(done.stdout)
+        assert (report["heard"], report["troubles"]) == (5, {})
+        server.until(lambda event: getattr(event, "payload", b"") != b"")
 
 
 def test_who_was_revoked_is_out_after_a_reload(scene: Scene) -> None:

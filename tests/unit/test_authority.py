@@ -199,6 +199,15 @@ def test_rules_for_those_who_left() -> None:
     assert text.endswith("# revoked\nuser door\ntopic deny #\n")
 
 
+def test_a_simulator_is_warned_of_in_the_rules_and_commands_nobody() -> None:
+    text = rules("yard", [named("sim", "simulator")])
+    block = text.partition("# vedette fleet simulate")[2]
+    assert "warning: it may speak as ANY device" in block and "user sim\n" in block
+    assert [line for line in block.splitlines() if "write" in line] == [
+        "topic readwrite vedette/yard/device/#"
+    ]
+
+
 def test_the_password_file(tmp_path: Path) -> None:
     hashed = hash_of("x")
     entries = [

@@ -252,6 +252,19 @@ def test_files_for_a_person(
     assert not (tmp_path / "e").exists()
 
 
+def test_a_simulator_is_told_how_it_comes(
+    fleet: FleetFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--as", "simulator", "--dir", str(fleet.path), "--out", str(tmp_path)]
+    told = run(capsys, "enroll", "sim", *words)
+    pem = tmp_path / "sim.pem"
+    assert f"--devices 20 --certificate-file {pem} --key-file {pem}\n" in told
+    assert "may speak as any device" in told and "vedette fleet revoke sim\n" in told
+    told = run(capsys, "enroll", "sim2", "--password", *words)
+    secret = tmp_path / "sim2.password"
+    assert f"--broker mqtts://broker.example:8884 --username sim2 --password-file {secret}" in told
+
+
 def test_lists_for_the_broker_on_this_machine(
     fleet: FleetFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
