@@ -50,6 +50,14 @@ def test_in_five_seconds_one_sees_what_is_wrong_and_where(visit: Open) -> None:
     assert page.url.endswith("/?kind=offline")
 
 
+def test_what_is_wrong_stands_on_one_line(visit: Open) -> None:
+    page = visit("/")
+    labels = page.locator(".trouble-label")
+    assert "1 rolled back" in labels.all_inner_texts()
+    tall = "(all) => all.map((one) => one.getClientRects()[0].height)"
+    assert max(labels.evaluate_all(tall)) < 34, "two lines are higher"
+
+
 def test_the_address_carries_what_is_shown(visit: Open) -> None:
     page = visit("/")
     page.locator("select[name=board]").select_option("NVIDIA Jetson Orin Nano")

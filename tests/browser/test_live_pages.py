@@ -217,6 +217,7 @@ def test_without_devices_the_page_says_how_they_come(
         page.goto(f"{yard.web.home}/")
         expect(page.get_by_role("heading", level=1)).to_have_text("No device has been heard yet")
         expect(page.locator("#lines")).to_contain_text("How a device comes here")
+        expect(page.locator("#lines code").first).to_have_text("vedette fleet enroll NAME")
         expect(page.get_by_role("search")).to_be_hidden()
         expect(page.locator("#live")).to_have_text("live")
         (known,) = made_up(1, yard.now_s)
