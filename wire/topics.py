@@ -118,6 +118,12 @@ def from_devices(fleet: str, kind: str, device: str | None = None) -> str:
     return "/".join((ROOT, checked(fleet), "device", who, kind, *deep))
 
 
+def shared(group: str, pattern: str) -> str:
+    """What the subscribers of a group take turns with: each message goes to one of them. The
+    broker's rules see the pattern alone."""
+    return "/".join(("$share", checked(group), pattern))
+
+
 @dataclass(frozen=True)
 class Told:
     """What a topic under `device/` says: who wrote what. part: pipeline or snapshot id, else ""."""

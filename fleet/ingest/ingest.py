@@ -2,7 +2,8 @@
 
 One thread decides: it gathers a batch, stores it, and only then publishes how far the records of
 each device are stored. What cannot be stored now is kept for a while, and not acknowledged: devices
-send it again. Several ingesters share records by MQTT's shared subscriptions.
+send it again. Several ingesters of one database share records by MQTT's shared subscriptions; those
+of another database get all of them, too.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from wire.messages import Ack
 from wire.troubles import Unavailable
 
 NAME = "ingest"
-GROUP = "vedette-registry"  # of the shared subscriptions
+GROUP = "vedette-registry"  # of the shared subscriptions; the database's identity follows
 MOST = 4000  # messages in a batch
 GATHER_S = 0.3
 TURN_S = 1.0
@@ -87,10 +88,11 @@ class Ingest:
 
     def open(self) -> None:
         """Begin to take records in."""
+        group = f"{GROUP}-{self._registry.identity}"
         for kind in RECORDS:
             pattern = topics.from_devices(self._fleet, kind)
-            shared = self._sharing == "shared"
-            self._link.subscribe(f"$share/{GROUP}/{pattern}" if shared else pattern)
+            is_shared = self._sharing == "shared"
+            self._link.subscribe(topics.shared(group, pattern) if is_shared else pattern)
         self._link.open()
 
     def keep_retained(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -13,8 +14,9 @@ from sqlalchemy.exc import IntegrityError
 
 from fleet.registry.engine import changing, damaged, looking, open_engine
 from fleet.registry.schema import BUILD
-from fleet.registry.tables import TURN
+from fleet.registry.tables import SCHEMA, TURN
 from fleet.registry.versions import bring_up
+from wire.names import NAME_PATTERN
 
 
 class Turn(Struct, frozen=True):
@@ -30,11 +32,12 @@ class Turn(Struct, frozen=True):
     hour_whole: int
 
 
+NAME = re.compile(NAME_PATTERN)
 Kind = Literal["sqlite", "postgresql"]
 
 
 class Database:
-    """Any thread. One writer at a time, in all processes."""
+    """Any thread. One writer at a time, in all processes. identity: of the database, for ever."""
 
     def __init__(self, url: str) -> None:
         """Raises Refused: that is no address, or the tables are of a newer version. Unavailable."""
@@ -43,9 +46,17 @@ class Database:
         self._writing = threading.Lock()  # in this process there is no need to ask again and again
         try:
             bring_up(self.engine, BUILD)
+            self.identity = self._identity()
         except BaseException:
             self.engine.dispose()
             raise
+
+    def _identity(self) -> str:
+        with self.reading() as connection:
+            identity: str | None = connection.execute(select(SCHEMA.c.identity)).scalar_one()
+        if identity is None or NAME.fullmatch(identity) is None:
+            raise damaged("it has no identity")
+        return identity
 
     def reading(self) -> AbstractContextManager[Connection]:
         """One moment of the database. Raises Unavailable."""

@@ -64,6 +64,11 @@ class Registry:
         self._numbers = Numbers()
         self._moments = AllMoments()
 
+    @property
+    def identity(self) -> str:
+        """Of the database, a name: of two databases never the same, but for copies of one."""
+        return self.database.identity
+
     def write(self, heard: Sequence[Heard]) -> Written:
         """Store a batch durably, each record once, in whatever order they come and whoever else
         has stored it. Raises Unavailable: nothing of it is stored."""

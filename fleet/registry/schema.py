@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, insert, inspect, select, text, update
 
 from fleet.registry.engine import damaged
-from fleet.registry.tables import EVENT, FINE, METADATA, SCHEMA, TURN
+from fleet.registry.tables import EVENT, FINE, METADATA, SCHEMA, TURN, new_identity
 from fleet.registry.versions import Build
 
 
@@ -35,4 +35,10 @@ def _by_time(connection: Connection) -> None:
     connection.execute(update(TURN).values(tens_whole=since, hour_whole=since))
 
 
-BUILD = Build("the registry", SCHEMA, _make, (_by_time,))
+def _identified(connection: Connection) -> None:
+    """The database has an identity."""
+    connection.execute(text(f"ALTER TABLE {SCHEMA.name} ADD COLUMN identity VARCHAR(32)"))
+    connection.execute(update(SCHEMA).values(identity=new_identity()))
+
+
+BUILD = Build("the registry", SCHEMA, _make, (_by_time, _identified))

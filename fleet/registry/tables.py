@@ -7,6 +7,8 @@ at one place.
 
 from __future__ import annotations
 
+import secrets
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -27,11 +29,23 @@ HOUR_SLOTS = 6
 HOUR_S = 3600
 PART, MINUTE_S = 1, 60
 
+
+def new_identity() -> str:
+    """Of a database, at random."""
+    return secrets.token_hex(8)
+
+
 METADATA = MetaData()
 _Id = BigInteger().with_variant(Integer, "sqlite")
 _Seconds = Float(53)
 
-SCHEMA = Table("registry_schema", METADATA, Column("version", Integer, primary_key=True))
+# identity: made at random, once, and never changed: ingesters of one database know each other by it
+SCHEMA = Table(
+    "registry_schema",
+    METADATA,
+    Column("version", Integer, primary_key=True),
+    Column("identity", String(32), default=new_identity),
+)
 # one row: who writes holds it. batch: that was written last. fine_id, event_id: given last.
 # rolled: fine rows up to this id are in `tens`. hour_slot, vital_slot: what is before it is in
 # `hour`, and in the vitals of ten minutes and of hours. tens_whole, hour_whole: from this slot on,

@@ -72,6 +72,17 @@ def test_version_one_becomes_todays_with_all_that_is_in_it(old: str, again: Open
         assert [one.trouble.subject for one in book.standing()] == ["door"]
 
 
+def test_a_database_has_one_identity_for_ever(old: str, again: Open, tmp_path: Path) -> None:
+    first = again().identity
+    assert again().identity == first
+    urls = [f"sqlite:///{tmp_path}/{name}.db" for name in ("one", "two")]
+    with closing(open_registry(urls[0])) as one, closing(open_registry(urls[1])) as two:
+        assert len({first, one.identity, two.identity}) == 3
+        made = one.identity
+    with closing(open_registry(urls[0])) as one:
+        assert one.identity == made
+
+
 def _shape(found: Inspector) -> dict[str, object]:
     return {
         name: (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,6 +87,28 @@ def test_two_share_the_work_and_one_is_killed(
             both = two.end(), three.end()
     assert all(each["stored"] > 0 for each in both), "the work was shared"
     check(database, devices)
+
+
+def test_two_databases_get_everything_each(
+    tmp_path: Path, broker: Mosquitto, database: str
+) -> None:
+    """At one broker, for one fleet: nobody takes another's half."""
+    from tests.fleet_talk import Talker
+
+    fleet = make_folder(tmp_path / "fleet", broker.url())
+    door = Talker("door")
+    with (
+        Ingesting(fleet, database, tmp_path / "one.log") as one,
+        Ingesting(fleet, f"sqlite:///{tmp_path}/other.db", tmp_path / "two.log") as two,
+        Listener(broker.port, f"vedette/{FLEET}/to/door/ack", client_id="door") as device,
+    ):
+        for _ in range(20):
+            record = door.telemetry(time.time()).payload
+            device.publish(f"vedette/{FLEET}/device/door/telemetry", record)
+        last = {"spool": door.spool, "seq": 20}
+        device.wait_for(lambda heard: [json.loads(h.payload) for h in heard].count(last) == 2)
+        both = one.end(), two.end()
+    assert [each["stored"] for each in both] == [20, 20]
 
 
 def test_the_broker_is_killed(

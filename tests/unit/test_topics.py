@@ -86,6 +86,13 @@ def test_a_topic_takes_itself_and_its_wildcards(topic: str) -> None:
     assert topics.matches(f"{head}/+" if "/" in topic else "+", topic)
 
 
+def test_a_group_shares_a_pattern() -> None:
+    pattern = topics.from_devices("yard", "event")
+    assert topics.shared("readers-1", pattern) == f"$share/readers-1/{pattern}"
+    with pytest.raises(Refused):
+        topics.shared("a/b", pattern)
+
+
 def test_requests_are_spread_by_what_is_asked_for() -> None:
     keys = [f"{number:064x}" for number in range(64)]
     asked = topics.request("yard", "door")
