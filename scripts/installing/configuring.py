@@ -91,7 +91,8 @@ def _give(places: Places) -> None:
     number = next(int(line.split(":")[2]) for line in lines if line.startswith("vedette:"))
     for path in (places.etc, *places.etc.rglob("*")):
         os.chown(path, 0, number, follow_symlinks=False)
-    places.config.chmod(0o640)
+        if not path.is_symlink():  # enrolment closes them where it finds no group of that name
+            path.chmod(0o750 if path.is_dir() else 0o640)
 
 
 def read(places: Places, release: str) -> Meaning | None:

@@ -75,7 +75,7 @@ def test_enrolled_in_an_image(places: Places, tmp_path: Path) -> None:
     assert str(places.root) not in places.config.read_text()
     for path in (places.etc, *places.etc.rglob("*")):
         assert path.lstat().st_gid == GROUP
-    assert places.config.stat().st_mode & 0o777 == 0o640
+        assert path.stat().st_mode & 0o777 == (0o750 if path.is_dir() else 0o640)
 
 
 @needs_root
