@@ -25,6 +25,7 @@ class Member(Struct, frozen=True):
     groups: tuple[str, ...]
     proof: str | None
     revoked_s: int | None
+    forgotten_s: int | None
 
 
 class Outcome(Struct, frozen=True):
@@ -63,15 +64,19 @@ def main(argv: Sequence[str]) -> int:
 
 def _member(entry: Entry) -> Member:
     proof = "certificate" if entry.serial else "password" if entry.password_hash else None
-    return Member(entry.name, entry.role, entry.groups, proof, entry.revoked_s)
+    return Member(entry.name, entry.role, entry.groups, proof, entry.revoked_s, entry.forgotten_s)
+
+
+def _how(one: Member) -> str:
+    if one.proof is not None:
+        return f"by {one.proof}"
+    return "revoked" if one.revoked_s else "forgotten" if one.forgotten_s else "was cut off"
 
 
 def _lines(outcome: Outcome) -> list[str]:
-    lines = [
-        f"{one.name}: {one.role}, "
-        + (f"by {one.proof}" if one.proof else "revoked" if one.revoked_s else "was cut off")
-        for one in outcome.members
-    ] or ["nobody is enrolled yet: vedette fleet enroll NAME"]
+    lines = [f"{one.name}: {one.role}, " + _how(one) for one in outcome.members] or [
+        "nobody is enrolled yet: vedette fleet enroll NAME"
+    ]
     what = ", ".join(outcome.changed) if outcome.changed else "as they were"
     lines.append(f"{outcome.folder}: {what}")
     return [*lines, "for mosquitto to go by it:", *(f"  {step}" for step in outcome.steps)]

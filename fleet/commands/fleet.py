@@ -11,6 +11,7 @@ COMMANDS = {
     "broker": ("fleet.commands.broker", "write a ready mosquitto configuration, with TLS"),
     "enroll": ("fleet.commands.enroll", "make NAME.vedette: all that a device needs to join"),
     "revoke": ("fleet.commands.revoke", "let a device, or a person, come to the broker no more"),
+    "forget": ("fleet.commands.forget", "let all forget devices that are no more"),
     "acl": ("fleet.commands.acl", "write who may do what at the broker"),
     "keys": ("fleet.commands.keys", "list, rotate and add keys; change thresholds"),
     "pack": ("fleet.commands.pack", "make a bundle of a model, checked"),

@@ -17,6 +17,7 @@ from fleet.enrolment.files import writing
 from fleet.enrolment.leaving import forget
 from fleet.flags import seconds
 from fleet.folder import add_dir_option, check_is_operators, open_fleet
+from fleet.silence import silence_link
 from wire.troubles import one_line
 
 PATIENCE_S = 5.0
@@ -24,7 +25,8 @@ PATIENCE_S = 5.0
 
 class Outcome(Struct, frozen=True):
     """What --json prints. revoked: whether it belonged until now. kept: whether the broker still
-    keeps its presence and state: removed, refused, unreachable, with `why`; None: not asked."""
+    keeps its presence and state: removed, nothing (was kept), refused,
+    unreachable, with `why`; None: not asked."""
 
     name: str
     revoked: bool
@@ -36,6 +38,7 @@ class Outcome(Struct, frozen=True):
 
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
+    silence_link()  # that the broker goes by the old rules yet is no trouble
     fleet = open_fleet(words.dir)
     check_is_operators(fleet)
     with writing(fleet.path):
@@ -48,7 +51,8 @@ def main(argv: Sequence[str]) -> int:
     entry = book.find(words.name)
     kept, why = None, ""
     if entry is not None and entry.role == "device" and not words.offline:
-        kept, why = forget(fleet, words.name, words.patience)
+        left = forget(fleet, [words.name], words.patience)[words.name]
+        kept, why = left.outcome, left.why
     outcome = Outcome(
         words.name, revoked, written.changed, tuple(steps(fleet, files, verb)), kept, why
     )
@@ -63,11 +67,14 @@ def main(argv: Sequence[str]) -> int:
 def _lines(outcome: Outcome) -> list[str]:
     name = outcome.name
     lines = [f"{name} is revoked" if outcome.revoked else f"{name} was revoked before"]
-    if outcome.kept == "removed":
+    if outcome.kept in ("removed", "nothing"):
         return [*lines, f"the broker keeps nothing of {name}, and goes by the new rules"]
     lines += ["it counts when mosquitto goes by it:", *(f"  {step}" for step in outcome.steps)]
     if outcome.kept is not None:
-        lines.append(f"then once more: vedette fleet revoke {name}, which removes its last words")
+        lines.append(
+            "after the reload run it once more to clear its last words: "
+            f"vedette fleet revoke {name}"
+        )
         if outcome.kept == "unreachable":
             lines.append(f"the broker was not reached now: {outcome.why}")
     if name == SERVER:

@@ -28,7 +28,8 @@ HEAD = "# Written by vedette fleet enroll and revoke. It holds no secret.\n"
 class Entry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One name. serial: of the certificate that counts. password_hash: of the password that
     counts. pending: of a certificate that is on its way into a file, and counts once it is there.
-    ended: of those that count no more. times: Unix."""
+    ended: of those that count no more. forgotten_s: when the broker was to
+    forget it. times: Unix."""
 
     name: Name
     role: Role
@@ -39,11 +40,17 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     ended: tuple[Serial, ...] = ()
     enrolled_s: int | None = None
     revoked_s: int | None = None
+    forgotten_s: int | None = None
 
     @property
     def belongs(self) -> bool:
         """Whether it may come to the broker. An enrolment that was cut off is none."""
         return self.revoked_s is None and (self.serial or self.password_hash) is not None
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether the server may remove what the broker keeps of it."""
+        return self.revoked_s is not None or self.forgotten_s is not None
 
     @property
     def gone(self) -> tuple[str, ...]:
@@ -86,12 +93,20 @@ class Book:
             ended = tuple(serial for serial in old if serial != entry.serial)
         self.write(replace(entry, pending=None, ended=ended))
 
+    def let_forget(self, name: str, now_s: float) -> None:
+        """The server may remove what the broker keeps of it, until it is enrolled again."""
+        before = self.find(name) or Entry(name, "device")
+        self.write(replace(before, forgotten_s=int(now_s)))
+
     def revoke(self, name: str, now_s: float) -> bool:
         """Whether it belonged until now. Raises Refused if there is no such name."""
         before = self.find(name)
         if before is None:
             known = ", ".join(entry.name for entry in self.entries()[:20]) or "none yet"
-            raise Refused(f"{name} was never enrolled; those who were: {known}")
+            raise Refused(
+                f"{name} was never enrolled; those who were: {known}; for all to forget a device "
+                f"that is no more: vedette fleet forget {name}"
+            )
         if before.revoked_s is not None and before.pending is None:
             return False
         ended = (*before.gone, *(() if before.serial is None else (before.serial,)))

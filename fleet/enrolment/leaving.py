@@ -1,47 +1,116 @@
-"""Removes from the broker what it keeps of a device that left: presence and state, retained."""
+"""Removes from the broker what it keeps of devices that are no more: presence and state, both
+retained. Whoever follows the fleet hears it, and forgets them too."""
 
 from __future__ import annotations
 
 import queue
 import secrets
 import time
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from typing import Literal
 
 from fleet.folder import FleetFolder
 from wire import topics
-from wire.link import Connected, Disconnected, LinkEvent, Received
+from wire.link import Connected, Disconnected, Link, LinkEvent, Received
+from wire.messages import Presence, parse
+from wire.troubles import Refused
 
-Outcome = Literal["removed", "refused", "unreachable"]
+Outcome = Literal["removed", "nothing", "online", "refused", "unreachable"]
 ECHO_S = 3.0  # a broker that forbids says nothing, or says nothing of it
+QUIET_S = 1.0  # what a broker keeps comes at once; after so long without any, that was all
 
 
-def forget(fleet: FleetFolder, device: str, patience_s: float) -> tuple[Outcome, str]:
-    """removed: the broker keeps nothing of it. refused: its rules do not let us, yet. unreachable:
-    no connection within patience_s. With the outcome: why, in words."""
+@dataclass(frozen=True)
+class Left:
+    """removed: the broker keeps nothing of it any more. nothing: it kept nothing of it. online: it
+    is there, and stays. refused: the broker's rules do not let us, yet. unreachable: no connection
+    in time. why: in words."""
+
+    outcome: Outcome
+    why: str = ""
+
+
+def forget(fleet: FleetFolder, devices: Collection[str], patience_s: float) -> dict[str, Left]:
+    """Whatever they say of themselves. patience_s: for the connection."""
+    return _forget(fleet, devices, patience_s, devices)
+
+
+def forget_offline(
+    fleet: FleetFolder, devices: Collection[str], patience_s: float
+) -> dict[str, Left]:
+    """Those that are not online."""
+    return _forget(fleet, devices, patience_s, ())
+
+
+def _forget(
+    fleet: FleetFolder, devices: Collection[str], patience_s: float, anyway: Collection[str]
+) -> dict[str, Left]:
+    """anyway: of these, also those that are online."""
     from wire.mqtt.mqtt import MqttLink
 
-    kept = {topics.presence(fleet.name, device), topics.state(fleet.name, device)}
+    kept = {name: _topics(fleet, name) for name in devices}
     events: queue.Queue[LinkEvent] = queue.Queue()
     with closing(MqttLink(fleet.broker, f"leave-{secrets.token_hex(8)}", events.put)) as link:
-        for topic in kept:
+        for topic in (topic for both in kept.values() for topic in both):
             link.subscribe(topic)
         link.open()
         why = _connected(events, time.monotonic() + patience_s)
         if why is not None:
-            return "unreachable", why
-        for topic in kept:
-            link.publish(topic, b"", retain=True)
-        end_s = time.monotonic() + ECHO_S
-        while kept:
-            event = _next(events, end_s)
-            if event is None:
-                return "refused", "the broker's rules are those of before"
-            if isinstance(event, Disconnected):
-                return "refused", event.why
-            if isinstance(event, Received) and not event.payload:
-                kept.discard(event.topic)  # we hear ourselves: it was let through
-    return "removed", ""
+            return dict.fromkeys(devices, Left("unreachable", why))
+        there = _kept_now(events)
+        online = {name for name, both in kept.items() if _is_online(there.get(both[0], b""))}
+        found = {name: Left("online") for name in online - set(anyway)}
+        gone = {name: both for name, both in kept.items() if name not in found}
+        refused = _remove(link, events, gone)
+    for name, both in gone.items():
+        if name in refused:
+            found[name] = Left("refused", refused[name])
+        else:
+            found[name] = Left("removed" if any(map(there.get, both)) else "nothing")
+    return found
+
+
+def _topics(fleet: FleetFolder, name: str) -> tuple[str, str]:
+    return topics.presence(fleet.name, name), topics.state(fleet.name, name)
+
+
+def _remove(
+    link: Link, events: queue.Queue[LinkEvent], gone: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """Which the broker did not let us remove, and why."""
+    waiting = {topic: name for name, both in gone.items() for topic in both}
+    for topic in waiting:
+        link.publish(topic, b"", retain=True)
+    why = "the broker's rules do not allow it yet"
+    end_s = time.monotonic() + ECHO_S
+    while waiting and (event := _next(events, end_s)) is not None:
+        if isinstance(event, Disconnected):
+            why = event.why
+            break
+        if isinstance(event, Received) and not event.payload and event.topic in waiting:
+            del waiting[event.topic]  # we hear ourselves: it was let through
+            end_s = time.monotonic() + ECHO_S
+    return dict.fromkeys(waiting.values(), why)
+
+
+def _kept_now(events: queue.Queue[LinkEvent]) -> dict[str, bytes]:
+    """What the broker keeps, by topic."""
+    there = {}
+    while (event := _next(events, time.monotonic() + QUIET_S)) is not None:
+        if isinstance(event, Received):
+            there[event.topic] = event.payload
+        if isinstance(event, Disconnected):
+            break
+    return there
+
+
+def _is_online(payload: bytes) -> bool:
+    try:
+        return parse(payload, Presence).online
+    except Refused:
+        return False
 
 
 def _connected(events: queue.Queue[LinkEvent], end_s: float) -> str | None:

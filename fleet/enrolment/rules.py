@@ -69,7 +69,7 @@ REVOKED = """\
 user {name}
 topic deny #
 """
-# the server may remove what the broker keeps of those who left
+# the server may remove what the broker keeps of those who are no more
 LEFT = """\
 topic write vedette/{fleet}/device/{name}/presence
 topic write vedette/{fleet}/device/{name}/state
@@ -80,13 +80,14 @@ def rules(fleet: str, entries: Iterable[Entry]) -> str:
     """The text of an acl_file."""
     known = sorted(entries, key=lambda entry: entry.name)
     left = [entry.name for entry in known if entry.revoked_s is not None]
+    gone = [entry.name for entry in known if entry.is_forgotten]
     blocks = [EVERYBODY.format(fleet=fleet)]
     for role in ORDER:
         for entry in known:
             if entry.role == role and entry.belongs:
                 block = BLOCKS[role].format(fleet=fleet, name=entry.name)
                 if role == "server":
-                    block += "".join(LEFT.format(fleet=fleet, name=name) for name in left)
+                    block += "".join(LEFT.format(fleet=fleet, name=name) for name in gone)
                 blocks.append(block)
     blocks += [REVOKED.format(name=name) for name in left]
     return "\n".join(blocks)

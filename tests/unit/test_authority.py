@@ -199,6 +199,13 @@ def test_rules_for_those_who_left() -> None:
     assert text.endswith("# revoked\nuser door\ntopic deny #\n")
 
 
+def test_rules_for_one_that_was_forgotten() -> None:
+    """The server may remove what is kept of it; it is not forbidden anything."""
+    entries = [named("old", serial=None, forgotten_s=1), named("server", "server")]
+    text = rules("yard", entries)
+    assert "topic write vedette/yard/device/old/state\n" in text and "deny" not in text
+
+
 def test_a_simulator_is_warned_of_in_the_rules_and_commands_nobody() -> None:
     text = rules("yard", [named("sim", "simulator")])
     block = text.partition("# vedette fleet simulate")[2]
