@@ -38,6 +38,8 @@ HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+_ELSEWHERE = "another site asked for this: open the page here itself"
+_READS = "tokens only read: who changes something signs in, and does it on its page"
 HSTS = "max-age=31536000"
 
 log = logging.getLogger("vedette.serve")
@@ -72,7 +74,7 @@ class Gate:
             await leaving.refuse(421, what)
             return
         if scope["method"] not in SAFE and not _is_same_origin(headers):
-            await leaving.refuse(403, "another site asked for this: open the page here itself")
+            await leaving.refuse(403, _ELSEWHERE if _token(headers) is None else _READS)
             return
         visitor = self._visitor(scope, headers)
         cast("dict[str, Any]", scope)[VISITOR] = visitor
@@ -84,11 +86,10 @@ class Gate:
         address = client[0] if client else ""
         if terms.is_behind_proxy:
             address = headers.get("x-forwarded-for", address).rpartition(",")[2].strip()[:64]
-        kind, _, token = headers.get("authorization", "").partition(" ")
         return Visitor(
             address,
             session=_short(_cookie(headers.get("cookie", ""), cookie_name(terms.secure))),
-            token=_short(token.strip()) if kind.lower() == "bearer" else None,
+            token=_token(headers),
         )
 
     def _is_our_name(self, host: str) -> bool:
@@ -187,6 +188,11 @@ def _is_same_origin(headers: dict[str, str]) -> bool:
     except ValueError:  # [ without ]
         return False
     return origin.netloc != "" and origin.netloc == headers.get("host", "")
+
+
+def _token(headers: dict[str, str]) -> str | None:
+    kind, _, token = headers.get("authorization", "").partition(" ")
+    return _short(token.strip()) if kind.lower() == "bearer" else None
 
 
 def _cookie(text: str, name: str) -> str:

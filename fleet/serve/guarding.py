@@ -10,6 +10,7 @@ from litestar.exceptions import NotAuthorizedException, PermissionDeniedExceptio
 from litestar.handlers import BaseRouteHandler
 
 from fleet.accounts.words import may
+from fleet.serve.complaining import check_is_known
 from fleet.serve.gate import SAFE
 from fleet.serve.routes import NEED
 from fleet.serve.scope import (
@@ -23,12 +24,13 @@ from fleet.serve.scope import (
 from fleet.serve.whose import whose
 
 CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf"
+API = "/api/"
 FORM = "application/x-www-form-urlencoded"
 
 
 async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
     """Raises NotAuthorizedException: nobody signed in. PermissionDeniedException: not for them, or
-    they may not have meant it."""
+    they may not have meant it. Refused: they ask for something by a name that is unknown."""
     need = handler.opt.get(NEED)
     if need == "anyone":
         return
@@ -45,6 +47,8 @@ async def guard(connection: Connection, handler: BaseRouteHandler) -> None:
         raise PermissionDeniedException("only an operator may do this")
     if isinstance(connection, Request) and connection.method not in SAFE:
         await _check_is_meant(connection, visitor)
+    if path.startswith(API):
+        check_is_known(handler, iter(connection.query_params))
 
 
 async def _note(connection: Connection, visitor: Visitor, name: str) -> None:

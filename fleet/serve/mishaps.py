@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException, NotAuthorizedException, Validatio
 from litestar.response import Redirect
 
 from fleet.serve.api.words import Mishap
+from fleet.serve.complaining import complaint
 from fleet.serve.rendering import html
 from fleet.serve.scope import WebRequest, by_script, is_for_programs
 from wire.troubles import Refused, Trouble, one_line
@@ -31,7 +32,7 @@ BROKEN = "this page is broken: the log of the server says why"
 
 def told(request: WebRequest, error: Exception) -> Response[Any]:
     """The answer to a request that failed."""
-    status, words = _status_and_words(error)
+    status, words = _status_and_words(request, error)
     if status >= 500 and not isinstance(error, Trouble):
         log.error("%s: %s", request.scope["path"], one_line(str(error)), exc_info=error)
     headers = _headers(error)
@@ -51,26 +52,18 @@ def told(request: WebRequest, error: Exception) -> Response[Any]:
     return page
 
 
-def _status_and_words(error: Exception) -> tuple[int, str]:
+def _status_and_words(request: WebRequest, error: Exception) -> tuple[int, str]:
     if isinstance(error, Trouble):
         return (400 if isinstance(error, Refused) else 503), str(error)
     if isinstance(error, ValidationException):
-        return 400, _invalid(error)
+        handler = request.scope.get("route_handler")
+        return 400, complaint(error, handler) or WORDS[400]
     if isinstance(error, HTTPException) and error.status_code < 500:
         plain = error.detail and error.detail[:1].islower()  # a sentence of ours
         return error.status_code, error.detail if plain else WORDS.get(
             error.status_code, WORDS[400]
         )
     return 500, BROKEN
-
-
-def _invalid(error: ValidationException) -> str:
-    """Which value is wrong, as far as it is known."""
-    extra = error.extra if isinstance(error.extra, list) else []
-    found = [
-        f"{each.get('key')}: {each.get('message')}" for each in extra if isinstance(each, dict)
-    ]
-    return one_line("; ".join(found))[:500] if found else WORDS[400]
 
 
 def _headers(error: Exception) -> dict[str, str]:

@@ -17,7 +17,7 @@ from fleet.registry.words import Known, Span
 from fleet.serve.api.words import Mishap
 from fleet.serve.scope import parts_of
 from wire.names import NAME_PATTERN
-from wire.troubles import Refused
+from wire.troubles import Refused, one_line
 
 HOUR_S = 3600.0
 LATEST_S = 1e11
@@ -69,5 +69,5 @@ def known_of(request: ApiRequest, name: str) -> Known:
     """The device of a path. Raises NotFoundException."""
     known = parts_of(request).registry.device(name) if NAME.match(name) else None
     if known is None or known.is_removed:
-        raise NotFoundException("no device of this name was heard")
+        raise NotFoundException(f"no such device: {one_line(name)[:64]}: none of it was heard")
     return known

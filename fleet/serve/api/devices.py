@@ -36,13 +36,15 @@ def devices(
     page: Page = 1,
 ) -> DevicePage:
     """Devices, 100 a page, the worst first. search: words that are all in what is known of it.
-    kind: of a concern. model: `NAME VERSION`."""
+    kind: of a concern. model: `NAME VERSION`. A page beyond the last one (`pages`) is empty."""
     question = Question(
         search or "", show, kind or "", model or "", board or "", group or "", order, reverse, page
     )
     found = answer(parts_of(request).live.sight.lines, question)
     lines = tuple(map(device_line, found.lines))
-    return DevicePage(found.found, found.whole, found.question.page, found.pages, lines)
+    if page > found.pages:  # the answer for people is the last page
+        lines = ()
+    return DevicePage(found.found, found.whole, page, found.pages, lines)
 
 
 @get("/api/v1/devices/{name:str}", sync_to_thread=True, responses=MISHAPS)

@@ -13,7 +13,7 @@ from msgspec.structs import asdict, replace
 
 from fleet.live.answer import chosen, ordered
 from fleet.live.line import Line
-from fleet.live.question import question_of
+from fleet.live.question import Question, question_of
 from fleet.registry.registry import Registry
 from fleet.registry.words import EventQuery, EventRow, Span, Stretch, Vital
 from fleet.serve.api.asking import (
@@ -27,6 +27,7 @@ from fleet.serve.api.asking import (
 )
 from fleet.serve.api.history import Pipeline, checked
 from fleet.serve.api.sheets import Cell, moment, ms, sheet
+from fleet.serve.complaining import TAKES
 from fleet.serve.routes import Route
 from fleet.serve.scope import parts_of
 from wire.messages import EventKind
@@ -52,7 +53,10 @@ VITAL_HEADS = (
 )  # fmt: skip
 
 
-@get("/api/v1/devices.csv", sync_to_thread=True, responses=SHEET, media_type=CSV)
+@get(
+    "/api/v1/devices.csv", sync_to_thread=True, responses=SHEET, media_type=CSV,
+    opt={TAKES: Question.__struct_fields__},
+)  # fmt: skip
 def devices_sheet(request: ApiRequest) -> Stream:
     """The devices that the same question finds on the fleet's page, all of them."""
     question = question_of(dict(request.query_params))

@@ -75,7 +75,9 @@ def latency_over(
     histograms: FromQuery[bool] = False,
 ) -> Stages:
     """Every stage over any devices (device=NAME, as often as wanted; none: all) and time."""
-    scope = _scope(device, pipeline, model, version)
+    for name in device or ():
+        _check_was_heard(request, name)
+    scope = Scope(device or None, pipeline or None, model or None, version or None)
     return _stages(parts_of(request).registry.latency(span, scope), histograms)
 
 
@@ -90,7 +92,7 @@ def series(
     histograms: FromQuery[bool] = False,
 ) -> list[StretchLine]:
     """The whole fleet over time, by model version."""
-    scope = _scope(None, pipeline, model, version)
+    scope = Scope(None, pipeline or None, model or None, version or None)
     found = parts_of(request).registry.series(span, scope, most)
     return [stretch_line(each, histograms) for each in found]
 
@@ -113,14 +115,12 @@ def _stages(stages: StageCounts, with_counts: bool) -> Stages:
     return {stage: latency(counts, with_counts) for stage, counts in asdict(stages).items()}
 
 
-def _scope(
-    names: list[str] | None, pipeline: str | None, model: str | None, version: str | None
-) -> Scope:
-    """Raises Refused: these are no names of devices."""
-    for name in names or ():
-        if NAME.match(name) is None:
-            raise Refused("device: a device's name has 1 to 64 of A-Z, a-z, 0-9, _ and -")
-    return Scope(names or None, pipeline or None, model or None, version or None)
+def _check_was_heard(request: ApiRequest, name: str) -> None:
+    """Raises Refused: this is no name of a device. NotFoundException."""
+    if NAME.match(name) is None:
+        raise Refused("device: a device's name has 1 to 64 of A-Z, a-z, 0-9, _ and -")
+    if name not in parts_of(request).live.sight.by_name:
+        known_of(request, name)
 
 
 def checked(pipeline: str) -> str:
