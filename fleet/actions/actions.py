@@ -23,6 +23,7 @@ from fleet.actions.office import Office, link_to
 from fleet.actions.place import ServedFolder
 from fleet.actions.progress import Rollout, rollout_of
 from fleet.actions.shelf import Shelf
+from fleet.actions.tried import Tries
 from fleet.actions.uploading import Uploads, offer
 from fleet.ask_words import PATIENCE_S
 from fleet.asking import Note, ask, new_command
@@ -50,6 +51,7 @@ class Actions:
         self.office = Office(folder, key)
         self.jobs = Jobs(audit)
         self.uploads = Uploads(folder)
+        self.tries = Tries()
         self._key = key
         self._live = live
         self._looking = threading.Lock()
@@ -83,6 +85,11 @@ class Actions:
                 self._look_s = ended_s + max(LOOK_S, SHARE * (ended_s - began_s))
             found = self._rollouts
         return tuple(one for one in found if pipeline in (None, one.pipeline))
+
+    def jobs_of(self, link: str) -> list[Job]:
+        """The newest of a page, without bundles that waited for a signature and have it."""
+        signed = {digest for of in self.shelf.digests().values() for digest in of}
+        return [job for job in self.jobs.newest(link) if job.awaits not in signed]
 
     def _look(self) -> tuple[Rollout, ...]:
         shelf, now_s = self.shelf, time.time()

@@ -45,16 +45,19 @@ class Audit(Protocol):
 
 @dataclass(frozen=True)
 class Ended:
-    """What came of a job. words: for people, of one or more lines. picture: a JPEG."""
+    """What came of a job. words: for people, of one or more lines. picture: a JPEG. awaits: the
+    digest of a bundle that is to be signed now."""
 
     words: str
     picture: bytes | None = None
+    awaits: str | None = None
 
 
 @dataclass
 class Job:
     """Written by one thread, read by others. what, subject: as in the audit trail. link: the page
-    where it goes on. begun_s, ended_s: Unix time. lines: what was said on the way."""
+    where it goes on. begun_s, ended_s: Unix time. lines: what was said on the way. awaits: as of
+    its end."""
 
     id: str
     what: str
@@ -66,6 +69,7 @@ class Job:
     words: str = ""
     ended_s: float | None = None
     picture: bytes | None = None
+    awaits: str | None = None
     lines: list[str] = field(default_factory=list)
 
     @property
@@ -138,6 +142,7 @@ class Jobs:
         try:
             ended = run(job.note)
             job.picture, job.words, outcome = ended.picture, ended.words, "done"
+            job.awaits = ended.awaits
         except Trouble as trouble:
             job.words = str(trouble)
             outcome = "refused" if isinstance(trouble, Refused) else "failed"

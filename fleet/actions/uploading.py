@@ -94,7 +94,8 @@ def offer(folder: ServedFolder, path: Path, named: str, note: Note) -> Ended:
         path.unlink(missing_ok=True)
     return Ended(
         f"{parcels.words} ({parcel.variant.format}, {size(parcel.size)}) waits in the depot: "
-        f"vedette fleet sign {parcel.digest[:DIGITS]}"
+        f"vedette fleet sign {parcel.digest[:DIGITS]}",
+        awaits=parcel.digest,
     )
 
 

@@ -76,6 +76,7 @@ def test_a_dropped_model_is_deployed_tried_and_good(
     assert scene.yard.run("fleet", "sign", "--yes", digest).code == 0
     page.wait_for_selector("tr[data-release='digits 2']", timeout=SOON_MS)
     page.wait_for_selector("tr[data-candidate]", state="detached", timeout=SOON_MS)
+    page.wait_for_selector(".job-done", state="detached", timeout=SOON_MS)
     assert "no device yet" in page.inner_text("tr[data-release='digits 2']")
     other = page.context.new_page()
     other.goto(f"{scene.web.home}/models")

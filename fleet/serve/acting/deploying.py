@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from litestar import get, post
 from litestar.response import Redirect
 
+from fleet.actions.card import manifest_of
 from fleet.actions.deploying import Preview, takers_words
+from fleet.rollout.deploy import Wanted
 from fleet.serve.acting.asked import Form, form_of, wanted_of
+from fleet.serve.acting.terms import terms_of
 from fleet.serve.acting.working import actor_of
+from fleet.serve.parts import Parts
 from fleet.serve.rendering import HtmlResponse, html
 from fleet.serve.routes import Route
 from fleet.serve.scope import WebRequest, parts_of
@@ -36,10 +41,12 @@ def deploy_check(request: WebRequest) -> HtmlResponse:
         seen = actions.preview(wanted_of(form))
     except Refused as refused:
         return _form(request, form, str(refused))
+    parts = parts_of(request)
     values = {
         "form": form,
-        "seen": seen,
-        "takers": takers_words(seen.takers, len(parts_of(request).live.sight.lines)),
+        "seen": replace(seen, remarks=(*seen.remarks, *_failures(parts, form, seen))),
+        "terms": _terms(parts, wanted_of(form), seen),
+        "takers": takers_words(seen.takers, len(parts.live.sight.lines)),
         "command": command_words(form, seen),
     }
     return html(request, "acting_check.html", values)
@@ -52,6 +59,24 @@ async def deploy(request: WebRequest) -> Redirect:
     actions = parts_of(request).actions
     job = await asyncio.to_thread(actions.deploy, actor_of(request), wanted_of(form))
     return Redirect(job.link, status_code=303)
+
+
+def _failures(parts: Parts, form: Form, seen: Preview) -> list[str]:
+    """What is known to have gone wrong with this version before."""
+    tried = parts.actions.tries.of(seen.model, seen.version, parts.registry.updates)
+    if tried is None or not tried.failed:
+        return []
+    again = "devices where it failed try it again" if form.retry else (
+        'devices where it failed do not try it again, unless "try it again" is chosen'
+    )  # fmt: skip
+    return [f"{seen.model} {seen.version} was {tried.words}; {again}"]
+
+
+def _terms(parts: Parts, wanted: Wanted, seen: Preview) -> list[tuple[str, str]]:
+    release = parts.actions.shelf.release(seen.model, seen.version)
+    variants = () if release is None else release.variants
+    manifests = [manifest_of(parts.actions.folder, each) for each in variants]
+    return terms_of(wanted.choice.gates, manifests)
 
 
 def _form(request: WebRequest, form: Form, wrong: str | None) -> HtmlResponse:

@@ -13,10 +13,12 @@ from msgspec import Struct
 
 from fleet.actions.progress import Rollout
 from fleet.actions.shelf import ReleaseLine, Shelf
+from fleet.actions.tried import Tried
 from fleet.depot.candidates import LARGEST
 from fleet.live.line import Line
 from fleet.serve.acting.working import actor_of, begun
 from fleet.serve.pages.pieces import Piece, pieces_news
+from fleet.serve.parts import Parts
 from fleet.serve.rendering import HtmlResponse, html
 from fleet.serve.routes import Route
 from fleet.serve.scope import WebRequest, parts_of
@@ -39,7 +41,7 @@ class Standing(Struct, frozen=True):
 
 @get("/models", sync_to_thread=True)
 def models_page(request: WebRequest) -> HtmlResponse:
-    jobs = parts_of(request).actions.jobs.newest("/models")
+    jobs = parts_of(request).actions.jobs_of("/models")
     return html(request, "acting_models.html", _now(request) | {"jobs": jobs, "largest": LARGEST})
 
 
@@ -68,11 +70,24 @@ def _now(request: WebRequest) -> dict[str, object]:
     parts = parts_of(request)
     actions, sight = parts.actions, parts.live.sight
     shelf = actions.shelf
+    stand = standings(shelf.releases, shelf.deployments, sight.lines)
     return {
         "shelf": shelf,
-        "standings": standings(shelf.releases, shelf.deployments, sight.lines),
+        "standings": stand,
+        "tried": _tried(parts, stand),
         "rollouts": actions.rollouts(),
     }
+
+
+def _tried(parts: Parts, stand: Iterable[Standing]) -> dict[str, Tried | None]:
+    """Of versions that nobody runs: whether some device had it, by `model version`."""
+    found = {}
+    for one in stand:
+        if not one.runs:
+            model, version = one.release.model, one.release.version
+            seen = parts.actions.tries.of(model, version, parts.registry.updates)
+            found[f"{model} {version}"] = seen
+    return found
 
 
 @post("/models/candidates", request_max_body_size=LARGEST + 1024)

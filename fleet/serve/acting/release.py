@@ -101,6 +101,7 @@ def _now(request: WebRequest, model: str, version: str) -> dict[str, object]:
     manifest = next((each.manifest for each in shown if each.manifest is not None), None)
     return {
         "standing": standing,
+        "tried": parts.actions.tries.of(model, version, parts.registry.updates),
         "shown": shown,
         "manifest": manifest,
         "most_lives": MOST_LIVES if len(lives) == MOST_LIVES else None,

@@ -32,7 +32,7 @@ def shown(request: WebRequest, job: Job, link: str) -> HtmlResponse | Redirect:
 def jobs(request: WebRequest) -> HtmlResponse:
     """The newest jobs of a page, as a part of it."""
     link = request.query_params.get("link", "")
-    return html(request, "acting_jobs.html", {"jobs": parts_of(request).actions.jobs.newest(link)})
+    return html(request, "acting_jobs.html", {"jobs": parts_of(request).actions.jobs_of(link)})
 
 
 @get("/job/{identity:str}", sync_to_thread=False)
