@@ -11,8 +11,10 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from fleet.alerts.terms import Alerting, Target, check
+from wire.complaints import refusal
 from wire.config import Broker, File, Words, read
 from wire.folders import named_path
+from wire.mqtt.url import address_of
 from wire.names import Name
 from wire.troubles import Refused, Unavailable
 from wire.typed_toml import tables_of, typed
@@ -124,6 +126,7 @@ def open_fleet(path: Path) -> FleetFolder:
         raise Unavailable(f"{where}: {_advice(path, where)}")
     text = read(file)
     toml = typed(_whole_paths(tables_of(text, str(file)), where), FleetToml, text, str(file))
+    _check(toml.broker, text, str(file))
     check(toml.alerts, toml.alerting, str(file))
     return FleetFolder(where, toml.name, toml.broker, toml.alerts, toml.alerting, toml.mosquitto)
 
@@ -142,6 +145,18 @@ def _advice(path: Path, where: Path) -> str:
         f"no fleet's folder: run vedette fleet init --dir {path}, or name another by --dir or "
         f"{VARIABLE}"
     )
+
+
+def _check(broker: Broker, text: str, where: str) -> None:
+    """Raises Refused: that is no broker's address, or a password of nobody."""
+    if broker.password_file is not None and broker.username is None:
+        what = "whose password is it? add username beside it"
+        raise refusal(where, text, ("broker", "password_file"), what)
+    try:
+        address_of(broker.url)
+    except Refused as trouble:
+        what = str(trouble).removeprefix("the broker's URL ")
+        raise refusal(where, text, ("broker", "url"), what) from None
 
 
 def _whole_paths(tables: dict[str, Any], folder: Path) -> dict[str, Any]:

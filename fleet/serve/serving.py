@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -22,6 +23,11 @@ END_S = 2  # for answers that are under way
 BACKLOG = 256
 MOST_CONNECTIONS = 1000
 TICK_S = 1
+_HINTS = {
+    errno.EADDRINUSE: "end what does, or name another by --listen",
+    errno.EADDRNOTAVAIL: "it is no address of this machine: name one that is by --listen",
+    errno.EACCES: "ports below 1024 are for root: name another by --listen",
+}
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,9 @@ def listening(listen: Listen) -> socket.socket:
     except socket.gaierror:
         raise Refused(f"--listen: there is no address {listen.host!r}") from None
     except OSError as error:
-        raise Unavailable(
-            f"{listen.host}:{listen.port}: cannot listen there: {error.strerror}: end what "
-            "does, or name another by --listen"
-        ) from None
+        where = f"{listen.host}:{listen.port}"
+        why = _HINTS.get(error.errno or 0, "name another by --listen")
+        raise Unavailable(f"{where}: cannot listen there: {error.strerror}: {why}") from None
 
 
 def serve(

@@ -43,10 +43,15 @@ class SignerPlace:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            who = _who_holds(self._lock)
             os.close(self._lock)
             raise Unavailable(
-                f"{folder}: another process works on it: end that vedette fleet depot first"
+                f"{folder}: another process works on it, a vedette fleet serve or depot{who}: end "
+                "that one first"
             ) from None
+        with contextlib.suppress(OSError):  # the lock counts; who has it is only said
+            os.ftruncate(self._lock, 0)
+            os.pwrite(self._lock, b"%d\n" % os.getpid(), 0)
 
     def close(self) -> None:
         if self._lock >= 0:
@@ -136,3 +141,12 @@ class SignerPlace:
             return []
         except OSError as error:
             raise Unavailable(f"{self.folder / place}: {error.strerror}") from None
+
+
+def _who_holds(lock: int) -> str:
+    """Which process wrote itself into the file; "" where none did."""
+    with contextlib.suppress(OSError):
+        told = os.pread(lock, 32, 0).strip()
+        if told.isdigit():
+            return f" (process {int(told)})"
+    return ""

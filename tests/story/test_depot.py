@@ -132,7 +132,7 @@ def test_a_second_depot_on_the_same_folder(broker: Mosquitto, yard: Yard) -> Non
             check=False,
         )  # fmt: skip
         assert second.returncode == 1
-        assert "another process works on it: end that vedette fleet depot first" in second.stderr
+        assert "another process works on it, a vedette fleet serve or depot (" in second.stderr
         assert second.stderr.count("\n") == 1
         assert first.end()[0] == 0
 

@@ -293,6 +293,17 @@ def test_a_port_that_is_taken(yard: Yard, broker: Mosquitto) -> None:
     assert "cannot listen there" in ended.stderr
 
 
+def test_an_address_of_another_machine(yard: Yard, broker: Mosquitto) -> None:
+    folder = write_fleet_toml(yard, broker.port)
+    ended = subprocess.run(
+        [sys.executable, "-m", "vedette", "fleet", "serve", "--dir", str(folder),
+         "--listen", "192.0.2.1:8080", "--behind-proxy"],
+        cwd=PROJECT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "it is no address of this machine" in ended.stderr
+
+
 def test_users_by_command(yard: Yard, broker: Mosquitto, tmp_path: Path) -> None:
     folder = write_fleet_toml(yard, broker.port)
     secret = tmp_path / "password"

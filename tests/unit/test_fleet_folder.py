@@ -42,6 +42,13 @@ def test_what_lies_where(tmp_path: Path) -> None:
         (TOML + 'password_file = ""\n', "a file's whole path"),
         (TOML + 'password_file = "a\\nb"\n', "a file's whole path"),
         (TOML + "password_file = 7\n", "broker.password_file"),
+        (TOML.replace("mqtts:", "http:"), r"fleet\.toml:3: broker\.url: .*http:// is not known"),
+        (TOML.replace("mqtts://", ""), r"fleet\.toml:3: broker\.url: .*mqtt:// is missing"),
+        (TOML.replace("//b", "//a:pw@b"), r"fleet\.toml:3: broker\.url: .*holds a user name"),
+        (
+            TOML.replace('username = "ops"', 'password_file = "p"'),
+            r"fleet\.toml:4: broker\.password_file: whose password is it\? add username",
+        ),
     ],
 )
 def test_a_file_that_is_wrong(tmp_path: Path, text: str, words: str) -> None:
