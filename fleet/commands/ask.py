@@ -13,7 +13,7 @@ from pathlib import Path
 from fleet import answers, pictures
 from fleet.ask_words import PATIENCE_S, USES, order_of
 from fleet.asking import MakeLink, ask, new_command
-from fleet.flags import add_broker_options, broker_of
+from fleet.flags import add_broker_options, where_of
 from fleet.wording import printable
 from wire import topics
 from wire.backoff import Backoff
@@ -53,7 +53,8 @@ def main(argv: Sequence[str]) -> int:
         raise Refused(f"say which device and what: DEVICE VERB, VERB one of {', '.join(USES)}")
     device, verb, *arguments = words.words
     topics.checked(device)
-    topics.checked(words.fleet)
+    if words.fleet is not None:
+        topics.checked(words.fleet)
     order = order_of(verb, arguments, words.frames)
     if isinstance(order, Snapshot):
         pictures.check_place(words.output)
@@ -64,8 +65,9 @@ def main(argv: Sequence[str]) -> int:
 
 def _ask(words: argparse.Namespace, device: str, order: Order, key: SigningKey) -> int:
     timeout_s: float = words.timeout or PATIENCE_S[type(order)]
-    command = new_command(words.fleet, device, order, time.time(), timeout_s)
-    answer = ask(_link_to(broker_of(words)), command, key, timeout_s, _note)
+    where = where_of(words)
+    command = new_command(where.fleet, device, order, time.time(), timeout_s)
+    answer = ask(_link_to(where.broker), command, key, timeout_s, _note)
     reply, path = answer.reply, None
     if isinstance(order, Snapshot) and answer.picture is not None:
         path = pictures.save(answer.picture, device, order, words.output, time.time())

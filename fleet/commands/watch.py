@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from fleet.devices import Fleet
-from fleet.flags import add_broker_options, broker_of, seconds
+from fleet.flags import Where, add_broker_options, seconds, where_of
 from fleet.screens import JsonLines, is_terminal, open_screen
 from fleet.watching import Watching
 from wire import topics
@@ -28,9 +28,10 @@ def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
     if sys.stdout is None:
         raise Refused("standard output is closed: there is nowhere to show anything")
-    patterns = [topics.from_devices(words.fleet, kind, words.device) for kind in kinds(words)]
+    where = where_of(words)
+    patterns = [topics.from_devices(where.fleet, kind, words.device) for kind in kinds(words)]
     try:
-        return watch(words, patterns)
+        return watch(words, where, patterns)
     except BrokenPipeError:  # `| head` has seen enough
         forget_output()
         return 0
@@ -42,10 +43,10 @@ def kinds(words: argparse.Namespace) -> Sequence[str]:
     return (*KINDS, "result") if words.results or in_depth else KINDS
 
 
-def watch(words: argparse.Namespace, patterns: Sequence[str]) -> int:
+def watch(words: argparse.Namespace, where: Where, patterns: Sequence[str]) -> int:
     from wire.mqtt.mqtt import MqttLink
 
-    broker = broker_of(words)
+    broker = where.broker
     client_id = f"watch-{secrets.token_hex(8)}"  # 22 characters: every broker takes 23
     link = MqttLink(broker, client_id, lambda event: watching.post(event))
     stop = stop_on_signals()
@@ -53,7 +54,7 @@ def watch(words: argparse.Namespace, patterns: Sequence[str]) -> int:
     with ExitStack() as stack:
         screen = JsonLines(sys.stdout) if words.json else open_screen(sys.stdout, words.device)
         stack.callback(screen.close)
-        watching = Watching(Fleet(words.fleet), screen, broker.url)
+        watching = Watching(Fleet(where.fleet), screen, broker.url)
         for pattern in patterns:
             link.subscribe(pattern)
         stack.callback(link.close)

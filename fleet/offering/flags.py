@@ -6,12 +6,9 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from msgspec.structs import replace
-
+from fleet.flags import told_otherwise
 from fleet.folder import FleetFolder, add_dir_option, open_fleet
 from wire import topics
-from wire.config import Broker
-from wire.troubles import Refused
 
 
 def add_fleet_options(parser: argparse.ArgumentParser) -> None:
@@ -32,19 +29,4 @@ def fleet_of(words: argparse.Namespace) -> FleetFolder:
     """The fleet that the options name. Raises Unavailable if there is none, Refused."""
     folder = open_fleet(words.dir)
     name = folder.name if words.fleet is None else topics.checked(words.fleet)
-    return dataclasses.replace(folder, name=name, broker=_broker(folder.broker, words))
-
-
-def _broker(broker: Broker, words: argparse.Namespace) -> Broker:
-    files = ("password_file", "ca_file", "certificate_file", "key_file")
-    given = {"url": words.broker, "username": words.username}
-    given |= {file: getattr(words, file) for file in files}
-    told = {
-        name: str(value.absolute() if isinstance(value, Path) else value)
-        for name, value in given.items()
-        if value is not None
-    }
-    named = replace(broker, **told)
-    if named.password_file is not None and named.username is None:
-        raise Refused("--password-file: whose password is it? add --username NAME")
-    return named
+    return dataclasses.replace(folder, name=name, broker=told_otherwise(folder.broker, words))

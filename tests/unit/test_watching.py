@@ -14,7 +14,8 @@ import pytest
 from fleet import watching as watching_module
 from fleet.commands.watch import main, parser, seconds
 from fleet.devices import Fleet, News
-from fleet.flags import broker_of
+from fleet.flags import where_of
+from fleet.folder import VARIABLE
 from fleet.screens import JsonLines, Lines, Standing, has_reader, open_screen
 from fleet.watching import Watching
 from tests.telling import FLEET, NOW_S, presence, record, result, said
@@ -22,7 +23,7 @@ from wire import topics
 from wire.link import Received
 from wire.memory_link import MemoryBroker, MemoryLink
 from wire.messages import to_json
-from wire.troubles import Refused, exit_code
+from wire.troubles import Refused, Unavailable, exit_code
 
 
 class Kept:
@@ -209,8 +210,36 @@ def test_seconds_are_a_length_of_time(text: str) -> None:
 def test_the_options_name_the_broker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["--broker", "mqtts://x", "--username", "me", "--password-file", "secret"]
-    broker = broker_of(parser().parse_args(words))
+    broker = where_of(parser().parse_args(words)).broker
     assert (broker.url, broker.username) == ("mqtts://x", "me")
     assert broker.password_file == str(tmp_path / "secret")
     with pytest.raises(Refused, match="--username"):
-        broker_of(parser().parse_args(["--password-file", "x"]))
+        where_of(parser().parse_args(["--password-file", "x"]))
+
+
+def test_the_fleet_whose_folder_is_here_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no option names another: broker, name and credentials."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    usual = where_of(parser().parse_args([]))
+    assert (usual.fleet, usual.broker.url) == ("home", "mqtt://localhost:1883")
+    (tmp_path / "fleet").mkdir()
+    toml = 'name = "yard"\n[broker]\nurl = "mqtts://b.lan"\nca_file = "access/ca.pem"\n'
+    (tmp_path / "fleet" / "fleet.toml").write_text(toml)
+    here = where_of(parser().parse_args(["--username", "ann"]))
+    assert (here.fleet, here.broker.url, here.broker.username) == ("yard", "mqtts://b.lan", "ann")
+    assert here.broker.ca_file == str(tmp_path / "fleet" / "access" / "ca.pem")
+    for words in (["--broker", "mqtt://x"], ["--fleet", "other"]):
+        other = where_of(parser().parse_args(words))
+        assert (other.fleet, other.broker.ca_file) != ("yard", here.broker.ca_file)
+        assert other.fleet in ("home", "other") and other.broker.ca_file is None
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "none"))
+    with pytest.raises(Unavailable, match="no fleet's folder"):
+        where_of(parser().parse_args([]))
+    (tmp_path / "fleet").rename(tmp_path / "none")
+    assert where_of(parser().parse_args([])).fleet == "yard"
+    with pytest.raises(SystemExit):
+        parser().parse_args(["--help"])
+    assert "fleet.toml" in (told := capsys.readouterr().out) and VARIABLE in told
