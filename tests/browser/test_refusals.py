@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from fleet.actions.uploading import MOST_AT_ONCE
 from tests.browser.conftest import playwright, sign_in
@@ -59,6 +60,9 @@ def check_stays(page: playwright.Page, words: str | re.Pattern[str]) -> None:
 
 def test_what_is_no_bundle(page: playwright.Page, tmp_path: Path) -> None:
     choose(page, tmp_path, b"#!/bin/sh\n")
+    expect(refusal(page)).to_have_count(1)
+    found = Axe().run(page).response["violations"]
+    assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
     check_stays(page, "notes.zip is no bundle: vedette fleet pack makes one.")
 
 
