@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, insert, inspect, select, text, update
 
 from fleet.registry.engine import damaged
-from fleet.registry.tables import EVENT, FINE, METADATA, SCHEMA, TURN, new_identity
+from fleet.registry.tables import EVENT, FINE, METADATA, SCHEMA, TOGETHER, TURN, new_identity
 from fleet.registry.versions import Build
 
 
@@ -41,4 +41,11 @@ def _identified(connection: Connection) -> None:
     connection.execute(update(SCHEMA).values(identity=new_identity()))
 
 
-BUILD = Build("the registry", SCHEMA, _make, (_by_time, _identified))
+def _beyond_2038(connection: Connection) -> None:
+    """Version 4: seconds since 1970 in 64 bits, as SQLite has them anyway."""
+    if connection.dialect.name == "postgresql":
+        table = TOGETHER.name
+        connection.execute(text(f"ALTER TABLE {table} ALTER COLUMN at_s TYPE BIGINT"))
+
+
+BUILD = Build("the registry", SCHEMA, _make, (_by_time, _identified, _beyond_2038))

@@ -194,7 +194,7 @@ TOGETHER = Table(
     "together",
     METADATA,
     Column("id", _Id, primary_key=True),
-    Column("at_s", Integer, nullable=False),
+    Column("at_s", BigInteger, nullable=False),
     Column("width_s", Integer, nullable=False),
     Column("pipeline", Integer, nullable=False),
     Column("release", Integer, nullable=False),

@@ -28,6 +28,7 @@ from tests.registries import HOUR, Open, roll
 from wire.troubles import Refused, Unavailable
 
 FIRST = Path(__file__).parent / "registry_v1"
+AFTER_2038_S = 2.0**31 + 1
 
 
 @pytest.fixture
@@ -70,6 +71,11 @@ def test_version_one_becomes_todays_with_all_that_is_in_it(old: str, again: Open
         assert [each.name for each in accounts.people()] == ["olga"]
         assert [entry.what for entry in accounts.entries()] == ["deploy"]
         assert [one.trouble.subject for one in book.standing()] == ["door"]
+
+
+def test_it_goes_on_after_2038(old: str, again: Open) -> None:
+    registry = again()
+    assert registry.write([Talker("gate", seq=20).telemetry(AFTER_2038_S)]).stored == 1
 
 
 def test_a_database_has_one_identity_for_ever(old: str, again: Open, tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_it_is_up_and_what_devices_say_is_kept(machine: Machine, yard: Yard) -> 
 
 
 def test_who_has_another_password_stays_outside(machine: Machine) -> None:
-    with pytest.raises(AssertionError, match="401"):
+    with pytest.raises(AssertionError, match="403"):
         visit(machine, "another one of these")
 
 
