@@ -28,7 +28,7 @@ from tests.registries import HOUR, Open, roll
 from wire.troubles import Refused, Unavailable
 
 FIRST = Path(__file__).parent / "registry_v1"
-AFTER_2038_S = 2.0**31 + 1
+AFTER_2038_S = 2.0**31 + 3600
 
 
 @pytest.fixture
