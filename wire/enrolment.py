@@ -17,6 +17,7 @@ from wire.mqtt.url import address_of
 from wire.names import Name
 from wire.signing import is_weak
 from wire.troubles import Refused, Unavailable
+from wire.unreadable import UNREADABLE
 
 SUFFIX = ".vedette"
 LARGEST = 256 * 1024  # bytes
@@ -88,7 +89,7 @@ def parse(content: bytes, where: str) -> Enrolment:
         raise _refusal(where, shortened(str(error))) from None
     except _Twice as twice:
         raise _refusal(where, f"{shortened(str(twice))} is there twice") from None
-    except (msgspec.DecodeError, ValueError, RecursionError):
+    except (*UNREADABLE, ValueError):
         raise _refusal(where, "not JSON, or cut off") from None
     _check(enrolment, where)
     return enrolment

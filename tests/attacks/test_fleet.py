@@ -265,7 +265,7 @@ def test_a_forged_answer_makes_no_push_succeed(scene: Scene, yard: Yard) -> None
         thread.start()
         try:
             words = ("fleet", "deploy", "lane", "digits", scene.running, "--group", "nobody")
-            deployed = yard.run(*words, "--no-wait")
+            deployed = yard.run(*words, "--yes", "--no-wait")
         finally:
             stop.set()
             thread.join()

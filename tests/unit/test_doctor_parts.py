@@ -105,9 +105,24 @@ def test_units_are_read_as_systemd_shows_them() -> None:
     ],
     ids=["missing", "stopped", "not enabled", "failed", "masked", "restless"],
 )  # fmt: skip
-def test_a_service(unit: Unit, level: str, says: str, mend: str) -> None:
+def test_a_service(
+    unit: Unit, level: str, says: str, mend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))  # no units came with this release
     told = services.judged(unit)
     assert (told.level, told.says, told.mend) == (level, says, mend)
+
+
+def test_a_service_that_is_missing_is_installed_from_its_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    unit = tmp_path / "share/vedette/systemd" / AGENT
+    unit.parent.mkdir(parents=True)
+    unit.touch()
+    mend = services.judged(Unit(AGENT)).mend or ""
+    assert mend.startswith(f"sudo install -Dm644 -t /etc/systemd/system {unit} && ")
+    assert mend.endswith(f" && sudo systemctl enable --now {AGENT}")
 
 
 def test_a_service_of_no_pipeline() -> None:

@@ -35,6 +35,7 @@ def expire(registry: Registry, now_s: float, terms: Terms) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # 10 s of a processor that others use, too
 def test_the_oldest_goes_first_and_room_is_used_again(tmp_path: Path) -> None:
     registry = open_registry(f"sqlite:///{tmp_path}/registry.db")
     end_s = NOW_S + 3600 * HOURS
