@@ -6,13 +6,21 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from models.detection import detection
 from wire.toml_lines import KeyPath
 
 if TYPE_CHECKING:
     from models.manifest import Input, Manifest, Output
 
-HEADS = {"classify": ("probabilities", "logits"), "detect": ("ssd", "fcos"), "raw": ("none",)}
-OUTPUT_COUNTS = {"probabilities": 1, "logits": 1, "ssd": 4}
+HEADS = {
+    "classify": ("probabilities", "logits"),
+    "detect": ("ssd", "ssd-raw", "fcos", "yolov5", "yolov8", "yolox", "yolov10"),
+    "raw": ("none",),
+}
+OUTPUT_COUNTS = {
+    "probabilities": 1, "logits": 1, "ssd": 4, "ssd-raw": 2, "yolov5": 1, "yolov8": 1, "yolox": 1,
+    "yolov10": 1,
+}  # fmt: skip
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 
 Contradiction = tuple[KeyPath, str]  # which key to change, and why
@@ -24,6 +32,7 @@ def contradictions(manifest: Manifest) -> Iterator[Contradiction]:
     yield from _input(manifest.input)
     yield from _outputs(manifest)
     yield from _decoding(manifest)
+    yield from detection(manifest)
     yield from _endings(manifest)
     yield from _names(manifest)
 
@@ -105,6 +114,8 @@ def _endings(manifest: Manifest) -> Iterator[Contradiction]:
     ]
     if manifest.labels is not None:
         wanted.append((("labels",), manifest.labels, (".txt",)))
+    if manifest.decoding.anchors_file is not None:
+        wanted.append((("decoding", "anchors_file"), manifest.decoding.anchors_file, (".csv",)))
     for index, golden in enumerate(manifest.golden):
         wanted.append((("golden", index, "picture"), golden.picture, PICTURES))
         wanted.append((("golden", index, "answer"), golden.answer, (".json",)))
@@ -118,6 +129,8 @@ def _names(manifest: Manifest) -> Iterator[Contradiction]:
     named: list[tuple[KeyPath, str]] = [(("file",), manifest.file)]
     if manifest.labels is not None:
         named.append((("labels",), manifest.labels))
+    if manifest.decoding.anchors_file is not None:
+        named.append((("decoding", "anchors_file"), manifest.decoding.anchors_file))
     for index, golden in enumerate(manifest.golden):
         named.append((("golden", index, "picture"), golden.picture))
         named.append((("golden", index, "answer"), golden.answer))

@@ -74,18 +74,54 @@ class Output(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     zero_point: int | None = None
 
 
-class Decoding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What the outputs mean.
+class Anchors(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """SSD's default boxes, made by rule, in the words of TensorFlow's ssd_anchor_generator.
 
-    head: classify: "probabilities" | "logits"; detect: "ssd" (TFLite's post-process op) | "fcos"
-    (scores and edge distances per grid cell); raw: "none".
+    A grid of ceil(side / stride) cells for each stride, one after the other; the scale goes evenly
+    from min_scale to max_scale, in shares of the shorter side. interpolated_scale_aspect_ratio: of
+    one more box with a scale between this grid's and the next; 0: there is none.
+    Source: Liu et al. 2016 (arXiv:1512.02325), section 2.2.
     """
 
-    head: Literal["probabilities", "logits", "ssd", "fcos", "none"] = "none"
+    strides: Annotated[tuple[Count, ...], Meta(min_length=1, max_length=16)]
+    min_scale: Positive = 0.2
+    max_scale: Positive = 0.95
+    aspect_ratios: Annotated[tuple[Positive, ...], Meta(min_length=1, max_length=16)] = (
+        1.0, 2.0, 0.5, 3.0, 0.3333,
+    )  # fmt: skip
+    interpolated_scale_aspect_ratio: Annotated[float, Meta(ge=0)] = 1.0
+    reduce_boxes_in_lowest_layer: bool = True
+
+
+class Decoding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What the outputs mean; docs/models.md has a table of heads.
+
+    head: classify: "probabilities" | "logits"; raw: "none"; detect: "ssd" (TFLite's post-process
+    op) | "ssd-raw" (without it: boxes and scores) | "fcos" (scores and edge distances per grid
+    cell) | "yolov5" | "yolov8" | "yolox" | "yolov10" (end to end).
+    boxes: what the model's box values are, unless it is what the head usually gives. nms: which
+    boxes may suppress each other, those of one class or all. activation: what is still to be
+    applied to scores. background: where scores have a class for "nothing", of head ssd-raw.
+    box_order, variances (of centre and size, or of x, y, width, height) and the anchors, by rule
+    or from a file, say how offsets of head ssd-raw become boxes.
+    """
+
+    head: Literal[
+        "probabilities", "logits", "ssd", "ssd-raw", "fcos", "yolov5", "yolov8", "yolox",
+        "yolov10", "none",
+    ] = "none"  # fmt: skip
     top_k: Count = 5
     min_score: Share = 0.0
     max_overlap: Share = 0.5
     max_boxes: Count = 100
+    nms: Literal["class-aware", "class-agnostic"] = "class-aware"
+    boxes: Literal["pixels", "shares", "grid", "offsets"] | None = None
+    activation: Literal["none", "sigmoid", "softmax"] = "none"
+    background: Literal["none", "first", "last"] = "none"
+    box_order: Literal["yxhw", "xywh"] = "yxhw"
+    variances: Annotated[tuple[Positive, ...], Meta(max_length=4)] = (0.1, 0.2)
+    anchors: Anchors | None = None
+    anchors_file: FlatName | None = None
 
 
 class Golden(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -167,6 +203,8 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         named = {self.file} | {name for one in self.golden for name in (one.picture, one.answer)}
         if self.labels is not None:
             named.add(self.labels)
+        if self.decoding.anchors_file is not None:
+            named.add(self.decoding.anchors_file)
         return (FILE_NAME, *sorted(named))
 
 
