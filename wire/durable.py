@@ -21,14 +21,15 @@ def write_durably(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def writing_durably(path: Path) -> Iterator[BinaryIO]:
+def writing_durably(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     """A file to write to that takes the place of `path` at the end of the `with`.
 
-    As `write_durably`, for what is too large to hold. An exception leaves `path` as it was.
+    As `write_durably`, for what is too large to hold. An exception leaves `path` as it was. mode:
+    who may read it, from its first moment on, as far as the umask lets them.
     """
     beside = _beside(path)
     try:
-        with open(beside, "xb") as file:
+        with open(beside, "xb", opener=lambda name, how: os.open(name, how, mode)) as file:
             yield file
             sync_file(file)
         rename_durably(beside, path)

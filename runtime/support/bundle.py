@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import gzip
 import io
-import os
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -92,8 +91,7 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, at_s: float) -> None:
 def write(packed: Packed, path: Path) -> None:
     """For its owner's eyes. Raises Unavailable: then nothing is there."""
     try:
-        with writing_durably(path) as file:
-            os.fchmod(file.fileno(), 0o600)
+        with writing_durably(path, 0o600) as file:
             file.write(packed.content)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -8,17 +8,20 @@ import stat
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+from urllib.parse import unquote
 
 import msgspec
 
 from runtime.support.patterns import HARMLESS, SECRET_NAME, in_text, key_lines
 from wire.accepted import FILE_NAME
 from wire.folders import Folders
+from wire.troubles import Refused
+from wire.typed_toml import tables_of
 from wire.unreadable import UNREADABLE
 
 MOST_FILES = 500
 LARGEST = 256 * 1024  # bytes of a file
-NAMED_FILE = re.compile(r"^\s*(?:password|key|certificate)_file\s*=\s*[\"']([^\"'\n]+)", re.M)
+NAMED_FILE = re.compile(r"(password|key|certificate)_file\s*=\s*[\"']+([^\"'\n]+)")
 SECRET_FILE = re.compile(r"pass|secret|token|\.key$|key\.pem$|cred|psk", re.IGNORECASE)
 ENROLMENT = ".vedette"
 
@@ -35,6 +38,12 @@ def known(folders: Folders, environment: Mapping[str, str] = os.environ) -> set[
     found: set[str] = set()
     for path in _files(folders):
         found.update(_in_file(path))
+    for config in _configs(folders):
+        found.update(_in_tables(config))
+        for kind, path in _named(config):
+            found.update(_in_file(path))
+            if kind == "password":  # whatever it is called, what is in it is one
+                found.update(_text(path).splitlines())
     for name, value in environment.items():
         found.update(in_text(value))
         is_plain = value.startswith("/") or value.lower() in HARMLESS  # a path, or a yes or no
@@ -43,15 +52,57 @@ def known(folders: Folders, environment: Mapping[str, str] = os.environ) -> set[
     return {one for one in (each.strip() for each in found) if one}
 
 
+def _configs(folders: Folders) -> tuple[Path, ...]:
+    before = folders.config.with_name(f"{folders.config.name}.before")
+    return folders.config, folders.state / FILE_NAME, before
+
+
 def _files(folders: Folders) -> Iterator[Path]:
-    """The configuration's folder, and what the configuration names elsewhere."""
-    configs = (folders.config, folders.state / FILE_NAME)
-    yield from configs
+    """The configuration's folder, and the copy that was accepted."""
+    yield from _configs(folders)
     folder = folders.config.parent
     below = (Path(at, name) for at, _, names in os.walk(folder) for name in names)
     yield from islice(below, MOST_FILES)
-    for config in configs:
-        yield from (Path(path) for path in NAMED_FILE.findall(_text(config)))
+
+
+def _named(config: Path) -> Iterator[tuple[str, Path]]:
+    """What a configuration names: `password`, `key` or `certificate`, and the file. By its text
+    too, as it may be none that a parser takes."""
+    text = _text(config)
+    yield from ((kind, Path(path)) for kind, path in NAMED_FILE.findall(text))
+    for name, value in _pairs(_tables(text)):
+        if name.endswith("_file"):
+            yield name.removesuffix("_file"), Path(value)
+
+
+def _in_tables(config: Path) -> Iterator[str]:
+    """As a parser reads it, however it is quoted."""
+    for name, value in _pairs(_tables(_text(config))):
+        yield from in_text(value)
+        user, at, _ = value.partition("://")[2].rpartition("@")
+        if at and (password := user.partition(":")[2]):
+            yield from (password, unquote(password))
+        if SECRET_NAME.search(name) and not name.endswith("_file"):
+            yield from (value, *value.splitlines())
+
+
+def _tables(text: str) -> object:
+    try:
+        return tables_of(text, "")
+    except Refused:
+        return {}
+
+
+def _pairs(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in tables and arrays, with the name of what it is in."""
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _pairs(each, key)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _pairs(each, name)
 
 
 def _in_file(path: Path) -> Iterator[str]:

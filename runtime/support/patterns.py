@@ -10,18 +10,43 @@ from urllib.parse import unquote
 PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL
 )
-# a host cannot hold what ends an address, so what stands before its @ is all of the user's part
-IN_ADDRESS = re.compile(r"(?<=://)([^\s/@\"'<>]{1,500})@")
-WORDS = r"pass(?:word|wd|phrase|code)?|passwd|psk|secret|token|api_?key|credential|private_?key"
-SCHEME = re.compile(r"\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+# up to the last @: people write passwords with @ and / in them, as they are
+IN_ADDRESS = re.compile(r"(?<=://)([^\s\"'<>]{1,500})@")
+WORDS = (
+    r"pass(?:word|wd|phrase|code)?|passwd|pwd|psk|secret|token|(?:api|access|private|auth)[_-]?key|"
+    r"credential|loginpas|cookie"
+)
+SCHEME = re.compile(
+    r"\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{8,}|\b(digest)(\s+)[a-z]+=[^\n]*", re.IGNORECASE
+)
+# no secrets, but nobody's business: who somebody is, and the name of a network
+WHO = re.compile(
+    r"(?P<name>\b(?:user_?name|ssid))(?P<is>\\{0,3}[\"']?[ \t]{0,9}[=:][ \t]{0,9})(?!\[)"
+    r"(?P<value>\"[^\"\n]+\"|'[^'\n]+'|[^\s,;&\"'}\])]+)",
+    re.IGNORECASE,
+)
+# of cameras: words too short to be looked for anywhere else
+IN_QUERY = re.compile(r"(?<=[?&;])(pw|pin|auth|key|usr|user|loginuse)=[^&\s\"'<>]+", re.IGNORECASE)
+# a line that is one assignment, as in a file of variables: its value may have blanks
+LINE = re.compile(
+    rf"^(?P<name>[ \t]*[\"']?[\w.-]{{0,60}}?(?:{WORDS})[\w-]{{0,40}}[\"']?)(?P<is>[ \t]*=[ \t]*)"
+    r"(?P<value>[^\s\"'\[{][^\n]*)$",
+    re.IGNORECASE | re.MULTILINE,
+)
 NAMED = re.compile(
     rf"(?P<name>(?:{WORDS})[\w-]{{0,40}})"  # its begin is not looked for: that takes for ever
-    r"(?P<is>[\"']?\s{0,9}[=:]\s{0,9})"
-    r"(?P<value>\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s,;&\"'}\])]+)",
+    r"(?P<is>\\{0,3}[\"']?\s{0,9}[=:]\s{0,9}\\{0,3})"  # in JSON within JSON
+    r"(?P<value>\"{3}[\s\S]{0,4000}?\"{3}|'{3}[\s\S]{0,4000}?'{3}|"
+    r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s\"'][^\s\"]*)",
+    re.IGNORECASE,
+)
+ARGUMENT = re.compile(
+    rf"(?P<name>--[\w-]{{0,40}}?(?:{WORDS})(?![\w-]*file)[\w-]{{0,40}})(?P<is>[ \t]+)(?P<value>[^\s-]\S*)",
     re.IGNORECASE,
 )
 SECRET_NAME = re.compile(rf"{WORDS}|key$", re.IGNORECASE)  # of a variable
 PATH = re.compile(r"[\"']?/")  # a file that holds one: the name says which
+ASSIGNED = (LINE, NAMED, ARGUMENT)
 HARMLESS = ("true", "false", "none", "null", "yes", "no", "0", "1")
 
 
@@ -32,21 +57,28 @@ def in_text(text: str) -> Iterator[str]:
     for found in IN_ADDRESS.finditer(text):
         _, _, password = found[1].partition(":")
         yield from filter(None, (password, unquote(password)))
-    for found in NAMED.finditer(text):
-        value = bare(found["value"])
-        if not _is_no_secret(found):
-            yield value
-            yield unescaped(value)
+    for pattern in ASSIGNED:
+        for found in pattern.finditer(text):
+            if not _is_no_secret(found):
+                value = bare(found["value"])
+                yield value
+                yield unescaped(value)
 
 
 def without(text: str, label: str) -> str:
     """The text with the label in the place of whatever looks like a secret."""
     text = PRIVATE_KEY.sub(label, text)
-    text = SCHEME.sub(rf"\1\2{label}", IN_ADDRESS.sub(f"{label}@", text))
-    return NAMED.sub(
-        lambda found: found[0] if _is_no_secret(found) else f"{found['name']}{found['is']}{label}",
-        text,
-    )
+    text = IN_ADDRESS.sub(f"{label}@", text)
+    text = SCHEME.sub(lambda found: f"{found[1] or found[3]} {label}", text)
+    text = IN_QUERY.sub(rf"\1={label}", text)
+    for pattern in (*ASSIGNED, WHO):
+        text = pattern.sub(
+            lambda found: (
+                found[0] if _is_no_secret(found) else f"{found['name']}{found['is']}{label}"
+            ),
+            text,
+        )
+    return text
 
 
 def key_lines(pem: str) -> Iterator[str]:
@@ -59,8 +91,10 @@ def key_lines(pem: str) -> Iterator[str]:
 
 def bare(value: str) -> str:
     """Without the quotes around it."""
-    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-    return value[1:-1] if is_quoted else value
+    for quotes in ('"' * 3, "'" * 3, '"', "'"):
+        if len(value) >= 2 * len(quotes) and value.startswith(quotes) and value.endswith(quotes):
+            return value[len(quotes) : -len(quotes)]
+    return value
 
 
 def unescaped(value: str) -> str:

@@ -40,7 +40,7 @@ def sources(folders: Folders) -> Iterator[tuple[str, Give]]:
     """The name of each part, and what gives its text. The most telling first."""
     yield "doctor.json", lambda: _doctor(folders)
     yield "config/vedette.toml", lambda: _file(folders.config)
-    yield f"config/{FILE_NAME}", lambda: _file(folders.state / FILE_NAME)
+    yield f"config/{FILE_NAME}", lambda: _of_service(folders.state / FILE_NAME)
     yield "versions.txt", _versions
     yield (
         "journal.txt",
@@ -87,6 +87,18 @@ def _doctor(folders: Folders) -> str:
 def _file(path: Path) -> str:
     try:
         with open(path, "rb") as file:
+            return file.read(READ_BYTES).decode("utf-8", "replace")
+    except OSError as error:
+        return f"{path}: {error.strerror}\n"
+
+
+def _of_service(path: Path) -> str:
+    """Of a folder that others than root may write: no link to what is none of its, and no pipe."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return f"{path}: is no file\n"
             return file.read(READ_BYTES).decode("utf-8", "replace")
     except OSError as error:
         return f"{path}: {error.strerror}\n"

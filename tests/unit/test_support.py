@@ -6,6 +6,7 @@ import base64
 import gzip
 import io
 import json
+import os
 import tarfile
 from pathlib import Path
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from runtime.support.bundle import MOST, MOST_OF_PART, Packed, pack, write
 from runtime.support.known import known
 from runtime.support.masking import Mask
+from runtime.support.sources import sources
 from tests.examined import Place
 from wire.folders import Folders
 from wire.troubles import Unavailable
@@ -102,6 +104,20 @@ def test_a_short_one_is_hidden_where_it_stands_alone(secret: str) -> None:
         "wpa psk=hunter2x",
         "MQTT_PASSWORD='hunter2x'",
         r'password = "hun\"ter2x hunter2x"',
+        "rtsp://admin:p@hunter2x@10.0.0.9/x",
+        "rtsp://admin:a/hunter2x@10.0.0.9/x",
+        "http://10.0.0.9/snapshot.cgi?usr=hunter2x&pwd=hunter2x&pin=hunter2x",
+        "X-Api-Key: hunter2x",
+        "Authorization: Digest username='a', response=hunter2x",
+        "AWS_SECRET_ACCESS_KEY=a,hunter2x",
+        "it\nMQTT_PASSWORD=a, b hunter2x",
+        'password = """\nhunter2x\n"""',
+        "token = '''hunter2x'''",
+        r'{"says": "got \"password\": \"hunter2x\""}',
+        "mosquitto_pub --password hunter2x -t x",
+        "password=o'hunter2x",
+        'username = "hunter2x"',
+        "wpa_supplicant: ssid='hunter2x of home'",
         "-----BEGIN EC PRIVATE KEY-----\nhunter2x\n-----END EC PRIVATE KEY-----",
         "-----BEGIN PRIVATE KEY-----\nhunter2x\n that was cut short",
     ],
@@ -116,6 +132,9 @@ def test_what_looks_like_a_secret_goes_though_nobody_knows_it(line: str) -> None
     "line",
     [
         'password_file = "/etc/vedette/password"',
+        "add --password-file FILE, or --username NAME",
+        "--certificate: the broker has no TLS, or use --password",
+        "the user name or the password is wrong: check the user name and the password file",
         "vedette: the password file /etc/vedette/password cannot be read: Permission denied",
         "vedette-agent: 3 records wait, connected to mqtts://broker.example:8883",
         '{"path": "digests/72285004e7b99564", "size": 1234}',
@@ -149,6 +168,30 @@ def test_every_secret_of_the_device_is_known(tmp_path: Path) -> None:
     lines = [line for line in key.splitlines() if not line.startswith("-")]
     assert set(lines[:-1]) <= found and "".join(lines) in found
     assert "/home" not in found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "camera = 'rtsp://admin:p\"w of mine@10.0.0.9/x'",
+        'camera = """rtsp://admin:p\\"w of mine@10.0.0.9/x"""',
+        'camera = "rtsp://admin:\\u0070\\"w of mine@10.0.0.9/x"',
+        "tokens = ['a', 'p\"w of mine']",
+        "x = { 'psk' = 'p\"w of mine' }",
+    ],
+)
+def test_quotes_hide_nothing(tmp_path: Path, line: str) -> None:
+    place = Place(tmp_path).make(more=f"[more]\n{line}\n")
+    found = known(Folders(place.config, place.state, tmp_path / "run"), {})
+    assert Mask(found).clean("it said p\"w of mine twice") == "it said [hidden] twice"
+
+
+@pytest.mark.parametrize("quotes", ['"', "'", "'''"])
+def test_a_password_file_may_be_called_anything(tmp_path: Path, quotes: str) -> None:
+    (tmp_path / "mqtt.txt").write_text("of broker\n")
+    line = f"password_file = {quotes}{tmp_path}/mqtt.txt{quotes}"
+    place = Place(tmp_path).make(broker=line)
+    assert "of broker" in known(Folders(place.config, place.state, tmp_path / "run"), {})
 
 
 def test_a_bundle_is_bounded_and_says_what_it_left_out() -> None:
@@ -191,3 +234,33 @@ def test_it_is_its_owners_alone(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(Unavailable, match="name another place"):
         write(Packed(b"", ()), tmp_path / "none" / "x.tar.gz")
+
+
+def test_nobody_may_open_it_while_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has it open before its mode is right reads what is written after."""
+    modes = []
+    real = os.open
+
+    def looking(path: str, flags: int, mode: int = 0o777) -> int:
+        descriptor = real(path, flags, mode)
+        modes.append(os.fstat(descriptor).st_mode & 0o777)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", looking)
+    write(Packed(b"x", ()), tmp_path / "x.tar.gz")
+    assert modes[0] == 0o600
+
+
+def test_the_service_leads_nobody_elsewhere(tmp_path: Path) -> None:
+    """Its folder is its own: a link or a pipe in it is not followed by root."""
+    place = Place(tmp_path).make()
+    (tmp_path / "shadow").write_text("of root")
+    accepted = place.state / "accepted.toml"
+    parts = dict(sources(Folders(place.config, place.state, tmp_path / "run")))
+    accepted.symlink_to(tmp_path / "shadow")
+    assert "of root" not in parts["config/accepted.toml"]()
+    accepted.unlink()
+    os.mkfifo(accepted)
+    assert "is no file" in parts["config/accepted.toml"]()
