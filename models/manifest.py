@@ -127,13 +127,15 @@ class Decoding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 class Golden(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A picture in the bundle and the answer expected for it (`Found` as JSON in `answer`).
 
-    The top class must agree and scores lie within `tolerance`; boxes must overlap >= min_overlap.
+    The top class must agree and scores, shares and lengths lie within `tolerance`; boxes and masks
+    must overlap by min_overlap, the points of a pose be as near (OKS); vectors have min_cosine.
     """
 
     picture: FlatName
     answer: FlatName
     tolerance: Share = 0.1
     min_overlap: Share = 0.6
+    min_cosine: Share = 0.95
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from runtime.loop import Model
-from runtime.tasks import Found, Stats
+from runtime.tasks import Found, score_of
 from wire.messages import Scores
 
 ROUNDING = 0.01  # one step of a quantised output may lie beyond 0 or 1
@@ -18,13 +18,13 @@ class Confidence:
         self._broken = 0
 
     def add(self, found: Found, model: Model) -> None:
-        """Count one result of this model. Statistics have no score."""
+        """Count one result of this model. Some have no score: vectors, statistics, class maps."""
         if not found:
             self._broken += always_finds(model)
             return
-        if isinstance(found[0], Stats):
+        scores = [score for each in found if (score := score_of(each)) is not None]
+        if not scores:
             return
-        scores = [each.score for each in found]
         top, total = max(scores), sum(scores)  # NaN hides from max and min, not from a sum
         if total != total or top > 1 + ROUNDING or min(scores) < -ROUNDING:
             self._broken += 1
@@ -43,4 +43,4 @@ class Confidence:
 def always_finds(model: Model) -> bool:
     """Whether nothing found means that the scores were no numbers."""
     described = model.manifest
-    return described.task == "classify" and described.decoding.min_score <= 0
+    return described.task in ("classify", "embed") and described.decoding.min_score <= 0

@@ -1,4 +1,5 @@
-"""Draws what was found into a picture: boxes with labels, a ranking of classes, or statistics."""
+"""Draws what was found into a picture: boxes, outlines and poses with their labels, and in words
+what has no place: classes, regions' shares, vectors, statistics."""
 
 from __future__ import annotations
 
@@ -8,9 +9,10 @@ from dataclasses import dataclass
 
 import cv2
 
+from runtime.draw_shapes import draw_skeleton, tint
 from runtime.frames import Pixels
 from runtime.lettering import BOLD, PLAIN, Colour, clean, shorten, width, write
-from runtime.tasks import Box, Class, Found, Stats
+from runtime.tasks import Box, Class, Found, Instance, Pose, Region, Stats, Vector
 
 # Okabe and Ito, "Color Universal Design" (2008): told apart by every kind of colour vision.
 # Blue, green, red here. Neighbours in the list differ in lightness too.
@@ -56,12 +58,14 @@ def draw(picture: Pixels, found: Found, source: tuple[int, int]) -> None:
     """
     if not found:
         return
-    if isinstance(found[0], Box):
-        draw_boxes(picture, found, source)
-    elif isinstance(found[0], Class):
-        draw_ranking(picture, found)
-    else:
-        draw_stats(picture, found)
+    boxes = [each for each in found if isinstance(each, Box)]
+    regions = [each for each in found if isinstance(each, Region)]
+    if boxes:
+        draw_boxes(picture, boxes, source)
+    if regions:
+        draw_regions(picture, regions, source)
+    draw_ranking(picture, [each for each in found if isinstance(each, Class)])
+    draw_words(picture, [words_of(each) for each in found if isinstance(each, Vector | Stats)])
 
 
 def colour_of(index: int) -> Colour:
@@ -97,11 +101,17 @@ def draw_boxes(picture: Pixels, boxes: Sequence[Box], source: tuple[int, int]) -
     """Outlines first, plates on top of all of them; the best scores last, so never covered."""
     best = sorted(boxes, key=lambda box: -box.score)[:MOST_BOXES]
     placed = [(box, area) for box in best if (area := outline(picture, box, source))]
+    for box in reversed(best):
+        if isinstance(box, Instance):
+            tint(picture, box, source, colour_of(box.index))
     line = max(2, letter_size(picture) // 7)
     for box, area in reversed(placed):
         corners = (area.left, area.top), (area.right - 1, area.bottom - 1)
         cv2.rectangle(picture, *corners, BLACK, line + 2)  # a dark edge shows on light ground
         cv2.rectangle(picture, *corners, colour_of(box.index), line)
+    for box in reversed(best):
+        if isinstance(box, Pose):
+            draw_skeleton(picture, box, source, colour_of(box.index))
     taken: list[Area] = []
     for box, area in placed:
         draw_plate(picture, box, area, taken)
@@ -170,8 +180,17 @@ def shade(picture: Pixels, lines: int, wide: int) -> list[Pixels]:
     return [panel[high * i : high * (i + 1)] for i in range(lines) if high * i < panel.shape[0]]
 
 
+def draw_regions(picture: Pixels, regions: Sequence[Region], source: tuple[int, int]) -> None:
+    """Each in its colour, and what part of the picture each takes as a ranking."""
+    for region in regions[:MOST_BOXES]:
+        tint(picture, region, source, colour_of(region.index))
+    draw_ranking(picture, [Class(each.index, each.label, each.share) for each in regions])
+
+
 def draw_ranking(picture: Pixels, classes: Sequence[Class]) -> None:
     """The classes, best first, each with its score as a bar."""
+    if not classes:
+        return
     size = letter_size(picture)
     wide = max(size * 11, round(picture.shape[1] * 0.28))
     best = sorted(classes, key=lambda entry: -entry.score)
@@ -197,15 +216,24 @@ def draw_class(row: Pixels, entry: Class, size: int, weight: int) -> None:
     track[:, : round(track.shape[1] * min(1.0, max(0.0, entry.score)))] = colour_of(entry.index)
 
 
-def draw_stats(picture: Pixels, stats: Sequence[Stats]) -> None:
-    """A line for each tensor: name, shape, least and greatest value, mean."""
+def words_of(entry: Vector | Stats) -> tuple[str, str]:
+    """What a tensor is, and what is in it."""
+    if isinstance(entry, Vector):
+        return f"{entry.name} {len(entry.values)}", f"length {entry.length:.3g}"
+    shape = "x".join(map(str, entry.shape))
+    numbers = f"{entry.minimum:.3g} to {entry.maximum:.3g}, mean {entry.mean:.3g}"
+    return f"{entry.name} {shape}", numbers
+
+
+def draw_words(picture: Pixels, lines: Sequence[tuple[str, str]]) -> None:
+    """A line for each tensor: what it is, and what is in it."""
+    if not lines:
+        return
     size = letter_size(picture)
-    rows = shade(picture, len(stats), picture.shape[1] - size)
-    for row, entry in zip(rows, stats, strict=False):
-        shape = "x".join(map(str, entry.shape))
-        numbers = f"{entry.minimum:.3g} to {entry.maximum:.3g}, mean {entry.mean:.3g}"
+    rows = shade(picture, len(lines), picture.shape[1] - size)
+    for row, (what, numbers) in zip(rows, lines, strict=False):
         most = max(0, row.shape[1] - size)
-        name = shorten(clean(f"{entry.name} {shape}"), size, BOLD, most)
+        name = shorten(clean(what), size, BOLD, most)
         after = size // 2 + width(name, size, BOLD) + size // 2
         write(row, name, size // 2, size, BOLD, WHITE)
         if after < most:

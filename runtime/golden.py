@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,11 @@ import cv2
 import msgspec
 import numpy as np
 
-from models.manifest import Golden
+from runtime import masks
+from runtime.differing import differs
 from runtime.frames import Frame, packed
 from runtime.loop import Model
-from runtime.score import corners
-from runtime.tasks import Box, Class, Found, Stats
-from runtime.tasks.overlap import overlaps
+from runtime.tasks import Box, Class, Found, Instance, Mask, Pose, Region, Stats, Vector
 from wire.troubles import Refused
 from wire.unreadable import UNREADABLE
 
@@ -46,76 +46,53 @@ def answer(model: Model, picture: Path) -> Found:
 
 
 def read_answer(path: Path, task: str) -> Found:
-    """An expected answer: a JSON list of objects with the fields of Class, Box or Stats."""
-    kinds: dict[str, Any] = {
-        "classify": tuple[Class, ...],
-        "detect": tuple[Box, ...],
-        "raw": tuple[Stats, ...],
-    }
+    """An expected answer: a JSON list of objects with the fields of what the task finds."""
     try:
-        found: Found = msgspec.json.decode(path.read_bytes(), type=kinds[task])
+        found: Found = msgspec.json.decode(path.read_bytes(), type=KINDS[task])
     except (OSError, *UNREADABLE) as error:
         raise Refused(f"{path}: not an expected answer: {error}") from None
-    return found
+    if task != "segment":
+        return found
+    pieces: Any = found
+    for piece in pieces:
+        if piece.mask is not None and not masks.is_sound(piece.mask):
+            raise Refused(f"{path}: not an expected answer: {piece.label}: no mask can be so")
+    outlined = tuple(_outlined(piece, path) for piece in pieces)
+    if len(set(map(type, outlined))) > 1:
+        raise Refused(f"{path}: not an expected answer: regions and instances in one")
+    return outlined  # type: ignore[return-value]
 
 
-def differs(expected: Found, found: Found, sample: Golden) -> str | None:
-    """In words, how an answer differs from the expected one by more than the tolerance allows."""
-    if expected and isinstance(expected[0], Class):
-        return _class_differs(expected, found, sample)
-    if expected and isinstance(expected[0], Stats):
-        return _stats_differ(expected, found, sample)
-    if not expected and found and not isinstance(found[0], Box):
-        return f"expected nothing, found {_name(found[0])}"
-    return _boxes_differ(expected, found, sample)
+@dataclass(frozen=True)
+class _Piece:
+    """A Region or an Instance: a task finds both, and only a region has a share."""
+
+    index: int
+    label: str
+    x: float
+    y: float
+    width: float
+    height: float
+    score: float | None = None
+    share: float | None = None
+    mask: Mask | None = None
 
 
-def _class_differs(expected: Found, found: Found, sample: Golden) -> str | None:
-    want, got = expected[0], found[0] if found else None
-    if not isinstance(want, Class) or not isinstance(got, Class):
-        return f"expected {_name(want)}, found nothing"
-    if want.index != got.index:
-        return f"expected {want.label}, found {got.label} ({got.score:.2f})"
-    if not abs(want.score - got.score) <= sample.tolerance:  # NaN must fail
-        return f"{want.label}: expected score {want.score:.2f}, found {got.score:.2f}"
-    return None
+def _outlined(piece: _Piece, path: Path) -> Region | Instance:
+    sides = piece.x, piece.y, piece.width, piece.height
+    if piece.share is not None and piece.mask is not None:
+        share, mask = piece.share, piece.mask
+        return Region(piece.index, piece.label, piece.score, share, *sides, mask)
+    if piece.share is not None or piece.score is None:
+        raise Refused(f"{path}: not an expected answer: {piece.label}: needs a score, or a mask")
+    return Instance(piece.index, piece.label, piece.score, *sides, piece.mask)
 
 
-def _boxes_differ(expected: Found, found: Found, sample: Golden) -> str | None:
-    left = [each for each in found if isinstance(each, Box)]
-    for want in expected:
-        if not isinstance(want, Box):
-            continue
-        same = [each for each in left if _matches(want, each, sample)]
-        if not same:
-            return f"expected {want.label} at {want.x:.0f},{want.y:.0f}: not found there"
-        left.remove(same[0])
-    if left:
-        return f"found {left[0].label} ({left[0].score:.2f}), which is not expected"
-    return None
-
-
-def _matches(want: Box, got: Box, sample: Golden) -> bool:
-    if want.index != got.index or not abs(want.score - got.score) <= sample.tolerance:
-        return False
-    overlap = overlaps(corners(want), corners(got)[None])[0]
-    return bool(overlap >= sample.min_overlap)
-
-
-def _stats_differ(expected: Found, found: Found, sample: Golden) -> str | None:
-    for want, got in zip(expected, found, strict=False):
-        if not isinstance(want, Stats) or not isinstance(got, Stats):
-            return f"expected {_name(want)}, found {_name(got)}"
-        room = sample.tolerance * max(want.maximum - want.minimum, 1e-6)
-        for name in ("minimum", "maximum", "mean"):
-            if not abs(getattr(want, name) - getattr(got, name)) <= room:
-                return f"{want.name}: expected {name} {getattr(want, name):.4g}, found " + (
-                    f"{getattr(got, name):.4g}"
-                )
-    if len(expected) != len(found):
-        return f"expected {len(expected)} outputs, found {len(found)}"
-    return None
-
-
-def _name(one: object) -> str:
-    return str(getattr(one, "label", None) or getattr(one, "name", "nothing"))
+KINDS: dict[str, Any] = {
+    "classify": tuple[Class, ...],
+    "detect": tuple[Box, ...],
+    "segment": tuple[_Piece, ...],
+    "pose": tuple[Pose, ...],
+    "embed": tuple[Vector, ...],
+    "raw": tuple[Stats, ...],
+}

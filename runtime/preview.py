@@ -19,13 +19,27 @@ import numpy as np
 from runtime.canvas import Canvas
 from runtime.frames import Frame
 from runtime.panel import Panel, printable
-from runtime.tasks import Box, Class, Found, Stats
+from runtime.tasks import (
+    Box,
+    Class,
+    Entry,
+    Found,
+    Instance,
+    Mask,
+    Pose,
+    Region,
+    Vector,
+    score_of,
+)
 from runtime.web import Server, serve
 
 GAP_NS = 60_000_000  # between two copies: every second frame of a camera that gives 30 a second
 MOST_NAMED = 8
 SHARED_S = 0.1  # who asks is shown nothing that is older: it would be taken for live
 REPORT_S = 0.25  # numbers are not worked out more often, however many look
+NO_MASK = Mask((0, 0), ())
+
+Kind = Literal["nothing", "classes", "boxes", "regions", "vectors", "stats"]
 
 
 class Shown(Protocol):
@@ -54,7 +68,7 @@ class Report:
 
     title: str
     panel: Panel
-    kind: Literal["nothing", "classes", "boxes", "stats"]
+    kind: Kind
     found: Found
     seq: int | None
 
@@ -63,25 +77,45 @@ class Report:
 class Sight:
     """What a picture shows, in its own answer: the list beside it must not be of another frame."""
 
-    kind: Literal["nothing", "classes", "boxes", "stats"]
-    found: Found  # the best MOST_NAMED
+    kind: Kind
+    found: Found  # the best MOST_NAMED, without what is drawn and not written
     more: int
 
 
 def sight(found: Found) -> Sight:
-    def score(entry: Class | Box | Stats) -> float:
-        return -getattr(entry, "score", 0.0)
-
-    best: Any = tuple(sorted(found, key=score)[:MOST_NAMED])
+    best: Any = tuple(map(plain, sorted(found, key=standing)[:MOST_NAMED]))
     return Sight(kind_of(found), best, max(0, len(found) - MOST_NAMED))
 
 
-def kind_of(found: Found) -> Literal["nothing", "classes", "boxes", "stats"]:
+def standing(entry: Entry) -> float:
+    """What is sorted by, the best first."""
+    return -entry.share if isinstance(entry, Region) else -(score_of(entry) or 0.0)
+
+
+def plain(entry: Entry) -> Entry:
+    """Without masks, points and values: a picture's answer has them in its head, where little
+    room is."""
+    if isinstance(entry, Vector):
+        return replace(entry, values=())
+    if isinstance(entry, Region):
+        return replace(entry, mask=NO_MASK)
+    if not isinstance(entry, Instance | Pose):
+        return entry
+    sides = entry.x, entry.y, entry.width, entry.height
+    return Box(entry.index, entry.label, entry.score, *sides)
+
+
+def kind_of(found: Found) -> Kind:
     if not found:
         return "nothing"
-    if isinstance(found[0], Box):
+    first = found[0]
+    if isinstance(first, Box):
         return "boxes"
-    return "classes" if isinstance(found[0], Class) else "stats"
+    if isinstance(first, Region):
+        return "regions"
+    if isinstance(first, Vector):
+        return "vectors"
+    return "classes" if isinstance(first, Class) else "stats"
 
 
 def sayable(panel: Panel) -> Panel:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from math import isfinite
 from time import monotonic_ns
 
 from runtime.loop import Clock, Model, Result
-from runtime.tasks import Box, Class, Found, Stats
+from runtime.tasks import Box, Class, Entry, Found, Region, score_of
+from runtime.things import told
 from runtime.timing import Timing
 from wire import results
 from wire.messages import PipelineSettings
-from wire.results import StageDurations, Thing
+from wire.results import StageDurations
 
 REMIND_NS = 60_000_000_000  # results are not kept by the broker: who comes late learns it then
-MOST_THINGS = 100  # in one result, the first of the model's own order
-LONGEST_LABEL = 200  # characters; labels come with the model, from strangers
 
 
 class Publisher:
@@ -24,8 +22,8 @@ class Publisher:
 
     Mode "change" publishes the first result, one in which other things are found than in the one
     published last, and one every 60 s. Other things: another multiset of labels; of a classifier
-    another best label; raw outputs never change. What changes back before the rate allows it to be
-    said is not said. clock: monotonic, wall: Unix time, both in nanoseconds.
+    another best label; raw outputs and vectors never change. What changes back before the rate
+    allows it to be said is not said. clock: monotonic, wall: Unix time, both in nanoseconds.
     """
 
     def __init__(
@@ -75,41 +73,25 @@ class Publisher:
             result.seq,
             (self._wall() - (self._clock() - result.timing.captured_ns)) / 1e9,
             durations(result.timing),
-            tuple(thing(entry) for entry in found[:MOST_THINGS]),
+            *told(found),
         )
 
 
-def above(found: Found, least: float) -> tuple[Class | Box | Stats, ...]:
-    """What was found with at least this score; statistics have none and are always kept."""
-    if least <= 0 or not found or isinstance(found[0], Stats):
+def above(found: Found, least: float) -> tuple[Entry, ...]:
+    """What was found with at least this score; what has none is always kept."""
+    if least <= 0:
         return found
-    return tuple(entry for entry in found if getattr(entry, "score", 0.0) >= least)
+    return tuple(entry for entry in found if (s := score_of(entry)) is None or s >= least)
 
 
-def subject(found: tuple[Class | Box | Stats, ...]) -> tuple[str, ...]:
+def subject(found: tuple[Entry, ...]) -> tuple[str, ...]:
     """What makes one result another than the one before."""
     if not found:
         return ()
     first = found[0]
-    if isinstance(first, Box):
-        return tuple(sorted([entry.label for entry in found if isinstance(entry, Box)]))
+    if isinstance(first, Box | Region):
+        return tuple(sorted([entry.label for entry in found if isinstance(entry, Box | Region)]))
     return (first.label,) if isinstance(first, Class) else ()
-
-
-def thing(entry: Class | Box | Stats) -> Thing:
-    """One thing as it travels. JSON knows no NaN and no infinity: they become None."""
-    if isinstance(entry, Stats):
-        return Thing(
-            entry.name[:LONGEST_LABEL],
-            minimum=_finite(entry.minimum),
-            maximum=_finite(entry.maximum),
-            mean=_finite(entry.mean),
-        )
-    label, score = entry.label[:LONGEST_LABEL], _finite(entry.score)
-    if isinstance(entry, Class):
-        return Thing(label, entry.index, score)
-    box = (entry.x, entry.y, entry.width, entry.height)
-    return Thing(label, entry.index, score, box if all(map(isfinite, box)) else None)
 
 
 def durations(timing: Timing) -> StageDurations:
@@ -120,7 +102,3 @@ def durations(timing: Timing) -> StageDurations:
         (timing.decoded_ns - timing.inferred_ns) / 1e3,
         (timing.decoded_ns - timing.captured_ns) / 1e3,
     )
-
-
-def _finite(value: float) -> float | None:
-    return value if isfinite(value) else None

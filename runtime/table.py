@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TextIO
 
 from runtime.panel import STAGES, Panel, Spread, printable
-from runtime.tasks import Box, Class, Found, Stats
+from runtime.tasks import Entry, Found, Region, Stats, Vector
 
 LIVE_S = 0.25
 LINE_S = 5.0
@@ -151,17 +151,29 @@ def losses_words(panel: Panel) -> Iterable[str]:
 
 def found_rows(found: Found, most: int) -> list[tuple[str, str, float]]:
     """(name, words beside it, share for a bar from 0 to 1), best first, at most `most`."""
-    scored = [entry for entry in found if isinstance(entry, Box | Class)]
-    scored.sort(key=lambda entry: -entry.score)
-    rows = [
-        (printable(e.label) or f"#{e.index}", f"{e.score:.0%}", min(1.0, max(0.0, e.score)))
-        for e in scored
-    ]
-    for entry in found:
-        if isinstance(entry, Stats):
-            words = f"{entry.minimum:.3g} to {entry.maximum:.3g}, mean {entry.mean:.3g}"
-            rows.append((printable(entry.name), words, 0.0))
+    rows = [found_row(entry) for entry in found]
+    rows.sort(key=lambda row: -row[2])  # those without a bar stay in their order
     return rows[:most]
+
+
+def found_row(entry: Entry) -> tuple[str, str, float]:
+    if isinstance(entry, Stats):
+        words = f"{entry.minimum:.3g} to {entry.maximum:.3g}, mean {entry.mean:.3g}"
+        return printable(entry.name), words, 0.0
+    if isinstance(entry, Vector):
+        return printable(entry.name), vector_words(entry), 0.0
+    share = entry.share if isinstance(entry, Region) else entry.score
+    name, part = printable(entry.label) or f"#{entry.index}", min(1.0, max(0.0, share))
+    return (
+        name,
+        f"{share:.0%} of the picture" if isinstance(entry, Region) else f"{share:.0%}",
+        part,
+    )
+
+
+def vector_words(vector: Vector) -> str:
+    """`128 numbers, length 3.2`"""
+    return f"{len(vector.values)} numbers, length {vector.length:.3g}"
 
 
 def duration(us: float) -> str:

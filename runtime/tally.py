@@ -15,6 +15,7 @@ from runtime.timing import StageTimes
 from wire.histogram import Counts
 
 LATELY = 64  # results that the shown frame rate looks back on
+JUDGED = ("classify", "detect")  # tasks of which the synthetic camera knows the truth
 
 
 class Tally:
@@ -41,7 +42,7 @@ class Tally:
             self._first_ns = result.timing.decoded_ns
         if isinstance(self._camera, Truthful):
             truth = self._camera.truth(result.seq)
-            if can_judge(model.labels, truth):
+            if model.manifest.task in JUDGED and can_judge(model.labels, truth):
                 self._score.add(result.found, truth)
 
     @property

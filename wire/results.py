@@ -8,11 +8,21 @@ from wire.messages import Losses, Natural
 from wire.names import Name
 
 
+class Mask(Struct, frozen=True):
+    """Which cells of a grid over the box belong to a thing. size: rows, columns. counts: COCO's
+    uncompressed run lengths: cells outside, inside, outside, ... column by column."""
+
+    size: tuple[Natural, Natural]
+    counts: tuple[Natural, ...]
+
+
 class Thing(Struct, frozen=True, omit_defaults=True):
     """One thing that a model found, or one of its outputs.
 
     box: x, y, width, height in pixels of the source frame. score: 0 to 1. label: the class, or the
-    output's name; then minimum, maximum, mean are of its real values.
+    output's name; then minimum, maximum, mean are of its real values, or values are a vector whose
+    length was `length`. share: of the picture. points: x, y and score of each keypoint by its name,
+    in the model's order.
     """
 
     label: str
@@ -22,6 +32,20 @@ class Thing(Struct, frozen=True, omit_defaults=True):
     minimum: float | None = None
     maximum: float | None = None
     mean: float | None = None
+    share: float | None = None
+    mask: Mask | None = None
+    points: dict[str, tuple[float, float, float] | None] | None = None
+    length: float | None = None
+    values: tuple[float, ...] | None = None
+
+
+class LeftOut(Struct, frozen=True, omit_defaults=True):
+    """What a result had no room for: how many things, and of how many the mask, points, values."""
+
+    things: Natural = 0
+    masks: Natural = 0
+    points: Natural = 0
+    values: Natural = 0
 
 
 class StageDurations(Struct, frozen=True):
@@ -34,7 +58,7 @@ class StageDurations(Struct, frozen=True):
     end_to_end: float
 
 
-class Result(Struct, frozen=True):
+class Result(Struct, frozen=True, omit_defaults=True):
     """What the model found in one frame. captured: Unix time, in seconds, of the sensor's stamp."""
 
     pipeline: Name
@@ -45,6 +69,7 @@ class Result(Struct, frozen=True):
     captured: float
     stages_us: StageDurations
     found: tuple[Thing, ...]
+    left_out: LeftOut = LeftOut()
 
 
 class Spread(Struct, frozen=True):

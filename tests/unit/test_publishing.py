@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.loop import Result
-from runtime.publishing import LONGEST_LABEL, MOST_THINGS, Publisher, thing
+from runtime.publishing import Publisher
 from runtime.tasks import Box, Class, Found, Stats
+from runtime.things import LONGEST_LABEL, MOST_THINGS, thing
 from tests.by_hand import model_of, result_at
 from wire import results
 from wire.messages import PipelineSettings, ResultMode
