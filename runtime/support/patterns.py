@@ -11,7 +11,7 @@ PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL
 )
 # up to the last @: people write passwords with @ and / in them, as they are
-IN_ADDRESS = re.compile(r"(?<=://)([^\s\"'<>]{1,500})@")
+IN_ADDRESS = re.compile(r"(?<=://)([^\s\"'<>]{1,200})@")
 WORDS = (
     r"pass(?:word|wd|phrase|code)?|passwd|pwd|psk|secret|token|(?:api|access|private|auth)[_-]?key|"
     r"credential|loginpas|cookie"
@@ -41,7 +41,7 @@ NAMED = re.compile(
     re.IGNORECASE,
 )
 ARGUMENT = re.compile(
-    rf"(?P<name>--[\w-]{{0,40}}?(?:{WORDS})(?![\w-]*file)[\w-]{{0,40}})(?P<is>[ \t]+)(?P<value>[^\s-]\S*)",
+    rf"(?P<name>(?<=--)(?:{WORDS})(?![\w-]*file)[\w-]{{0,40}})(?P<is>[ \t]+)(?P<value>[^\s-]\S*)",
     re.IGNORECASE,
 )
 SECRET_NAME = re.compile(rf"{WORDS}|key$", re.IGNORECASE)  # of a variable
