@@ -30,7 +30,7 @@ from runtime.golden import answer
 from runtime.locating import locate
 from runtime.loop import Model
 from runtime.opening import open_model
-from runtime.tasks import Found, Stats
+from runtime.tasks import Found, name_of
 from wire.durable import write_durably
 from wire.troubles import Refused, one_line
 
@@ -211,6 +211,4 @@ def _answer_name(picture: str) -> str:
 
 
 def _in_words(found: Found) -> str:
-    return ", ".join(each.name if isinstance(each, Stats) else each.label for each in found) or (
-        "nothing"
-    )
+    return ", ".join(map(name_of, found)) or "nothing"
