@@ -25,9 +25,9 @@ STEPS = 7
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for. engines: None: those that this machine can have. upgrade: whether another
-    release may take the place of the one that runs. back: to the release of before. watchdog:
-    whether the hardware's is used. wait: until everything works."""
+    """What is asked for. engines: None: those of the wheelhouse, or that this machine can have.
+    upgrade: whether another release may take the place of the one that runs. back: to the release
+    of before. watchdog: whether the hardware's is used. wait: until everything works."""
 
     wish: Wish
     wheelhouse: Path | None
@@ -63,7 +63,8 @@ def install(places: Places, services: Services, order: Order, progress: Progress
             raise Trouble("there is no release of before to go back to")
         return _upgrade(places, services, running, before.name, progress)
     source = find(order.wheelhouse)
-    engines = order.engines or (machine.engines if running is None else running.engines)
+    had = source.engines or machine.engines if running is None else running.engines
+    engines = order.engines or had
     wanted = release.planned(source, machine, engines, places)
     differs = None if running is None else running.differs(wanted)
     if running is not None and differs is not None and not order.upgrade:

@@ -19,13 +19,15 @@ WHEEL = re.compile(r"vedette-([0-9][^-]*)-py3-none-any\.whl")
 @dataclass(frozen=True)
 class Source:
     """version: of Vedette. print: of all that makes a release what it is. folder: a wheelhouse, or
-    a checkout. pip: the wheel of pip that is used, None: the one of the new environment."""
+    a checkout. pip: the wheel of pip that is used, None: the one of the new environment. engines:
+    those that a wheelhouse was made with, empty where that is not known."""
 
     version: str
     print: str
     folder: Path
     wheel: Path | None
     pip: Path | None
+    engines: tuple[str, ...] = ()
 
     def wanted(self, engines: Sequence[str]) -> list[str]:
         """What pip is asked for."""
@@ -76,7 +78,15 @@ def _wheelhouse(folder: Path) -> Source:
         raise Wrong(f"{folder} has no wheel of pip: make it anew with scripts/wheelhouse")
     names = "\n".join(path.name for path in sorted(folder.glob("*.whl")))
     mark = _print([names.encode(), wheel.read_bytes()])
-    return Source(version[1], mark, folder, wheel, pip)
+    return Source(version[1], mark, folder, wheel, pip, _engines(folder))
+
+
+def _engines(folder: Path) -> tuple[str, ...]:
+    try:
+        names = (folder / "engines").read_text(encoding="utf-8").strip().split(",")
+    except OSError:
+        return ()
+    return tuple(name.strip() for name in names if name.strip())
 
 
 def _checkout(folder: Path) -> Source:
