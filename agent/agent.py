@@ -20,6 +20,7 @@ from agent.recorder import Recorder
 from agent.reported import pipeline_states, state_of
 from agent.runtimes import Runtimes
 from agent.update.updating import STORE, open_fetching, open_updater
+from agent.way import Way
 from models.store import Store
 from wire import topics
 from wire.link import Connected, Delivered, Disconnected, LinkEvent, Received
@@ -65,13 +66,14 @@ class Agent:
         self._turned_s = now_s
         self._state_said: bytes | None = None
         self._state_said_s = now_s - STATE_GAP_S
-        self._broker: str | None = "connecting"  # what is wrong with the connection
+        self._way = Way(config.broker.url, clock)
 
     def open(self) -> None:
         """Begin: say that we started and what was found damaged, and connect."""
         parts = self._parts
         parts.set_log_level(parts.settings.log_level)
-        self._recorder.note("agent", None, f"agent {VERSION} started")
+        how = "" if parts.keeping.before is None else f": {parts.keeping.before}"
+        self._recorder.note("agent", None, f"agent {VERSION} started{how}")
         for subject, damage in (
             ("settings", parts.settings.damage),
             ("commands", parts.commander.damage),
@@ -92,7 +94,7 @@ class Agent:
         """End in order: what was counted since the last record becomes one, and goodbye."""
         self._recorder.cut(self._runtimes.silent(self._clock.uptime_s()))
         end_s = time.monotonic() + PARTING_S
-        while self._broker is None and self._parts.keeping.waiting and time.monotonic() < end_s:
+        while self._way.wrong is None and self._parts.keeping.waiting and time.monotonic() < end_s:
             self.step(PARTING_S / 10)
         if self._fetching is not None:
             self._fetching.close()
@@ -111,7 +113,7 @@ class Agent:
     def status(self) -> str:
         """One line for systemctl status."""
         names = len(self._runtimes.names)
-        link = self._broker or f"connected to {self._parts.config.broker.url}"
+        link = self._way.wrong or f"connected to {self._parts.config.broker.url}"
         plural = "" if names == 1 else "s"
         return f"{link}; {names} pipeline{plural}; {self._parts.keeping.waiting} records wait"
 
@@ -161,8 +163,7 @@ class Agent:
             self._say_state()
 
     def _connected(self, event: Connected) -> None:
-        log.info("connected to %s by %s", self._parts.config.broker.url, event.protocol)
-        self._broker = None
+        outage = self._way.came(event)
         word = self._door.connected(event.session, self._clock.uptime_s())
         self._link.publish(self._door.topic, word, retain=True)
         self._state_said = None
@@ -171,12 +172,11 @@ class Agent:
         for reply in self._orderly.interrupted():
             self._reply(reply)
         self._courier.connected(event)
+        if outage is not None:
+            self._recorder.note("broker", None, outage)
 
     def _disconnected(self, event: Disconnected) -> None:
-        said = f"not connected: {event.why}"
-        if said != self._broker:
-            log.warning("%s", said)
-        self._broker = said
+        self._way.went(event)
         if event.taken_over:
             self._door.taken_over(self._clock.uptime_s())
         self._courier.disconnected()

@@ -52,8 +52,10 @@ class Keeping:
         self._mended: str | None = None
         self._mended_s = self._retried_s = self._written_s = clock.uptime_s()
         self._identity = secrets.token_hex(8)
+        self._before = ""
         try:
-            self._identity = self._open().identity
+            disk = self._open()
+            self._identity, self._before = disk.identity, disk.written_in
             self.append((), {})  # what is wrong with the disk shows now, and the ids are settled
         except Taken:
             raise
@@ -64,6 +66,13 @@ class Keeping:
     def identity(self) -> str:
         """Tells this device's spool from every other; the same as long as its file lives."""
         return self._identity
+
+    @property
+    def before(self) -> str | None:
+        """How the agent before this one ended, in words; None: in order, or nobody knows."""
+        if self._before in ("", self._boot):
+            return "the one before did not end in order" if self._before else None
+        return "the device went down without a shutdown (power cut, reset or crash)"
 
     @property
     def fault(self) -> str | None:

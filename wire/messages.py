@@ -146,7 +146,7 @@ class Event(Struct, frozen=True):
     """Something that happened. kind "fault" begins what "recovered" ends; "note" just happened;
     "update": a model came into another phase, which `update` says.
 
-    subject: what it is about: agent, camera, pipeline, model, spool, name, config,
+    subject: what it is about: agent, broker, camera, pipeline, model, spool, name, config,
     latency, memory, power, clock...
     """
 

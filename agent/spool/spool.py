@@ -72,6 +72,7 @@ class Spool:
             with in_words(self._where):
                 books, self._past = read_books(self._db), read_past(self._db)
                 self.is_new = books is None
+                self.written_in = "" if books is None else books.boot  # see Books
                 self._books = books or Books(identity, "", 0, 0, 0.0, 1, fresh_id(identity), 1)
                 see_whether_true(self._db, books, self._where)
                 self.is_too_large = number_of(self._db, "page_count") > self._room.pages
