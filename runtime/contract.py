@@ -19,7 +19,7 @@ def check_contract(manifest: Manifest, engine: Engine, labels: tuple[str, ...], 
     _check_outputs(manifest, engine.gives, where)
     if manifest.task == "classify" and len(engine.gives) != 1:
         raise Refused(f"{where}: task classify needs one output, it has {len(engine.gives)}")
-    count = _class_count(manifest, engine.gives, where)
+    count = _class_count(manifest, engine.gives, labels, where)
     if count == 0:
         raise Refused(f"{where}: output {engine.gives[0].name!r} is empty: there are no scores")
     if labels and count is not None and len(labels) != count:
@@ -29,14 +29,16 @@ def check_contract(manifest: Manifest, engine: Engine, labels: tuple[str, ...], 
         )
 
 
-def _class_count(manifest: Manifest, gives: Sequence[TensorSpec], where: str) -> int | None:
+def _class_count(
+    manifest: Manifest, gives: Sequence[TensorSpec], labels: tuple[str, ...], where: str
+) -> int | None:
     """How many classes the outputs tell apart, where they show it."""
     if manifest.task == "classify":
         return int(np.prod(gives[0].shape))
-    if manifest.decoding.head != "fcos":
+    if manifest.task != "detect":
         return None
     try:
-        return class_count(gives)
+        return class_count(manifest, gives, labels)
     except Refused as trouble:
         raise Refused(f"{where}: {trouble}") from None
 

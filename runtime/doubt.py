@@ -82,7 +82,8 @@ class BoxDoubt:
         lower = max(threshold / 2, threshold - tolerance)
         decoding = replaced(model.manifest.decoding, min_score=lower)
         low = replaced(model.manifest, decoding=decoding)
-        self._tempted = replace(model, decode=make_detect(low, model.engine.gives, model.labels))
+        decode = make_detect(low, model.engine.gives, model.labels, model.anchors)
+        self._tempted = replace(model, decode=decode)
 
     def judge(self, picture: Path) -> Judged | None:
         found = [each for each in answer(self._tempted, picture) if isinstance(each, Box)]

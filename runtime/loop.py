@@ -25,7 +25,8 @@ LISTEN_S = 0.05  # how long a step without a model lasts: the agent is heard bet
 class Model:
     """A model that is loaded, warmed up and ready for its first frame.
 
-    guesses: what was inferred, one line each, where the model came without a manifest.
+    guesses: what was inferred, one line each, where the model came without a manifest. anchors: of
+    the manifest's anchors_file, for who makes a decoder of other thresholds.
     """
 
     manifest: Manifest
@@ -37,6 +38,7 @@ class Model:
     prepare: Prepare
     decode: Decode
     aim: Aim
+    anchors: Tensor | None = None
 
 
 @dataclass(frozen=True)

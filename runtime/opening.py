@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from models.manifest import Manifest
@@ -14,6 +15,7 @@ from runtime.inferring import LARGEST_LABELS, infer_manifest, packed_labels
 from runtime.locating import Located
 from runtime.loop import Model
 from runtime.prepare import aim_of, make_prepare
+from runtime.tasks.anchors import read_anchors
 from wire.troubles import Refused
 
 DECODERS = {
@@ -56,8 +58,12 @@ def _join(located: Located, engine: Engine) -> Model:
         labels = packed_labels(located.file)
         guesses += ("labels from the metadata in the file",) if labels and guesses else ()
     check_contract(manifest, engine, labels, str(located.file))
+    make_decode = importlib.import_module(DECODERS[manifest.task]).make_decode
+    anchors = None
+    if manifest.decoding.anchors_file is not None:
+        anchors = read_anchors(located.folder / manifest.decoding.anchors_file)
+        make_decode = partial(make_decode, anchors=anchors)
     try:
-        make_decode = importlib.import_module(DECODERS[manifest.task]).make_decode
         decode = make_decode(manifest, engine.gives, labels)
     except Refused as trouble:
         raise Refused(f"{located.file}: {trouble}") from None
@@ -71,6 +77,7 @@ def _join(located: Located, engine: Engine) -> Model:
         make_prepare(manifest.input),
         decode,
         aim_of(manifest.input),
+        anchors,
     )
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 CANDIDATES = 1000  # only so many of the best are compared with each other
+FAR = 1e6  # pixels: beyond it OpenCV would no longer tell boxes of two classes apart
 
 
 def suppress(
@@ -20,7 +21,7 @@ def suppress(
     corners: (n, 4) left, top, right, bottom, finite. kinds: (n,) class numbers. scores: (n,).
     A box goes when its intersection over union with a better one of its class is over max_overlap.
     """
-    sides = corners.tolist()
+    sides = np.clip(corners, -FAR, FAR).tolist()
     rectangles = [(left, top, right - left, low - top) for left, top, right, low in sides]
     kept = cv2.dnn.NMSBoxesBatched(
         rectangles, scores.tolist(), kinds.tolist(), 0.0, max_overlap, 1.0, CANDIDATES

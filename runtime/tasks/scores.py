@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from models.manifest import Manifest
 from runtime.engines import TensorSpec
 from runtime.tasks import Tensor
 from wire.troubles import Refused
@@ -16,6 +19,16 @@ def dequantise(spec: TensorSpec, stored: Tensor, out: Tensor) -> None:
         return
     np.subtract(stored, np.float32(spec.zero_point or 0), out=out)
     np.multiply(out, np.float32(spec.scale), out=out)
+
+
+def described(manifest: Manifest, gives: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
+    """The outputs, with the manifest's scale and zero point where the engine cannot tell them."""
+    if len(manifest.outputs) != len(gives):
+        return gives
+    return tuple(
+        replace(real, scale=said.scale, zero_point=said.zero_point) if real.scale is None else real
+        for real, said in zip(gives, manifest.outputs, strict=True)
+    )
 
 
 def check_size(spec: TensorSpec, stored: Tensor) -> None:
