@@ -56,6 +56,7 @@ class Lookout:
             if totals is not None and name not in missing:
                 faults.tell("camera", name, totals.absent)
                 faults.tell("model", name, totals.unloaded)
+                faults.tell("accelerator", name, totals.degraded)
         faults.tell("power", None, power_fault(self._recorder.health))
         self._recorder.say(faults.due(now_s))
 

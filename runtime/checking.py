@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 
-import msgspec
 import numpy as np
 
+from runtime.check_report import Report
 from runtime.engines import EngineOptions
 from runtime.frames import Frame, packed
 from runtime.golden import check_golden
@@ -18,22 +18,6 @@ from wire.steps import reached
 from wire.troubles import Refused
 
 MEANINGLESS = ("none", "ssd")  # heads whose outputs may hold garbage: SSD's beyond its count
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What a check found out. inference_us is the median of five runs on noise. base_rss_mb: what
-    of the peak was taken before the model and its engine."""
-
-    ok: bool
-    name: str
-    version: str
-    digest: str
-    engine: str
-    golden: int
-    load_ms: float
-    inference_us: float
-    peak_rss_mb: float
-    base_rss_mb: float = 0.0
 
 
 def check(path: str, engine_kind: str | None, options: EngineOptions) -> Report:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.checking import Report
+from runtime.check_report import Report
 from runtime.engines import EngineOptions
+from runtime.kept import cache_folder
 from runtime.locating import Located
 from wire.durable import write_durably
 from wire.troubles import Refused, Unavailable
@@ -137,12 +138,12 @@ def _remembered(located: Located, options: EngineOptions) -> Path | None:
 
     None where there is no home to keep it in.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
-    if not cache.is_absolute():
+    cache = cache_folder()
+    if cache is None:
         return None
     how = "-".join([located.engine_kind, *options.accelerators])
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{located.digest}-{how}")
-    return cache / "vedette" / "tried" / name[:200]
+    return cache / "tried" / name[:200]
 
 
 def _remember(path: Path, report: Report) -> None:

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from runtime.child import try_in_child
 from runtime.engines import EngineOptions
+from runtime.lasting import open_lasting
 from runtime.locating import locate
 from runtime.loop import Loop, Model
-from runtime.opening import open_model
 from wire.troubles import Trouble
 
 SWEEP_S = 0.2  # how often retired models are looked for
@@ -101,9 +100,7 @@ def open_tried(
     said: told what was guessed of a model without a manifest, a line each. Raises Refused,
     Unavailable.
     """
-    with locate(path, engine_kind) as located:
-        try_in_child(located, options)
-        model = open_model(located, options)
+    model = open_lasting(locate(path, engine_kind), options)
     for guess in model.guesses:
         said(f"no manifest: {guess}")
     return model

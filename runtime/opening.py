@@ -31,7 +31,13 @@ def open_model(located: Located, options: EngineOptions) -> Model:
     Raises Refused if the file is bad or contradicts its manifest, Unavailable if its engine is
     missing.
     """
-    engine = _open_engine(located, options)
+    return model_of(located, engine_of(located, options))
+
+
+def model_of(located: Located, engine: Engine) -> Model:
+    """The model that this engine has loaded. Closes the engine if it is not the manifest's.
+
+    Raises Refused."""
     try:
         return _join(located, engine)
     except BaseException:
@@ -39,7 +45,8 @@ def open_model(located: Located, options: EngineOptions) -> Model:
         raise
 
 
-def _open_engine(located: Located, options: EngineOptions) -> Engine:
+def engine_of(located: Located, options: EngineOptions) -> Engine:
+    """The model file, loaded with what its manifest declares. Raises as open_model does."""
     if located.manifest is None:
         return open_engine(located.engine_kind, located.file, options)
     takes = declared_input(located.manifest.input)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic_ns
 
+from runtime.accelerated import degraded, needs_new_process
 from runtime.agent_line import ANSWER_S, AgentLine
 from runtime.cameras import Camera
 from runtime.confidence import Confidence
@@ -62,6 +63,7 @@ class Sight:
     settings: PipelineSettings
     trouble: str | None
     formats: tuple[str, ...]
+    degraded: str | None
 
 
 class Reporter:
@@ -151,6 +153,7 @@ class Reporter:
             unloaded=_text(self._trouble()),
             scores=self._confidence.scores(),
             formats=self.wishes.formats if self.wishes else (),
+            degraded=_text(degraded(self._model().engine)),
         )
 
     @property
@@ -190,6 +193,7 @@ class Reporter:
             self.wishes.tick(now_s)
         self._line.push(now_s)
         model = self._model()  # a camera that is away must not keep us from naming it
+        self.is_leaving |= needs_new_process(model.engine)
         if model.digest != self._counted.digest and model is not HELD:
             self._count_for(model)
         seen = self._sight()
@@ -239,6 +243,7 @@ class Reporter:
             self._publisher.settings,
             self._trouble(),
             self.wishes.formats if self.wishes else (),
+            degraded(self._model().engine),
         )
 
 

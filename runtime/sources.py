@@ -11,17 +11,18 @@ from pathlib import Path
 from models.pipelines import PipelineState
 from models.starts import Came, ends_in_words
 from models.store import Store
-from runtime.checking import Report
-from runtime.child import check_in_child, needed_bytes, try_in_child
+from runtime.check_report import Report
+from runtime.child import check_in_child, needed_bytes
 from runtime.engines import EngineOptions
+from runtime.lasting import open_lasting
 from runtime.locating import Located, locate
 from runtime.loop import Model
-from runtime.opening import open_model
 from wire.boot import boot_id
 from wire.steps import reached
 from wire.troubles import Refused, Trouble
 
 MOST_STARTS = 3  # of one trial: the last of them is the roll back
+CRASHES = ("core-dump", "signal", "watchdog")  # systemd's words for what an engine may have done
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Sources:
         self._options = options
         self._said = said
         self._ended = ended
+        self._crashed = ended.partition(" ")[0] in CRASHES
         self._counting = threading.Lock()  # two threads write one file
 
     def own(self) -> Source | None:
@@ -109,10 +111,9 @@ class Sources:
 
         Raises Refused, Unavailable, OSError and MemoryError.
         """
-        with self._located(source) as located:
-            try_in_child(located, self._options)
-            model = open_model(located, self._options)
-            reached("load.opened", model.digest)
+        after_a_crash, self._crashed = self._crashed, False
+        model = open_lasting(self._located(source), self._options, after_a_crash)
+        reached("load.opened", model.digest)
         self.note_came(source.digest or "", "opened")
         for guess in model.guesses:
             self._said(f"no manifest: {guess}")

@@ -60,6 +60,7 @@ class Runtime:
         self.listens = True
         self.absent: str | None = None
         self.unloaded: str | None = None
+        self.degraded: str | None = None
         self.formats = FORMATS
         self.fps, self.us, self.score = 30.0, 4000.0, 0.9
         self.begin(CONFIGURED)
@@ -99,6 +100,7 @@ class Runtime:
             "lane", f"run{self.runs}", self.seconds, phase, self.absent,  # type: ignore[arg-type]
             "digits", "1", self.digest, "litert", "synthetic://64x48", self.frames, Losses(),
             self.stages, 0, None, PipelineSettings(), self.unloaded, self.scores, self.formats,
+            self.degraded,
         )  # fmt: skip
 
     def take(self, message: FromAgent) -> bool:

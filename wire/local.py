@@ -43,7 +43,8 @@ class Totals(Struct, frozen=True, tag="totals"):
     """A runtime process since it started. run: its random id. seconds: since then. Counts grow.
 
     unloaded: why a newer model than the one that runs was not loaded. formats: of models that an
-    engine here can run, the best first. phase "no_model": it waits for one; model, version, digest
+    engine here can run, the best first. degraded: why the model runs without its accelerator.
+    phase "no_model": it waits for one; model, version, digest
     and engine are empty.
     """
 
@@ -66,6 +67,7 @@ class Totals(Struct, frozen=True, tag="totals"):
     unloaded: Text | None = None
     scores: Scores = Scores()
     formats: tuple[Text, ...] = ()
+    degraded: Text | None = None
 
 
 class Failed(Struct, frozen=True, tag="failed"):
@@ -197,7 +199,7 @@ class Mailbox(Generic[Incoming]):
                 # held until close
                 self._lock = open(path.with_suffix(".lock"), "w")  # noqa: SIM115
                 undo.callback(self._lock.close)
-                _hold(self._lock, path)
+                hold(self._lock, path)
                 self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
                 undo.callback(self._socket.close)
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, ROOM_BYTES)
@@ -258,7 +260,8 @@ def pipeline_mailbox(run_folder: Path, pipeline: str) -> Mailbox[FromAgent]:
     return Mailbox(pipeline_socket(run_folder, pipeline), FromAgent)
 
 
-def _hold(lock: IO[str], path: Path) -> None:
+def hold(lock: IO[str], path: Path) -> None:
+    """Keep an address from other processes while `lock` is open. Raises Unavailable."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -43,4 +43,4 @@ class Observation:
 
 def is_serving(totals: Totals) -> bool:
     """Whether frames can be expected of it."""
-    return totals.phase == "serving" and totals.absent is None
+    return totals.phase == "serving" and totals.absent is None and totals.degraded is None

@@ -54,9 +54,11 @@ class TrialTime:
         return None
 
     def _is_excused(self, latest: Totals | None) -> bool:
-        """The camera is gone, somebody stopped the process, or we have just come up."""
+        """The camera or the accelerator is gone, somebody stopped the process, or we have just come
+        up."""
         if not self.is_there:
             return True
         if latest is None:
             return self._grace_s > 0
-        return latest.absent is not None or latest.phase in ("no_camera", "ended")
+        is_hindered = latest.absent is not None or latest.degraded is not None
+        return is_hindered or latest.phase in ("no_camera", "ended")

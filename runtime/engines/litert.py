@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.engines import EngineOptions, Tensor, TensorSpec
+from runtime.engines import EngineOptions, Tensor, TensorSpec, accelerators
 from runtime.memory import at_address
 from runtime.quiet import without_chatter
 from wire.troubles import Refused, Unavailable
@@ -85,7 +85,8 @@ class LiteRTEngine:
 
 
 def open_model_file(model_file: Path, options: EngineOptions) -> LiteRTEngine:
-    """Load a .tflite file. Accelerators are delegate libraries, as `libedgetpu.so.1`."""
+    """Load a .tflite file. Accelerators are delegates: `edgetpu`, `gpu`, or a library, with options
+    as `edgetpu?device=usb:0`."""
     module = import_package()
     delegates = [_load_delegate(module, name) for name in options.accelerators]
     try:
@@ -132,15 +133,18 @@ def _needs_old_numpy(package: str) -> Unavailable:
     )
 
 
-def _load_delegate(module: Any, name: str) -> Any:
+def _load_delegate(module: Any, words: str) -> Any:
+    name, options = accelerators.parse(words)
+    library = accelerators.DELEGATES.get(name, name)
     try:
         # looked at first: a Delegate that fails half-way prints tracebacks when it is freed
-        if not hasattr(ctypes.CDLL(name), DELEGATE_ENTRY):
+        if not hasattr(ctypes.CDLL(library), DELEGATE_ENTRY):
             raise ValueError("it is no delegate")
-        return module.load_delegate(name)
+        return module.load_delegate(library, options)
     except (OSError, ValueError) as error:
+        reason = [line for line in str(error).splitlines() if line][-1:] or ["it gives no reason"]
         raise Unavailable(
-            f"delegate {name!r} cannot be loaded: {_first_line(error)}: "
+            f"delegate {name!r} cannot be loaded: {reason[0].strip()}: "
             "install its library, or leave it out to run on the CPU"
         ) from None
 

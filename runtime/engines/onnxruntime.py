@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from runtime.engines import EngineOptions, Tensor, TensorSpec
+from runtime.engines import EngineOptions, Tensor, TensorSpec, accelerators
 from runtime.engines.onnx_outside import DAMAGED, check_outside
+from runtime.kept import cache_folder
 from runtime.memory import aligned_zeros
 from wire.troubles import Refused, Unavailable
 
-CPU = "CPUExecutionProvider"
+ENDING = "ExecutionProvider"
+CPU, TENSORRT = f"CPU{ENDING}", f"Tensorrt{ENDING}"
 QUIET = 4  # log nothing but its own end: errors are raised as well
 DTYPES = {
     "tensor(float)": "float32",
@@ -101,7 +103,8 @@ class OnnxRuntimeEngine:
 
 
 def open_model_file(model_file: Path, options: EngineOptions) -> OnnxRuntimeEngine:
-    """Load an .onnx file. Accelerators are providers, as `CUDAExecutionProvider` or `cuda`."""
+    """Load an .onnx file. Accelerators are providers, as `CUDAExecutionProvider` or `cuda`, with
+    options as `tensorrt?trt_fp16_enable=1`."""
     ort = import_package()
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = options.thread_count
@@ -112,6 +115,7 @@ def open_model_file(model_file: Path, options: EngineOptions) -> OnnxRuntimeEngi
     try:
         session = ort.InferenceSession(str(model_file), settings, providers=providers)
         _check_providers(providers, session)
+        session.disable_fallback()  # to the CPU, in silence, when a run fails
         return OnnxRuntimeEngine(session, model_file, options.takes)
     except (Refused, Unavailable):
         raise
@@ -133,22 +137,30 @@ def import_package() -> Any:
         raise Unavailable(f"onnxruntime is installed but cannot be loaded: {error}") from None
 
 
-def _providers(ort: Any, wanted: tuple[str, ...]) -> list[str]:
-    """The providers to use, best first; the CPU always comes last."""
-    here = {name.removesuffix("ExecutionProvider").lower(): name
-            for name in ort.get_available_providers()}  # fmt: skip
-    chosen = []
-    for name in wanted:
-        known = here.get(name.removesuffix("ExecutionProvider").lower())
+def _providers(ort: Any, wanted: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
+    """The providers to use with their options, best first; the CPU always comes last."""
+    here = {name.removesuffix(ENDING).lower(): name for name in ort.get_available_providers()}
+    chosen = {}
+    for words in wanted:
+        name, options = accelerators.parse(words)
+        known = here.get(name.removesuffix(ENDING).lower())
         if known is None:
             raise Unavailable(f"ONNX Runtime has no provider {name!r} here: {', '.join(here)}")
-        chosen.append(known)
-    return [*chosen, CPU] if CPU not in chosen else chosen
+        chosen[known] = _lasting_cache() | options if known == TENSORRT else options
+    return [*chosen.items(), *([] if CPU in chosen else [(CPU, {})])]
 
 
-def _check_providers(wanted: list[str], session: Any) -> None:
+def _lasting_cache() -> dict[str, str]:
+    """TensorRT takes minutes to build what it runs: it is kept, by default."""
+    if (folder := cache_folder()) is None:
+        return {}
+    kept = {"trt_engine_cache_enable": "1", "trt_timing_cache_enable": "1"}
+    return kept | {"trt_engine_cache_path": str(folder / "tensorrt-provider")}
+
+
+def _check_providers(wanted: list[tuple[str, dict[str, str]]], session: Any) -> None:
     """ONNX Runtime goes on without a provider that fails to start; the user would not know."""
-    for name in wanted:
+    for name, _ in wanted:
         if name not in session.get_providers():
             raise Unavailable(
                 f"ONNX Runtime cannot start provider {name!r}: "

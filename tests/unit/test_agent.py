@@ -171,11 +171,14 @@ def test_why_a_runtime_cannot_start_is_a_fault_at_once(rig: Rig, broker: MemoryB
     assert events(broker)[1:] == [("fault", "pipeline", "lane"), ("recovered", "pipeline", "lane")]
 
 
-def test_a_model_that_was_not_loaded_is_a_fault(rig: Rig, broker: MemoryBroker) -> None:
+@pytest.mark.parametrize(("said", "subject"), [("unloaded", "model"), ("degraded", "accelerator")])
+def test_what_a_runtime_goes_on_without_is_a_fault(
+    rig: Rig, broker: MemoryBroker, said: str, subject: str
+) -> None:
     rig.say(totals(30, 1.0))
-    rig.say(totals(60, 2.0, unloaded="the model before it runs on"))
+    rig.say(totals(60, 2.0, **{said: "it runs on without"}))
     rig.forward(12.0)
-    assert state(broker).faults == ("lane: model: the model before it runs on",)
+    assert state(broker).faults == (f"lane: {subject}: it runs on without",)
     rig.say(totals(90, 3.0))
     rig.forward(2.0)
     assert state(broker).faults == ()

@@ -215,6 +215,22 @@ def test_a_camera_that_is_gone_stops_the_clock(bench: Bench) -> None:
     assert bench.phase == "good"
 
 
+def test_while_the_accelerator_is_gone_a_model_is_not_judged(bench: Bench) -> None:
+    """On the processor alone it gives a fifth of the frames, and takes all of its time."""
+    bench.run_in("1")
+    bench.on_trial("2", QUICK)
+    bench.live(10)
+    bench.runtime.degraded = "runs on the processor alone: it was unplugged"
+    bench.runtime.fps, bench.runtime.us = 2.0, 450_000.0
+    bench.say()
+    bench.live(1000)
+    assert bench.phase == "trial"
+    bench.runtime.degraded, bench.runtime.fps, bench.runtime.us = None, 30.0, 4000.0
+    bench.say()
+    bench.live(80)
+    assert bench.phase == "good"
+
+
 def test_a_camera_that_slows_down_is_not_the_model_s_fault(bench: Bench) -> None:
     bench.run_in("1")
     bench.on_trial("2", QUICK)
