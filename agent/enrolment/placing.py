@@ -7,6 +7,7 @@ all. From one enrolment to the next it goes in a single step: when vedette.toml 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import grp
 import hashlib
@@ -25,6 +26,13 @@ from wire.troubles import Unavailable
 CONFIG, BEFORE = "vedette.toml", "vedette.toml.before"
 GROUP = "vedette"  # of the services
 FOLDER = "enrolled-"
+HINTS = {
+    errno.EACCES: "run it with sudo",
+    errno.EPERM: "run it with sudo",
+    errno.EROFS: "sudo mount -o remount,rw / first",
+    errno.ENOSPC: "make room and try again",
+    errno.EDQUOT: "make room and try again",
+}
 OURS_ALONE, WITH_GROUP = 0o600, 0o640
 
 
@@ -48,7 +56,8 @@ def place(etc: Path, enrolment: Enrolment, wish: Wish) -> Placed:
         with _one_at_a_time(etc):
             return _place(etc, enrolment, wish)
     except OSError as error:
-        raise Unavailable(f"{error.filename or etc}: {error.strerror}: run it with sudo") from None
+        hint = HINTS.get(error.errno or 0, "name another folder by --etc")
+        raise Unavailable(f"{error.filename or etc}: {error.strerror}: {hint}") from None
 
 
 def _place(etc: Path, enrolment: Enrolment, wish: Wish) -> Placed:
@@ -125,14 +134,18 @@ def _make_folder(folder: Path, contents: dict[str, bytes]) -> None:
         return
     unfinished = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(mode=0o700)
-    for name, content in contents.items():
-        _write(unfinished / name, content, owner)
-    _give(unfinished, owner)
-    sync_folder(unfinished)
-    if folder.exists():  # somebody changed it: the config that names it gets the right one
-        shutil.rmtree(folder)
-    rename_durably(unfinished, folder)
+    try:
+        unfinished.mkdir(mode=0o700)
+        for name, content in contents.items():
+            _write(unfinished / name, content, owner)
+        _give(unfinished, owner)
+        sync_folder(unfinished)
+        if folder.exists():  # somebody changed it: the config that names it gets the right one
+            shutil.rmtree(folder)
+        rename_durably(unfinished, folder)
+    except OSError:  # no part of a key stays where the disk is full
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
 
 
 def _holds(path: Path, content: bytes) -> bool:
@@ -147,11 +160,16 @@ def _write(path: Path, content: bytes, owner: _Owner) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(beside)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with open(os.open(beside, flags, OURS_ALONE), "wb") as file:
-        file.write(content)
-        _give(beside, owner)
-        sync_file(file)
-    rename_durably(beside, path)
+    try:
+        with open(os.open(beside, flags, OURS_ALONE), "wb") as file:
+            file.write(content)
+            _give(beside, owner)
+            sync_file(file)
+        rename_durably(beside, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
 
 
 def _give(path: Path, owner: _Owner) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from fleet.enrolment.authority import warning_of_end
 from fleet.enrolment.broker_files import all_names, steps
 from fleet.enrolment.setting_up import BrokerWish, SetUp, set_up
 from fleet.folder import PLACE, add_dir_option
@@ -24,7 +25,7 @@ IN_THE_CLEAR = (
 class Outcome(Struct, frozen=True):
     """What --json prints. made: what is new, in words. changed: the files in `folder` that are
     others than before. steps: the commands for the broker's machine. hosts: that its certificate
-    is for; none without TLS."""
+    is for; none without TLS. warning: about the authority, None where none is due."""
 
     broker: str
     folder: str
@@ -33,6 +34,7 @@ class Outcome(Struct, frozen=True):
     steps: tuple[str, ...]
     hosts: tuple[str, ...]
     encrypted: bool
+    warning: str | None
 
 
 def main(argv: Sequence[str]) -> int:
@@ -53,6 +55,7 @@ def _outcome(done: SetUp) -> Outcome:
         fleet.broker.url, str(fleet.broker_files), done.made, done.written.changed,
         tuple(steps(fleet, all_names(), "restart")), done.hosts,
         address_of(fleet.broker.url).encrypted,
+        None if done.ends_s is None else warning_of_end(done.ends_s, time.time()),
     )  # fmt: skip
 
 
@@ -63,6 +66,8 @@ def _lines(outcome: Outcome) -> list[str]:
     lines.append(f"new: {', '.join(outcome.made)}" if outcome.made else "nothing new was made")
     if not outcome.encrypted:
         lines.append(IN_THE_CLEAR)
+    if outcome.warning is not None:
+        lines.append(outcome.warning)
     if outcome.changed:
         lines += ["", "now, where mosquitto runs (apt install mosquitto):"]
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from fleet.enrolment import enrolling
+from fleet.enrolment.authority import Authority, warning_of_end
 from fleet.enrolment.book import Book
 from fleet.enrolment.broker_files import CONF, LISTS, Written, all_names, steps, write_lists
 from fleet.enrolment.enrolling import Enrolled, Wish, authority_of
@@ -45,7 +46,7 @@ class Outcome(Struct, frozen=True):
     changed: tuple[str, ...]
     broker: str | None
     steps: tuple[str, ...]
-    warning: str | None
+    warnings: tuple[str, ...]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -65,8 +66,9 @@ def main(argv: Sequence[str]) -> int:
         enrolling.proof_of(fleet, wish)
         give = partial(enrolling.hand_out, out=_out(words.out, words.name))
         done = [enrolling.enrol(fleet, book, name, wish, give, time.time()) for name in words.name]
-        written = write_lists(fleet, book.entries(), authority_of(fleet))
-    outcome = _outcome(fleet, done, written)
+        authority = authority_of(fleet)
+        written = write_lists(fleet, book.entries(), authority)
+    outcome = _outcome(fleet, done, written, tuple(_warnings(fleet, authority)))
     if words.json:
         print(msgspec.json.encode(outcome).decode())
     else:
@@ -75,39 +77,47 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _out(told: Path | None, names: Sequence[str]) -> Path:
-    """The file to write, or the folder. Raises Unavailable, Refused."""
+def _out(told: str | None, names: Sequence[str]) -> Path:
+    """The file to write, or the folder, which is made where it can only be one. Raises Unavailable,
+    OSError."""
     if told is None:
         return Path.cwd()
-    if not told.is_dir() and (len(names) > 1 or not told.parent.is_dir()):
-        raise Unavailable(f"--out {told}: no folder: make it first")
-    return told.absolute()
+    out = Path(told).absolute()
+    if not out.parent.is_dir():
+        raise Unavailable(f"--out {told}: there is no folder {out.parent}: make it first")
+    if not out.is_dir() and (told.endswith("/") or len(names) > 1):
+        out.mkdir(mode=0o700)
+    return out
 
 
-def _outcome(fleet: FleetFolder, done: Sequence[Enrolled], written: Written) -> Outcome:
+def _outcome(
+    fleet: FleetFolder, done: Sequence[Enrolled], written: Written, warnings: tuple[str, ...]
+) -> Outcome:
     names = tuple(
         Name(one.name, one.proof, tuple(map(str, one.files)), one.replaced) for one in done
     )
     replaced = any(one.replaced for one in done)
     verb = "restart" if replaced or written.needs_restart else "reload"
     if not written.changed:
-        return Outcome(names, (), None, (), _warning(fleet))
+        return Outcome(names, (), None, (), warnings)
     files = all_names() if written.needs_restart else LISTS
-    return Outcome(names, written.changed, verb, tuple(steps(fleet, files, verb)), _warning(fleet))
+    return Outcome(names, written.changed, verb, tuple(steps(fleet, files, verb)), warnings)
 
 
-def _warning(fleet: FleetFolder) -> str | None:
+def _warnings(fleet: FleetFolder, authority: Authority | None) -> Iterator[str]:
+    ends = None if authority is None else warning_of_end(authority.ends_s, time.time())
+    if ends is not None:
+        yield ends
     if not (fleet.broker_files / CONF).exists():
-        return (
+        yield (
             f"warning: the broker at {fleet.broker.url} must go by {fleet.broker_files}/acl and "
             "passwd: vedette fleet broker writes a configuration for it"
         )
-    if address_of(fleet.broker.url).host in LOCAL:
-        return (
+    elif address_of(fleet.broker.url).host in LOCAL:
+        yield (
             f"warning: {fleet.broker.url} is this very machine: other devices find no broker "
             "there; name it by vedette fleet broker --host HOST, then enroll --again"
         )
-    return None
 
 
 def _lines(outcome: Outcome, wish: Wish, fleet: FleetFolder) -> list[str]:
@@ -116,8 +126,7 @@ def _lines(outcome: Outcome, wish: Wish, fleet: FleetFolder) -> list[str]:
         lines.append(f"{one.name}: {wish.role} of the fleet {fleet.name}, by {one.proof}")
         lines += [f"  {file}" for file in one.files]
     lines += _next(outcome, wish, fleet)
-    if outcome.warning is not None:
-        lines.append(outcome.warning)
+    lines += outcome.warnings
     if outcome.broker is None:
         return [*lines, "nothing to do at the broker"]
     lines.append("at the broker, before that works:")
@@ -130,17 +139,18 @@ def _lines(outcome: Outcome, wish: Wish, fleet: FleetFolder) -> list[str]:
 def _next(outcome: Outcome, wish: Wish, fleet: FleetFolder) -> list[str]:
     one = outcome.enrolled[0]
     file = next(path for path in one.files if path.endswith(SUFFIX) or len(one.files) == 1)
+    shown = shlex.quote(Path(file).name)
     if wish.role == "device":
         return [
-            f"bring it to the device, and there: sudo scripts/install --enroll {Path(file).name}",
-            f"or where Vedette runs already: sudo vedette enroll {Path(file).name}",
+            f"bring it to the device, and there: sudo scripts/install --enroll {shown}",
+            f"or where Vedette runs already: sudo vedette enroll {shown}",
             "who has the file can speak as the device: remove it afterwards",
         ]
     folder = Path(file).parent
     if wish.role == "simulator":
         return _simulating(one, folder, fleet)
     if len(one.files) == 1:
-        return ["for the files that commands take: --again --out FOLDER"]
+        return ["for the files that commands take: --again --out FOLDER/"]
     broker = f"--broker {enrolling.url_for(fleet, proof_word(one.proof))} --fleet {fleet.name}"
     proof = f"--certificate-file {one.name}.pem --key-file {one.name}.pem"
     if one.proof == "password":
@@ -184,9 +194,9 @@ def parser() -> argparse.ArgumentParser:
     for kind in ("password", "certificate"):
         proof.add_argument(f"--{kind}", dest="proof", action="store_const", const=kind)
     parser.add_argument(
-        "--out", type=named_path, metavar="FILE",
-        help="where to write; a folder gets NAME.vedette, and for persons PEM or password too "
-        "(default: NAME.vedette, here)",
+        "--out", type=a_place, metavar="FILE",
+        help="where to write; a folder (FOLDER/ makes it) gets NAME.vedette, and for persons PEM "
+        "or password too (default: NAME.vedette, here)",
     )  # fmt: skip
     parser.add_argument(
         "--acknowledged-by",
@@ -202,6 +212,12 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
     return parser
+
+
+def a_place(text: str) -> str:
+    """A path; the / at its end counts."""
+    named_path(text)
+    return text
 
 
 def a_name(text: str) -> str:

@@ -10,13 +10,13 @@ import msgspec
 from msgspec import Struct
 
 from fleet.commands.enroll import a_name
-from fleet.enrolment.book import Book
-from fleet.enrolment.broker_files import LISTS, all_names, steps, write_lists
+from fleet.enrolment.book import Book, Entry
+from fleet.enrolment.broker_files import CONF, LISTS, all_names, steps, write_lists
 from fleet.enrolment.enrolling import SERVER, authority_of
 from fleet.enrolment.files import writing
 from fleet.enrolment.leaving import forget
 from fleet.flags import seconds
-from fleet.folder import add_dir_option, check_is_operators, open_fleet
+from fleet.folder import FleetFolder, add_dir_option, check_is_operators, open_fleet
 from fleet.silence import silence_link
 from wire.troubles import one_line
 
@@ -26,7 +26,8 @@ PATIENCE_S = 5.0
 class Outcome(Struct, frozen=True):
     """What --json prints. revoked: whether it belonged until now. kept: whether the broker still
     keeps its presence and state: removed, nothing (was kept), refused,
-    unreachable, with `why`; None: not asked."""
+    unreachable, with `why`; None: not asked. in_force: the broker has shown that it goes by the
+    new rules."""
 
     name: str
     revoked: bool
@@ -34,6 +35,7 @@ class Outcome(Struct, frozen=True):
     steps: tuple[str, ...]
     kept: str | None
     why: str
+    in_force: bool
 
 
 def main(argv: Sequence[str]) -> int:
@@ -54,8 +56,10 @@ def main(argv: Sequence[str]) -> int:
         left = forget(fleet, [words.name], words.patience)[words.name]
         kept, why = left.outcome, left.why
     outcome = Outcome(
-        words.name, revoked, written.changed, tuple(steps(fleet, files, verb)), kept, why
-    )
+        words.name, revoked, written.changed, tuple(steps(fleet, files, verb)), kept, why,
+        kept in ("removed", "nothing") and not revoked and not written.changed
+        and _is_shown_by_it(fleet, entry),
+    )  # fmt: skip
     if words.json:
         print(msgspec.json.encode(outcome).decode())
     else:
@@ -64,13 +68,22 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def _is_shown_by_it(fleet: FleetFolder, entry: Entry | None) -> bool:
+    """Whether only rules since the revocation let us remove what is kept: not those of a broker of
+    somebody else, nor of one that has let us since the device was forgotten."""
+    are_ours = (fleet.broker_files / CONF).exists()
+    return are_ours and entry is not None and entry.forgotten_s is None
+
+
 def _lines(outcome: Outcome) -> list[str]:
     name = outcome.name
     lines = [f"{name} is revoked" if outcome.revoked else f"{name} was revoked before"]
-    if outcome.kept in ("removed", "nothing"):
+    if outcome.in_force:
         return [*lines, f"the broker keeps nothing of {name}, and goes by the new rules"]
     lines += ["it counts when mosquitto goes by it:", *(f"  {step}" for step in outcome.steps)]
-    if outcome.kept is not None:
+    if outcome.kept in ("removed", "nothing"):
+        lines.append(f"the broker keeps nothing of {name}")
+    elif outcome.kept is not None:
         lines.append(
             "after the reload run it once more to clear its last words: "
             f"vedette fleet revoke {name}"

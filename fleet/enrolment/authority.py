@@ -37,9 +37,14 @@ if TYPE_CHECKING:
 
 YEAR = timedelta(days=365)
 AUTHORITY_LASTS, NAME_LASTS, BROKER_LASTS = 20 * YEAR, 10 * YEAR, 2 * YEAR
+SOON_S = (2 * YEAR).total_seconds()  # time to enroll everybody again
 EARLIER = timedelta(days=1)  # clocks of devices may be late
 ORGANISATION = "Vedette fleet"
 LARGEST = 64 * 1024  # bytes of a file
+NEW_ONE = (
+    "move keys/authority.pem out of the fleet's folder, run vedette fleet broker, which makes a "
+    "new one, and enroll everybody --again"
+)
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,14 @@ class Authority:
     _certificate: Certificate
     _key: EllipticCurvePrivateKey
 
+    @property
+    def ends_s(self) -> float:
+        """Until when it, and all that it signed, counts: Unix."""
+        return self._certificate.not_valid_after_utc.timestamp()
+
     def issue(self, name: str, now_s: float) -> Issued:
-        """A new key and a certificate by which its owner is called `name` at the broker."""
+        """A new key and a certificate by which its owner is called `name` at the broker. Raises
+        Refused if our time is over."""
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -70,7 +81,8 @@ class Authority:
         return Issued(pem_of(certificate), key_pem_of(key), serial_of(certificate))
 
     def certify_broker(self, key_pem: str, hosts: Sequence[str], now_s: float) -> str:
-        """A certificate (PEM) for the broker's key, good for these names and addresses."""
+        """A certificate (PEM) for the broker's key, good for these names and addresses. Raises
+        Refused if our time is over."""
         from cryptography import x509
         from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -130,6 +142,8 @@ class Authority:
     ) -> CertificateBuilder:
         now = datetime.fromtimestamp(now_s, timezone.utc)
         ends = min(now + lasts, self._certificate.not_valid_after_utc)
+        if ends <= now:
+            raise Refused(f"the fleet's authority counted until {ends:%Y-%m-%d}: {NEW_ONE}")
         return _builder(name, key, now - EARLIER, ends).issuer_name(self._certificate.subject)
 
     def _signed(self, builder: CertificateBuilder, use: ObjectIdentifier) -> Certificate:
@@ -182,6 +196,15 @@ def open_authority(path: Path) -> Authority:
     except Refused as refused:
         raise Refused(f"{path}: {refused}: restore it from a backup") from None
     return Authority(pem_of(certificate), certificate, key)
+
+
+def warning_of_end(ends_s: float, now_s: float) -> str | None:
+    """For people, where an authority is at its end soon: nobody comes to the broker after it."""
+    if ends_s - now_s > SOON_S:
+        return None
+    day = datetime.fromtimestamp(ends_s, timezone.utc)
+    says = f"the fleet's authority counts until {day:%Y-%m-%d}, and nobody after it"
+    return f"warning: {says}: {NEW_ONE}"
 
 
 def _builder(

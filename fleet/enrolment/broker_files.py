@@ -134,6 +134,7 @@ def steps(fleet: FleetFolder, names: Sequence[str], verb: str) -> list[str]:
     def path(name: str) -> str:
         return shlex.quote(str(folder / name if is_here else Path(folder.name) / name))
 
+    place = shlex.quote(place)
     lines = [f"sudo install -d -m 750 -g mosquitto {place}"]
     files = " ".join(map(path, there))
     lines.append(f"sudo install -m 640 -o mosquitto -g mosquitto {files} {place}")
@@ -142,7 +143,8 @@ def steps(fleet: FleetFolder, names: Sequence[str], verb: str) -> list[str]:
     lines.append(f"sudo systemctl {verb} mosquitto")
     if is_here:
         return lines
-    copied = f"scp -r {shlex.quote(str(folder))} {address.host}:"
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    copied = f"scp -r {shlex.quote(str(folder))} {host}:"
     return [copied, f"ssh {address.host}", *lines, "exit"]
 
 

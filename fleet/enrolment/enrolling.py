@@ -74,10 +74,10 @@ def proof_of(fleet: FleetFolder, wish: Wish) -> Proof:
 
 def check(book: Book, name: str, wish: Wish) -> None:
     """Raises Refused if the name counts already, and is not to be replaced."""
+    if name == SERVER and wish.role != "server":
+        raise Refused(f"{name}: so are the commands of this folder called: take another name")
     entry = book.find(name)
     if entry is None:
-        if name == SERVER and wish.role != "server":
-            raise Refused(f"{name}: so are the commands of this folder called: take another name")
         return
     if entry.belongs and not wish.again:
         raise Refused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,20 +18,35 @@ PRIVATE, PUBLIC = 0o600, 0o644
 def write_privately(path: Path, text: str, mode: int = PRIVATE) -> None:
     """Replace a file by `text`; a power cut leaves the old one or the new one. Raises OSError.
 
-    What root writes belongs to whom the folder belongs to, and stays whose it was.
+    What root writes belongs to whom the folder belongs to, and stays whose it was; but in a folder
+    that everybody may write, as /tmp, a file that lies there may be a trap.
     """
     beside = path.with_name(f".{path.name}.new")
     with contextlib.suppress(FileNotFoundError):
         os.unlink(beside)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-    with open(os.open(beside, flags, PRIVATE), "wb") as file:
-        if os.geteuid() == 0:
-            told = os.stat(path if path.exists() else path.parent)
-            os.fchown(file.fileno(), told.st_uid, told.st_gid)
-        os.fchmod(file.fileno(), mode)
-        file.write(text.encode())
-        sync_file(file)
-    rename_durably(beside, path)
+    try:
+        with open(os.open(beside, flags, PRIVATE), "wb") as file:
+            if os.geteuid() == 0:
+                told = _whose(path)
+                os.fchown(file.fileno(), told.st_uid, told.st_gid)
+            os.fchmod(file.fileno(), mode)
+            file.write(text.encode())
+            sync_file(file)
+        rename_durably(beside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
+
+
+def _whose(path: Path) -> os.stat_result:
+    """The file or the folder that says to whom a new file belongs."""
+    folder = os.stat(path.parent)
+    if not folder.st_mode & stat.S_IWOTH:
+        with contextlib.suppress(FileNotFoundError):
+            return os.stat(path)
+    return folder
 
 
 def text_of(path: Path) -> str | None:

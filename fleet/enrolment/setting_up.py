@@ -12,7 +12,7 @@ from fleet.enrolment import broker_files, enrolling
 from fleet.enrolment.authority import Authority, make_authority
 from fleet.enrolment.book import Book
 from fleet.enrolment.broker_files import Written
-from fleet.enrolment.certificates import belong_together, is_key, new_key, told_by
+from fleet.enrolment.certificates import Told, belong_together, is_key, new_key, told_by
 from fleet.enrolment.enrolling import SERVER, Wish, authority_of, write_proofs
 from fleet.enrolment.files import PUBLIC, text_of, update, write_privately, writing
 from fleet.enrolment.passwords import is_of
@@ -49,12 +49,13 @@ class BrokerWish:
 @dataclass(frozen=True)
 class SetUp:
     """fleet: as it is now. made: what is new, in words. hosts: that the certificate is for, none
-    without TLS."""
+    without TLS. ends_s: until when the authority counts, Unix; None without one."""
 
     fleet: FleetFolder
     written: Written
     made: tuple[str, ...]
     hosts: tuple[str, ...]
+    ends_s: float | None
 
 
 def set_up(path: Path, wish: BrokerWish, now_s: float) -> SetUp:
@@ -90,7 +91,8 @@ def set_up(path: Path, wish: BrokerWish, now_s: float) -> SetUp:
         broker_files.write_configuration(fleet, entries)
         after = _texts(fleet)
         different = tuple(name for name, text in after.items() if before.get(name) != text)
-    return SetUp(fleet, Written(different), tuple(made), hosts if address.encrypted else ())
+    ends_s = None if authority is None else authority.ends_s
+    return SetUp(fleet, Written(different), tuple(made), hosts if address.encrypted else (), ends_s)
 
 
 def _texts(fleet: FleetFolder) -> dict[str, str]:
@@ -107,16 +109,22 @@ def _address(fleet: FleetFolder, wish: BrokerWish) -> Address:
             f"{address}: this writes configurations for mqtt:// and mqtts:// only: name one by "
             "--url, or configure web sockets yourself: docs/broker.md"
         )
-    return address
+    return replace(address, host=_host(address.host))
 
 
 def _hosts(fleet: FleetFolder, wish: BrokerWish, address: Address) -> tuple[str, ...]:
     told = wish.hosts or fleet.mosquitto.hosts
-    hosts = tuple(dict.fromkeys((address.host, *told, LOCAL)))
-    for host in hosts:
-        if not _is_host(host):
-            raise Refused(f"--host {host!r}: no name and no address of a machine")
-    return hosts
+    return tuple(dict.fromkeys(_host(host) for host in (address.host, *told, LOCAL)))
+
+
+def _host(host: str) -> str:
+    """As a certificate has it. Raises Refused."""
+    if not _is_host(host):
+        raise Refused(f"--host {host!r}: no name and no address of a machine")
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return host
 
 
 def _is_host(host: str) -> bool:
@@ -124,7 +132,7 @@ def _is_host(host: str) -> bool:
         ipaddress.ip_address(host)
     except ValueError:
         return len(host) <= 253 and all(_LABEL.match(label) for label in host.split("."))
-    return True
+    return "%" not in host  # of one machine's network card
 
 
 def _mosquitto(fleet: FleetFolder, wish: BrokerWish) -> Mosquitto:
@@ -164,11 +172,16 @@ def _certify_broker(
     certificate = text_of(folder / broker_files.CERTIFICATE) or ""
     if authority.certified(certificate) and belong_together(certificate, key):
         told = told_by(certificate)
-        if set(told.hosts) == set(hosts) and told.ends_s - now_s > HALF_OF_BROKERS_S:
+        if set(told.hosts) == set(hosts) and _lasts(told, authority, HALF_OF_BROKERS_S, now_s):
             return False
     certificate = authority.certify_broker(key, hosts, now_s)
     write_privately(folder / broker_files.CERTIFICATE, certificate)
     return True
+
+
+def _lasts(told: Told, authority: Authority, most_s: float, now_s: float) -> bool:
+    """Whether a certificate counts for longer than that, or for as long as any of the authority."""
+    return told.ends_s > now_s + most_s or authority.ends_s <= told.ends_s > now_s
 
 
 def _identify(fleet: FleetFolder, authority: Authority | None, book: Book, now_s: float) -> bool:
@@ -192,7 +205,7 @@ def _is_good(fleet: FleetFolder, authority: Authority | None, book: Book, now_s:
             return False
         told = told_by(text)
         is_ours = told.serial == entry.serial and belong_together(text, text)
-        return is_ours and told.ends_s - now_s > HALF_OF_NAMES_S
+        return is_ours and _lasts(told, authority, HALF_OF_NAMES_S, now_s)
     password = text_of(fleet.access / f"{SERVER}.password")
     hashed = entry.password_hash
     return password is not None and hashed is not None and is_of(password.strip(), hashed)

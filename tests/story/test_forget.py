@@ -11,7 +11,7 @@ import pytest
 
 from tests.brokers import Listener, Mosquitto
 from tests.depot_folder import FLEET, make_yard, write_fleet_toml
-from tests.enrolled import Client, Scene, vedette
+from tests.enrolled import Client, Scene, vedette, why_refused
 from tests.fleet_talk import Talker
 from tests.story.depot_process import until
 from tests.story.serve_process import ServeProcess, wait_for_part
@@ -87,6 +87,27 @@ def test_the_rules_of_fleet_broker_must_allow_it_first(tmp_path: Path) -> None:
         with Client(sim, "sim-again", here) as device:
             device.say(topics.presence(FLEET, "other"), b"{}")
             assert here not in device.topics()
+
+
+def test_a_device_that_was_forgotten_before_is_revoked_all_the_same(tmp_path: Path) -> None:
+    """The broker lets its last words be removed already: that proves no revocation."""
+    with Scene(tmp_path) as scene:
+        door = scene.broker_for(scene.enroll("door"), tmp_path / "door")
+        here = topics.presence(FLEET, "door")
+        with Client(door, "door") as device:
+            device.say(here, b'{"online": false}', retain=True)
+        assert vedette("fleet", "forget", "door", "--dir", str(scene.path)).returncode == 1
+        scene.broker.bring()
+        scene.broker.reload()
+        done = vedette("fleet", "revoke", "door", "--dir", str(scene.path))
+        assert why_refused(door, "door") is None, "it is still let in"
+        again = vedette("fleet", "revoke", "door", "--dir", str(scene.path))
+        for told in (done.stdout, again.stdout):
+            assert "goes by the new rules" not in told
+            assert "  sudo systemctl reload mosquitto\n" in told
+        scene.broker.bring()
+        scene.broker.reload()
+        assert why_refused(door, "door") is not None
 
 
 def test_a_broker_that_is_not_there_is_said(tmp_path: Path) -> None:

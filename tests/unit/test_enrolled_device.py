@@ -173,5 +173,5 @@ def test_nobody_else_may_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Unavailable, match="run it with sudo"):
+    with pytest.raises(Unavailable, match="name another folder by --etc"):
         place(tmp_path / "file" / "etc", GOOD, Wish())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,16 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         read(tmp_path / "nothing")
     with pytest.raises(Unavailable, match="cannot be read"):
         read(tmp_path)
+
+
+def test_many_keys_and_the_last_of_them_twice() -> None:
+    """Counting must not take the square of them: minutes, in a file that is none."""
+    pairs = ",".join(f'"{n:x}":1' for n in range(20_000))
+    begin_s = time.process_time()
+    with pytest.raises(Refused, match="4e1f is there twice"):
+        parse(f'{{{pairs},"4e1f":1}}'.encode(), "x")
+    # quadratic: some seconds at least, as 20,000 names are counted 20,000 times
+    assert time.process_time() - begin_s < 1.0
 
 
 def test_a_password_is_enough() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import vedette
-from fleet.enrolment.authority import open_authority
+from fleet.enrolment.authority import open_authority, warning_of_end
 from fleet.enrolment.book import Book
+from fleet.enrolment.broker_files import steps
 from fleet.enrolment.certificates import told_by
 from fleet.enrolment.enrolling import Wish, enrol, write_proofs
 from fleet.enrolment.setting_up import BrokerWish, set_up
@@ -18,6 +19,7 @@ from fleet.folder import TOML, FleetFolder, open_fleet
 from tests.depot_folder import PORTS, make_yard
 from wire.enrolment import read
 from wire.signing import load_key
+from wire.troubles import Refused
 
 URL = "mqtts://broker.example:8883"
 NOW_S = 1_800_000_000.0
@@ -73,6 +75,41 @@ def test_the_brokers_certificate_is_renewed_in_its_last_year(path: Path) -> None
     assert told.ends_s == later_s + 730 * DAY_S
     made = set_up(path, BrokerWish(), NOW_S + 6 * 365 * DAY_S).made
     assert any("identity" in each for each in made)
+
+
+def test_an_authority_that_comes_to_its_end(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is renewed again and again that cannot last longer; and it is said in time."""
+    set_up(path, BrokerWish(URL), NOW_S)
+    late_s = NOW_S + (20 * 365 - 200) * DAY_S
+    assert len(set_up(path, BrokerWish(), late_s).made) == 2, "to its very end"
+    again = set_up(path, BrokerWish(), late_s + DAY_S)
+    assert (again.made, again.written.changed) == ((), ())
+    assert again.ends_s == NOW_S + 20 * 365 * DAY_S
+    told = warning_of_end(again.ends_s, late_s) or ""
+    assert told.startswith("warning: the fleet's authority counts until 2047-01-10")
+    assert warning_of_end(again.ends_s, NOW_S) is None
+    with pytest.raises(Refused, match="counted until 2047-01-10: move keys/authority"):
+        set_up(path, BrokerWish(), NOW_S + 21 * 365 * DAY_S)
+
+
+def test_an_address_is_the_same_however_it_is_written(path: Path) -> None:
+    hosts = ("2001:DB8::0:1",)
+    first = set_up(path, BrokerWish("mqtts://[2001:DB8:0::1]", hosts), NOW_S)
+    assert first.hosts == ("2001:db8::1", "localhost")
+    assert set_up(path, BrokerWish(None, hosts), NOW_S).made == ()
+    assert any(line.endswith(" [2001:db8::1]:") for line in steps(first.fleet, ("acl",), "reload"))
+    with pytest.raises(Refused, match="no address of a machine"):
+        set_up(path, BrokerWish(None, ("fe80::1%eth0",)), NOW_S)
+
+
+def test_the_name_of_the_folders_commands_is_nobody_elses(
+    fleet: FleetFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--dir", str(fleet.path)]
+    run(capsys, "revoke", "server", "--offline", *words)
+    told = refused(capsys, "enroll", "server", "--out", str(tmp_path / "x"), *words)
+    assert "take another name" in told
+    assert "the identity server" in run(capsys, "broker", *words)
 
 
 def test_more_hosts_and_another_place(path: Path) -> None:

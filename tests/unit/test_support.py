@@ -183,7 +183,7 @@ def test_every_secret_of_the_device_is_known(tmp_path: Path) -> None:
 def test_quotes_hide_nothing(tmp_path: Path, line: str) -> None:
     place = Place(tmp_path).make(more=f"[more]\n{line}\n")
     found = known(Folders(place.config, place.state, tmp_path / "run"), {})
-    assert Mask(found).clean("it said p\"w of mine twice") == "it said [hidden] twice"
+    assert Mask(found).clean('it said p"w of mine twice') == "it said [hidden] twice"
 
 
 @pytest.mark.parametrize("quotes", ['"', "'", "'''"])
