@@ -71,9 +71,13 @@ def _place(etc: Path, enrolment: Enrolment, wish: Wish) -> Placed:
     before = etc / BEFORE
     if text != old:
         owner = _owner_of(config)
-        if old is not None:
-            _write(before, old.encode(), owner)
-        _write(config, text.encode(), owner)
+        try:
+            if old is not None:
+                _write(before, old.encode(), owner)
+            _write(config, text.encode(), owner)
+        except OSError:  # the new files are named by nobody
+            _tidy(etc, old or "", read(before) if before.exists() else "")
+            raise
     _tidy(etc, text, read(before) if before.exists() else "")
     was_there = old is not None and text != old
     pipelines = tuple(parse(text, str(config)).pipeline)
