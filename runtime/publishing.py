@@ -6,10 +6,14 @@ import time
 from collections.abc import Callable
 from time import monotonic_ns
 
+from msgspec.structs import replace
+
 from runtime.loop import Clock, Model, Result
 from runtime.tasks import Box, Class, Entry, Found, Region, score_of
 from runtime.things import told
 from runtime.timing import Timing
+from runtime.tracking.observer import Observed
+from runtime.tracking.telling import News, marked, standing
 from wire import results
 from wire.messages import PipelineSettings
 from wire.results import StageDurations
@@ -22,8 +26,9 @@ class Publisher:
 
     Mode "change" publishes the first result, one in which other things are found than in the one
     published last, and one every 60 s. Other things: another multiset of labels; of a classifier
-    another best label; raw outputs and vectors never change. What changes back before the rate
-    allows it to be said is not said. clock: monotonic, wall: Unix time, both in nanoseconds.
+    another best label; raw outputs and vectors never change. Where boxes are tracked, also how many
+    are in each zone, and whatever happened. What changes back before the rate allows it to be said
+    is not said, but what happened is. clock: monotonic, wall: Unix time, both in nanoseconds.
     """
 
     def __init__(
@@ -36,7 +41,8 @@ class Publisher:
         self._pipeline = pipeline
         self._clock = clock
         self._wall = wall
-        self._said: tuple[str, ...] | None = None  # the labels that were published last
+        self._news = News()
+        self._said: tuple[object, ...] | None = None  # what made out the result published last
         self._said_ns = 0
         self._next_ns = 0
         self.settings = settings
@@ -52,28 +58,44 @@ class Publisher:
         self._next_ns = min(self._next_ns, self._clock() + self._period_ns)
         self._off = settings.results == "off"
         self._every = settings.results == "every"
+        if self._off:
+            self._news.forget()
 
     def choose(self, result: Result, model: Model) -> results.Result | None:
         """The result as it should be published, or None if it should not be."""
         now_ns = result.timing.decoded_ns
-        if self._off or now_ns < self._next_ns:
+        if self._off:
+            return None
+        is_news = self._news.hear(result)
+        if now_ns < self._next_ns:
             return None
         found = above(result.found, self._least)
-        labels = subject(found)
-        if not self._every and labels == self._said and now_ns - self._said_ns < REMIND_NS:
+        what = (*subject(found), *standing(result))
+        is_other = is_news or what != self._said or now_ns - self._said_ns >= REMIND_NS
+        if not self._every and not is_other:
             return None
-        self._said, self._said_ns = labels, now_ns
+        self._said, self._said_ns = what, now_ns
         # a camera's frames do not come evenly: one that is early does not lose its turn
         self._next_ns = max(self._next_ns, now_ns - self._period_ns) + self._period_ns
-        return results.Result(
+        behind_ns = self._wall() - self._clock()
+        said = results.Result(
             self._pipeline,
             model.manifest.name,
             model.manifest.version,
             result.digest,
             result.seq,
-            (self._wall() - (self._clock() - result.timing.captured_ns)) / 1e9,
+            (behind_ns + result.timing.captured_ns) / 1e9,
             durations(result.timing),
             *told(found),
+        )
+        if not isinstance(result, Observed):
+            return said
+        return replace(
+            said,
+            found=marked(said.found, found, result),
+            zones=result.zones,
+            lines=result.lines,
+            happened=self._news.said(behind_ns / 1e9),
         )
 
 

@@ -13,6 +13,7 @@ from wire.complaints import FILE_PATTERN, KEY_PATTERN, refusal
 from wire.consistency import contradictions
 from wire.messages import LogLevel, ResultMode
 from wire.names import Name
+from wire.observation import Observation
 from wire.troubles import Unavailable
 from wire.typed_toml import LARGEST, as_utf8, tables_of, too_large, typed
 
@@ -84,7 +85,7 @@ class PipelineLimits(Struct, frozen=True, forbid_unknown_fields=True):
     p95_ms: Annotated[float, Meta(gt=0)] | None = None
 
 
-class Pipeline(Struct, frozen=True, forbid_unknown_fields=True):
+class Pipeline(Observation, frozen=True, forbid_unknown_fields=True):
     """[pipeline.NAME]: a camera and a model. model: what runs until the fleet deploys another."""
 
     camera: Words

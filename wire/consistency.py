@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from wire.mqtt.url import address_of
 from wire.names import NAME_PATTERN
+from wire.observation import contradictions_of
 from wire.signing import is_weak
 from wire.toml_lines import KeyPath
 from wire.troubles import Refused
@@ -134,6 +135,8 @@ def _pipeline(name: str, pipeline: Pipeline) -> Iterator[Contradiction]:
     most = pipeline.limits.p95_ms
     if most is not None and math.isinf(most):
         yield (*here, "limits", "p95_ms"), "inf is no limit: take it away"
+    for key, what in contradictions_of(pipeline, f"pipeline.{name}."):
+        yield (*here, *key), what
 
 
 def _texts(here: KeyPath, pipeline: Pipeline) -> Iterator[Contradiction]:

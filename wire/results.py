@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from wire.happenings import Happening, ZoneSums
 from wire.messages import Losses, Natural
 from wire.names import Name
 
@@ -22,7 +23,8 @@ class Thing(Struct, frozen=True, omit_defaults=True):
     box: x, y, width, height in pixels of the source frame. score: 0 to 1. label: the class, or the
     output's name; then minimum, maximum, mean are of its real values, or values are a vector whose
     length was `length`. share: of the picture. points: x, y and score of each keypoint by its name,
-    in the model's order.
+    in the model's order. track: its number, while the process lives never given to another; zones:
+    those that it is in.
     """
 
     label: str
@@ -37,6 +39,8 @@ class Thing(Struct, frozen=True, omit_defaults=True):
     points: dict[str, tuple[float, float, float] | None] | None = None
     length: float | None = None
     values: tuple[float, ...] | None = None
+    track: Natural | None = None
+    zones: tuple[Name, ...] = ()
 
 
 class LeftOut(Struct, frozen=True, omit_defaults=True):
@@ -59,7 +63,11 @@ class StageDurations(Struct, frozen=True):
 
 
 class Result(Struct, frozen=True, omit_defaults=True):
-    """What the model found in one frame. captured: Unix time, in seconds, of the sensor's stamp."""
+    """What the model found in one frame. captured: Unix time, in seconds, of the sensor's stamp.
+
+    zones: each one's sums. lines: crossings by direction since the process began. happened: what
+    tracks did since the result before, also in frames that no result tells of.
+    """
 
     pipeline: Name
     model: str
@@ -70,6 +78,9 @@ class Result(Struct, frozen=True, omit_defaults=True):
     stages_us: StageDurations
     found: tuple[Thing, ...]
     left_out: LeftOut = LeftOut()
+    zones: dict[Name, ZoneSums] = {}
+    lines: dict[Name, dict[Name, Natural]] = {}
+    happened: tuple[Happening, ...] = ()
 
 
 class Spread(Struct, frozen=True):

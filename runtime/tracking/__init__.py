@@ -1,0 +1,1 @@
+"""What becomes of boxes after the model: filtered, numbered, held against zones and lines."""
