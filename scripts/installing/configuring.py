@@ -8,12 +8,14 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from installing import durable
+from installing import accounts
 from installing.places import Places
 from installing.progress import Progress, run
 from installing.release import UNITS
 from installing.troubles import Trouble, Wrong
 from installing.units import Pipeline
+
+CHECK_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,10 @@ class Wish:
     camera: str | None
     model: str | None
     broker: str | None
+
+    @property
+    def says_something(self) -> bool:
+        return any((self.enroll, self.camera, self.model, self.broker))
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,7 @@ def configure(places: Places, release: str, wish: Wish, progress: Progress) -> N
     if wish.camera is None:
         return
     template = places.releases / release / UNITS / "vedette.toml"
-    durable.write(places.config, _begun(template.read_text(encoding="utf-8"), wish), 0o640)
-    _give(places)
+    accounts.write(places.config, _begun(template.read_text(encoding="utf-8"), wish), places)
 
 
 def _enroll(places: Places, release: str, wish: Wish) -> None:
@@ -62,7 +67,7 @@ def _enroll(places: Places, release: str, wish: Wish) -> None:
     run([*_python(places, release), *words], 120)
     if not places.is_here:
         text = places.config.read_text(encoding="utf-8")
-        durable.write(places.config, text.replace(f"{places.root}/", "/").encode(), 0o640)
+        accounts.write(places.config, text.replace(f"{places.root}/", "/").encode(), places)
         _give(places)
 
 
@@ -87,8 +92,7 @@ def _begun(template: str, wish: Wish) -> bytes:
 
 def _give(places: Places) -> None:
     """Let the services read what is there. Groups have other numbers in another system."""
-    lines = places.at("/etc/group").read_text(encoding="utf-8", errors="replace").splitlines()
-    number = next(int(line.split(":")[2]) for line in lines if line.startswith("vedette:"))
+    number = accounts.group(places)
     for path in (places.etc, *places.etc.rglob("*")):
         os.chown(path, 0, number, follow_symlinks=False)
         if not path.is_symlink():  # enrolment closes them where it finds no group of that name
@@ -96,13 +100,18 @@ def _give(places: Places) -> None:
 
 
 def read(places: Places, release: str) -> Meaning | None:
-    """None if there is none. Raises Wrong, with file, line and key, if the release refuses it."""
+    """None if there is none. Raises Wrong, with file, line and key, if the release refuses it, and
+    Trouble if the release gives no answer."""
     if not places.config.exists():
         return None
     words = [*_python(places, release), _vedette(places, release), "check-config", "--json"]
-    done = subprocess.run(
-        [str(word) for word in (*words, places.config)], capture_output=True, text=True, check=False
-    )
+    try:
+        done = subprocess.run(
+            [str(word) for word in (*words, places.config)], capture_output=True, encoding="utf-8",
+            errors="replace", check=False, stdin=subprocess.DEVNULL, timeout=CHECK_S,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Trouble(f"check-config of release {release} gives no answer: {error}") from None
     try:
         said = json.loads(done.stdout)
         if said["refused"] is not None:

@@ -7,19 +7,27 @@ import os
 from pathlib import Path
 
 
-def write(path: Path, content: bytes, mode: int = 0o644) -> bool:
-    """Replace a file, unless it says so already. Whether something changed."""
+def write(path: Path, content: bytes, mode: int = 0o644, group: int | None = None) -> bool:
+    """Replace a file, unless it says so already. group: whose it is from its first moment on, None:
+    ours. Whether something changed."""
     with contextlib.suppress(OSError):
         if not path.is_symlink() and path.read_bytes() == content:
             return False
     make_folder(path.parent)
-    beside = path.with_name(f".{path.name}.new")
-    with open(beside, "wb") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    beside = _beside(path)
+    try:
+        with open(beside, "wb") as file:
+            if group is not None:
+                os.fchown(file.fileno(), -1, group)
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError:
+        with contextlib.suppress(OSError):  # half a file, on a disk that is full
+            beside.unlink()
+        raise
     sync_folder(path.parent)
     return True
 
@@ -30,7 +38,7 @@ def link(path: Path, target: str) -> bool:
         if os.readlink(path) == target:
             return False
     make_folder(path.parent)
-    beside = path.with_name(f".{path.name}.new")
+    beside = _beside(path)
     with contextlib.suppress(FileNotFoundError):
         beside.unlink()
     os.symlink(target, beside)
@@ -40,7 +48,10 @@ def link(path: Path, target: str) -> bool:
 
 
 def remove(path: Path) -> bool:
-    """Remove a file or a link. Whether it was there."""
+    """Remove a file or a link, and what a `write` that was cut off left of it. Whether it was
+    there."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        _beside(path).unlink()
     try:
         path.unlink()
     except (FileNotFoundError, NotADirectoryError):
@@ -58,6 +69,10 @@ def make_folder(folder: Path) -> None:
         folder.mkdir()
         folder.chmod(0o755)
     sync_folder(folder.parent)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.new")
 
 
 def sync_folder(folder: Path) -> None:

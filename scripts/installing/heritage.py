@@ -8,6 +8,7 @@ compiler writes into a file that is there: they replace it, and the old release 
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import hashlib
 import os
@@ -16,21 +17,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 OURS = ("agent", "fleet", "models", "runtime", "wire", "vedette.py", "__pycache__")
+# an environment may begin with its own
+OF_ENVIRONMENTS = ("pip", "setuptools", "pkg_resources", "_distutils_hack")
 
 
 def take_over(old: Path, new: Path) -> bool:
     """Link what is in an old site-packages into a new one. Whether it was done: not if a file there
-    is no longer what was installed, as on a disk that rots; then everything is made anew."""
+    is no longer what was installed, as on a disk that rots, nor if this disk knows no hard links;
+    then everything is made anew."""
     if not old.is_dir():
         return False
     theirs = [path for path in old.iterdir() if not _is_ours(path.name)]
     if not all(_is_sound(old, path / "RECORD") for path in theirs if path.suffix == ".dist-info"):
         return False
-    for path in theirs:
-        if path.is_dir():
-            shutil.copytree(path, new / path.name, copy_function=_link, dirs_exist_ok=True)
-        else:
-            _link(path, new / path.name)
+    try:
+        for path in theirs:
+            if path.is_dir():
+                shutil.copytree(path, new / path.name, copy_function=_link)
+            else:
+                _link(path, new / path.name)
+    except OSError:
+        for path in theirs:
+            shutil.rmtree(new / path.name, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                (new / path.name).unlink()
+        return False
     return True
 
 
@@ -47,7 +58,8 @@ def uncompiled(library: Path, tag: str) -> Iterator[Path]:
 
 
 def _is_ours(name: str) -> bool:
-    return name in OURS or name.startswith("vedette-")
+    project = name.partition("-")[0]  # of a .dist-info, or of distutils-precedence.pth
+    return name in OURS or project in (*OF_ENVIRONMENTS, "vedette", "distutils")
 
 
 def _link(source: str | Path, target: str | Path) -> None:
@@ -62,7 +74,7 @@ def _is_sound(library: Path, record: Path) -> bool:
         return all(
             _digest(library / name) == mark for name, mark, _ in rows if not name.startswith("..")
         )
-    except (OSError, ValueError):
+    except (OSError, ValueError, csv.Error):
         return False
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from installing import configuring, durable, release, units, upgrade, vitals
+from installing import accounts, configuring, durable, release, upgrade, vitals
 from installing.configuring import Meaning, Wish
 from installing.machine import Machine, look
 from installing.places import Places
@@ -53,6 +53,7 @@ def install(places: Places, services: Services, order: Order, progress: Progress
     progress.step("looking at this machine")
     machine = look(places)
     _judge(machine, progress)
+    _need_place(places)
     _finish_what_was_begun(places, services, progress)
     # what a power cut left half made
     release.sweep(places, [places.linked(places.current), places.linked(places.previous)])
@@ -80,9 +81,11 @@ def install(places: Places, services: Services, order: Order, progress: Progress
         name = running.name
         progress.step(f"release {name} is there already")
     progress.step("user, group and folders")
-    _make_accounts(places, name)
+    accounts.make(places, name, progress)
     if running is not None and differs is not None:
-        return _upgrade(places, services, running, name, progress)
+        done = _upgrade(places, services, running, name, progress)
+        if done.why or not (order.watchdog or order.wish.says_something):
+            return done
     return _bring_up(places, services, name, order, progress)
 
 
@@ -94,6 +97,17 @@ def _judge(machine: Machine, progress: Progress) -> None:
         raise Trouble("there is no systemd here: Vedette's services need it")
     if machine.vendors:
         progress.say(f"uses the system's {' and '.join(machine.vendors)}")
+
+
+def _need_place(places: Places) -> None:
+    """What others made is neither replaced nor, one day, removed."""
+    for name in ("pyproject.toml", "pyvenv.cfg"):
+        if (places.home / name).exists():
+            what = "a checkout" if name == "pyproject.toml" else "an environment made by hand"
+            raise Trouble(f"{places.home} is {what}: move it to another place, then run it there")
+    for link, _ in places.links:
+        if link.exists() and not link.is_symlink():
+            raise Trouble(f"{link} is there, and not of this installer: move it away first")
 
 
 def _finish_what_was_begun(places: Places, services: Services, progress: Progress) -> None:
@@ -110,22 +124,16 @@ def _need_tools(machine: Machine, source: Source, places: Places) -> None:
     """What makes environments. A wheelhouse brings its own pip."""
     if source.pip is not None or importlib.util.find_spec("ensurepip") is not None:
         return
-    words = ["apt-get", "install", "-y", "--no-install-recommends", f"python{machine.python}-venv"]
+    words = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "-y"]  # others may be at it
+    words += ["--no-install-recommends", f"python{machine.python}-venv"]
     if shutil.which("apt-get") is None or not places.is_here:
         raise Trouble("this Python cannot make environments: install its ensurepip module")
-    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+    env = {"DEBIAN_FRONTEND": "noninteractive"}
     try:
-        run(words, 900)
+        run(words, 900, env=env)
     except Trouble:
         run(["apt-get", "update"], 900)  # a list that was never fetched, or is old
-        run(words, 900)
-
-
-def _make_accounts(places: Places, name: str) -> None:
-    units.write_accounts(places, name)
-    root = [] if places.is_here else [f"--root={places.root}"]
-    run(["systemd-sysusers", *root, places.sysusers.name])
-    run(["systemd-tmpfiles", *root, "--create", places.tmpfiles.name])
+        run(words, 900, env=env)
 
 
 def _upgrade(
@@ -203,11 +211,12 @@ def summary(done: Done, services: Services, notes: Sequence[str]) -> list[str]:
     """For people, a few lines."""
     meaning = done.meaning
     lines = [f"vedette {done.release} is installed in /opt/vedette"]
+    last = [f"  note      {note}" for note in notes]
     if done.why:
         lines = [f"vedette {done.release} runs again: the new release did not come up: {done.why}"]
     if meaning is None:
         lines.append("  next: install again with --enroll NAME.vedette and --camera URI")
-        return lines
+        return lines + last
     lines.append(f"  device    {meaning.device} of fleet {meaning.fleet}, broker {meaning.broker}")
     for pipeline in meaning.pipelines:
         lines.append(f"  pipeline  {pipeline.name}: {pipeline.camera}")
@@ -216,4 +225,4 @@ def summary(done: Done, services: Services, notes: Sequence[str]) -> list[str]:
     elif services.runs and not done.missing and not done.why:
         lines.append("  works     services up, frames flow, telemetry is acknowledged")
     lines += [f"  missing   {vital.name}: {vital.said}; {vital.mend}" for vital in done.missing]
-    return lines + [f"  note      {note}" for note in notes]
+    return lines + last

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import os
 import signal
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from installing import durable, removal, upgrade
 from installing.configuring import Wish
 from installing.installation import STEPS, Order, install, summary
 from installing.places import Places
-from installing.progress import Progress, conclude
+from installing.progress import Progress, complain, conclude
 from installing.services import Services, services_of
 from installing.troubles import Trouble, Wrong
 
@@ -28,10 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = parser().parse_args(argv)
     # a terminal that goes away must not leave half of it done
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # as Ctrl-C: pip must not go on alone
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.umask(0o022)
+    trouble: Trouble
     try:
-        _check(words)
         places = Places(words.root.resolve())
+        _check(words, places)
         services = services_of(places)
         if words.settle:
             return _settle(places, services)
@@ -41,20 +44,42 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if words.uninstall
                 else _install(places, services, words)
             )
-    except Trouble as trouble:
-        conclude({"done": False, "trouble": str(trouble)}, [], "json" if words.json else None)
-        print(f"install: {trouble}", file=sys.stderr)
-        return trouble.code
+    except Trouble as known:
+        trouble = known
+    except OSError as error:
+        trouble = Trouble(_in_words(error))
     except KeyboardInterrupt:
-        print("install: interrupted: what ran before runs still; run it again", file=sys.stderr)
-        return 1
+        trouble = Trouble("interrupted: what ran before runs still; run it again")
+    conclude({"done": False, "trouble": str(trouble)}, [], "json" if words.json else None)
+    complain(str(trouble))
+    return trouble.code
 
 
-def _check(words: argparse.Namespace) -> None:
-    if words.back and (words.upgrade or words.offline or words.uninstall):
-        raise Wrong(
-            "--back takes the release of before: neither --upgrade nor --offline go with it"
-        )
+def _in_words(error: OSError) -> str:
+    """What the system refused, and what to do."""
+    what = error.strerror or str(error)
+    where = f"{error.filename}: " if error.filename is not None else ""
+    mends = {
+        errno.ENOSPC: "make room (df -h says where), then run it again",
+        errno.EDQUOT: "make room, then run it again",
+        errno.EROFS: "make it writable for as long as this takes (mount -o remount,rw /)",
+        errno.EACCES: "run it with sudo",
+        errno.EPERM: "run it with sudo",
+        errno.EIO: "the disk fails: see dmesg",
+    }
+    return f"{where}{what}: {mends.get(error.errno or 0, 'mend that, then run it again')}"
+
+
+def _check(words: argparse.Namespace, places: Places) -> None:
+    asks = words.camera or words.model or words.broker or words.enroll or words.watchdog
+    if words.back and (words.upgrade or words.offline or words.uninstall or asks):
+        raise Wrong("--back takes the release of before, and nothing else: leave the rest out")
+    if words.uninstall and (words.upgrade or words.offline or asks):
+        raise Wrong("--uninstall goes with --purge and --root only")
+    if words.enroll is not None and words.broker is not None:
+        raise Wrong("--enroll names the broker: leave --broker out")
+    if (words.model or words.broker) and not (words.camera or words.enroll):
+        raise Wrong("--model and --broker are for a new configuration, and go with --camera")
     if words.purge and not words.uninstall:
         raise Wrong("--purge goes with --uninstall")
     if words.enroll is not None and not words.enroll.is_file():
@@ -62,9 +87,9 @@ def _check(words: argparse.Namespace) -> None:
     unknown = set(words.engines or ()) - set(ENGINES)
     if unknown:
         raise Wrong(f"there is no engine {sorted(unknown)[0]!r}: possible: {', '.join(ENGINES)}")
-    if words.root == Path("/") and os.geteuid() != 0:
+    if places.is_here and os.geteuid() != 0:
         raise Wrong("this changes the system: run it with sudo")
-    if not words.root.is_dir():
+    if not places.root.is_dir():
         raise Wrong(f"{words.root} is no folder: --root needs where a system is mounted")
 
 
@@ -111,6 +136,7 @@ def _remove(places: Places, services: Services, words: argparse.Namespace) -> in
         kept = [str(path) for path in removal.uninstall(places, services, progress)]
         lines = ["vedette is uninstalled"]
         lines += [f"  kept: {', '.join(kept)} (--uninstall --purge removes them)"] if kept else []
+    lines += [f"  note: {note}" for note in progress.notes]
     conclude({"done": True, "kept": kept}, lines, "json" if words.json else None)
     return 0
 
@@ -127,10 +153,11 @@ def _alone(places: Places) -> Iterator[None]:
 def _held(folder: Path) -> Iterator[None]:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Trouble("another installer is at work here: wait for it") from None
         yield
-    except BlockingIOError:
-        raise Trouble("another installer is at work here: wait for it") from None
     finally:
         os.close(handle)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from installing.troubles import Trouble
@@ -52,13 +53,26 @@ def conclude(summary: dict[str, object], lines: Sequence[str], as_json: str | No
         print(text, flush=True)
 
 
-def run(words: Sequence[str | Path], timeout_s: float = 60.0) -> str:
-    """A program's output. Raises Trouble with its last lines if it fails."""
+def complain(what: str) -> None:
+    """Why it ends, as the last line on standard error."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"install: {what}", file=sys.stderr, flush=True)
+
+
+def run(
+    words: Sequence[str | Path],
+    timeout_s: float = 120.0,
+    folder: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> str:
+    """A program's output. folder: where it is run. env: what it is told beside what we were told.
+    Raises Trouble with its last lines if it fails."""
     name = Path(words[0]).name
     try:
         done = subprocess.run(
-            [str(word) for word in words], capture_output=True, text=True, errors="replace",
-            timeout=timeout_s, check=False, stdin=subprocess.DEVNULL,
+            [str(word) for word in words], capture_output=True, encoding="utf-8", errors="replace",
+            timeout=timeout_s, check=False, stdin=subprocess.DEVNULL, cwd=folder,
+            env={**os.environ, **(env or {})},
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise Trouble(f"{name} gave no answer in {timeout_s:.0f} s") from None

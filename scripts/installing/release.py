@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
 import shutil
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -24,7 +24,11 @@ CARD = "release.json"
 UNITS = "share/vedette/systemd"
 PIP_S = 3600.0
 # never imported by what runs here, and most of what there is to compile
-NOT_COMPILED = re.compile(r"/site-packages/(.*/)?(tests?|sympy|mpmath|pip)/")
+NOT_COMPILED = re.compile(
+    r"/site-packages/(.*/)?(tests?|sympy|mpmath|pip|pygments/(lexers|styles|formatters)|"
+    r"onnxruntime/(transformers|quantization|tools)|numpy/(distutils|f2py|testing))/"
+)
+MOST_COMPILERS = 4  # each takes some 50 MiB
 KEEP_BYTES = 200 << 20  # what must stay free beside a release: records wait there
 ONLINE_BYTES = 1200 << 20
 GROWTH = 4  # wheels are zipped, and code is compiled
@@ -77,15 +81,26 @@ def card(places: Places, name: str | None) -> Card | None:
 
 
 def make(places: Places, wanted: Card, source: Source, progress: Progress) -> None:
-    """Make the folder. One that is not finished is removed by whoever comes next."""
-    folder = places.releases / wanted.name
+    """Make the folder. If it fails, nothing of it stays: a disk that it filled has room again. One
+    that was cut off is removed by whoever comes next."""
     _need_room(places, source)
     durable.make_folder(places.releases)
-    _make_environment(folder, wanted, source)
+    try:
+        _make(places, wanted, source, progress)
+    except BaseException:
+        shutil.rmtree(places.releases / wanted.name, ignore_errors=True)
+        raise
+
+
+def _make(places: Places, wanted: Card, source: Source, progress: Progress) -> None:
+    folder = places.releases / wanted.name
+    _make_environment(folder, source)
     if _inherit(places, wanted):
         progress.say("packages that stay the same are taken over from the release that runs")
     progress.say(f"pip installs vedette {wanted.version} with {', '.join(wanted.engines)}")
     _fill(folder, wanted, source)
+    if wanted.vendors:
+        _open_to_the_system(folder)
     progress.say("compiling, so that nothing need be written later")
     _compile(places, folder, wanted)
     shutil.copytree(HERE / "installing", folder / "installer" / "installing",
@@ -123,12 +138,21 @@ def _need_room(places: Places, source: Source) -> None:
         )
 
 
-def _make_environment(folder: Path, wanted: Card, source: Source) -> None:
-    options = ["--system-site-packages"] if wanted.vendors else []
+def _make_environment(folder: Path, source: Source) -> None:
     # the wheelhouse brings its pip: Debian's own would need one more package, and minutes
-    options += ["--without-pip"] if source.pip is not None else []
+    options = ["--without-pip"] if source.pip is not None else []
     # not a link that means another Python after the next upgrade of the system
-    run([os.path.realpath(sys.executable), "-m", "venv", "--symlinks", *options, folder], 600)
+    python = os.path.realpath(sys.executable)
+    run([python, "-I", "-m", "venv", "--symlinks", *options, folder], 600)
+
+
+def _open_to_the_system(folder: Path) -> None:
+    """Let the environment see the system's packages, behind its own. Not before it is filled: pip
+    would leave out what the system has, and the next upgrade of the system could change that."""
+    path = folder / "pyvenv.cfg"
+    line = "include-system-site-packages = {}"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace(line.format("false"), line.format("true")), encoding="utf-8")
 
 
 def _inherit(places: Places, wanted: Card) -> bool:
@@ -149,17 +173,19 @@ def _library(folder: Path, wanted: Card) -> Path:
 def _fill(folder: Path, wanted: Card, source: Source) -> None:
     python = str(folder / "bin" / "python")
     pip = ["-m", "pip"] if source.pip is None else [str(source.pip / "pip")]
-    words = [python, *pip, "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    words = [python, "-I", *pip, "install", "--quiet", "--no-input", "--disable-pip-version-check"]
     words += ["--no-compile", "--no-cache-dir", "--no-warn-script-location"]
+    (folder / "pins").write_text(source.pins, encoding="utf-8")
+    box = folder / "tmp"  # /tmp may be memory, small, or a place where nothing can be run
+    box.mkdir()
+    # by the environment, so that what builds a wheel is fetched at its tested version too; relative
+    # because pip takes a space for the end of a path
+    env = {"PIP_CONSTRAINT": "pins", "PIP_BUILD_CONSTRAINT": "pins", "TMPDIR": str(box)}
+    env["PIP_USER"] = "0"  # which somebody's configuration may say, and an environment has not
     if source.pip is not None:
-        words.insert(1, "-I")
-        os.environ["PIP_CONFIG_FILE"] = os.devnull  # of this machine's: it is for other things
-    pins = folder / "pins"
-    pins.write_text(source.pins, encoding="utf-8")
-    # by the environment, so that what builds a wheel is fetched at its tested version, too
-    os.environ["PIP_CONSTRAINT"] = str(pins)
+        env["PIP_CONFIG_FILE"] = os.devnull  # of this machine's: it is for other things
     try:
-        run([*words, *source.options, *source.wanted(wanted.engines)], PIP_S)
+        run([*words, *source.options, *source.wanted(wanted.engines)], PIP_S, folder, env)
     except Trouble as trouble:
         mend = (
             f"make the wheelhouse with --python {wanted.python} and this machine's processor"
@@ -167,22 +193,41 @@ def _fill(folder: Path, wanted: Card, source: Source) -> None:
             else "is the network there? Without one: scripts/wheelhouse, and --offline"
         )
         raise Trouble(f"{trouble}: {mend}") from None
-    pins.unlink()
+    (folder / "pins").unlink()
+    shutil.rmtree(box)
 
 
 def _compile(places: Places, folder: Path, wanted: Card) -> None:
     """Bytecode that is never compared with its source: images change the times of files."""
     tag = f"cpython-{wanted.python.replace('.', '')}"
-    sources = map(str, uncompiled(_library(folder, wanted), tag))
-    names = folder / "uncompiled"
-    names.write_text("".join(f"{path}\n" for path in sources if not NOT_COMPILED.search(path)))
-    words = [str(folder / "bin" / "python"), "-m", "compileall", "-q", "-j", "0", "-i", str(names)]
+    library = _library(folder, wanted)
+    sources = [str(path) for path in uncompiled(library, tag)]
+    sources = [path for path in sources if not NOT_COMPILED.search(path)]
+    words = [str(folder / "bin" / "python"), "-I", "-m", "compileall", "-q"]
     words += ["--invalidation-mode", "unchecked-hash"]
     if not places.is_here:
         words += ["-s", str(places.root), "-p", "/"]
-    with contextlib.suppress(Trouble):  # some packages bring files for Pythons that are none
-        run(words, PIP_S)
-    names.unlink()
+    # compileall's own -j is for folders, and does nothing for a list
+    count = max(1, min(len(os.sched_getaffinity(0)), MOST_COMPILERS, len(sources)))
+
+    def compile_share(number: int) -> str:
+        names = folder / f"uncompiled{number}"
+        names.write_text("".join(f"{path}\n" for path in sources[number::count]), encoding="utf-8")
+        try:
+            run([*words, "-i", names], PIP_S)
+        except Trouble as trouble:  # some packages bring files for Pythons that are none
+            return str(trouble)
+        finally:
+            names.unlink()
+        return ""
+
+    if not sources:
+        return  # for compileall, an empty list means everything that the system has
+    with ThreadPoolExecutor(count) as pool:
+        said = list(pool.map(compile_share, range(count)))
+    left = [path for path in uncompiled(library, tag) if path.parent == library]
+    if any(said) and left:
+        raise Trouble(f"{left[0]} cannot be compiled: {'; '.join(filter(None, said))}")
 
 
 def _move(folder: Path, root: Path) -> None:

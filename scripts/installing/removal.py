@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from pathlib import Path
 
-from installing import durable, units
+from installing import accounts, durable, units
 from installing.places import Places
-from installing.progress import Progress, run
-from installing.services import Services
+from installing.progress import Progress
+from installing.services import ALL, Services
 from installing.troubles import Trouble
 
-USER = "vedette"
+SERVERS = ("vedette-depot.service", "vedette-serve.service")  # installed by hand
 
 
 def uninstall(places: Places, services: Services, progress: Progress) -> list[Path]:
-    """Remove programs, units and links. Returns what stays: only what is there is named."""
+    """Remove programs, units and links. Returns what stays: only what is there is named. Raises
+    Trouble if the fleet's server needs them."""
+    for name in SERVERS:
+        if (places.units / name).exists():
+            raise Trouble(f"{name} runs from {places.home}: disable it, and remove its file before")
     there = services.enabled()
     progress.step("stopping the services")
     services.disable(there)
-    services.stop(there)
+    services.stop(ALL)  # also one that somebody started and did not enable
     progress.step("removing units, programs and links")
     units.remove(places)
     durable.remove(places.watchdog)
@@ -29,8 +34,7 @@ def uninstall(places: Places, services: Services, progress: Progress) -> list[Pa
         if link.is_symlink():
             durable.remove(link)
     # what the services' way of starting needs goes last: an uninstall that was cut off is repeated
-    if places.home.exists():
-        shutil.rmtree(places.home)
+    _clear(places.home, progress)
     durable.remove(places.tmpfiles)
     return [path for path in places.kept if path.exists()]
 
@@ -39,32 +43,33 @@ def purge(places: Places, services: Services, progress: Progress) -> None:
     """Remove configuration, state and the user, too."""
     uninstall(places, services, progress)
     progress.step("removing configuration, state and the user")
-    for path in (
-        *places.kept,
-        places.at("/run/vedette"),
-        *places.units.glob("vedette-*.service.d"),
-    ):
-        if path.is_dir():
-            shutil.rmtree(path)
+    for path in (*places.kept, places.at("/run/vedette"), *units.drop_ins(places)):
+        _clear(path, progress)
     services.reload()
     durable.remove(places.sysusers)
-    _remove_user(places)
+    accounts.remove(places)
     with contextlib.suppress(OSError):
         places.watchdog.parent.rmdir()  # others may have something in it
 
 
-def _remove_user(places: Places) -> None:
-    """systemd-sysusers only adds."""
-    names = places.at("/etc/passwd")
-    if not names.exists() or not _has(names):
+def _clear(folder: Path, progress: Progress) -> None:
+    """Remove a folder. What a disk has that is mounted there goes, too. Where it is a link, what it
+    names is removed if that, too, is named for us: it may be a whole disk of other things."""
+    if folder.is_symlink():
+        inside = folder.resolve()
+        durable.remove(folder)
+        if "vedette" not in inside.name:
+            progress.note(f"{inside}, which {folder} was a link to, stays")
+            return
+        folder = inside
+    if not folder.is_dir():
         return
-    root = [] if places.is_here else ["--prefix", str(places.root)]
-    run(["userdel", *root, USER])
-    if _has(places.at("/etc/group")):
-        with contextlib.suppress(Trouble):  # where userdel leaves no group behind
-            run(["groupdel", *root, USER])
-
-
-def _has(accounts: Path) -> bool:
-    lines = accounts.read_text(encoding="utf-8", errors="replace").splitlines()
-    return any(line.startswith(f"{USER}:") for line in lines)
+    if not os.path.ismount(folder):
+        shutil.rmtree(folder)
+        return
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    progress.note(f"{folder} is empty now, and still mounted")

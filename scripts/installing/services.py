@@ -16,6 +16,7 @@ from installing.troubles import Trouble
 AGENT = "vedette-agent.service"
 SETTLE = "vedette-settle.service"
 RUNTIME = "vedette-runtime@"
+ALL = ("vedette-agent.*", f"{RUNTIME}*.service", "vedette-settle.*")  # as systemctl takes patterns
 
 
 @dataclass(frozen=True)

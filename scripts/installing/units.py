@@ -44,10 +44,9 @@ def _wanted(
     places: Places, brought: Path, machine: Machine, pipelines: Sequence[Pipeline]
 ) -> dict[Path, bytes]:
     files = {places.units / name: brought / name for name in SHIPPED}
-    drop_ins = brought / "drop-ins"
 
     def add(unit: str, name: str) -> None:
-        files[places.units / f"{unit}.d" / f"{OURS}{name}"] = drop_ins / name
+        files[places.units / f"{unit}.d" / f"{OURS}{name}"] = brought / "drop-ins" / name
 
     if machine.systemd >= BACK_OFF_SYSTEMD:
         add(AGENT, "back-off.conf")
@@ -74,15 +73,22 @@ def write_accounts(places: Places, release: str) -> None:
 def written(places: Places) -> list[Path]:
     """The files of ours that are there."""
     units = [places.units / name for name in SHIPPED]
-    drop_ins = places.units.glob(f"vedette-*.service.d/{OURS}*.conf")
-    return [path for path in (*units, *sorted(drop_ins)) if path.exists()]
+    added = [path for folder in drop_ins(places) for path in folder.glob(f"{OURS}*.conf")]
+    return [path for path in (*units, *sorted(added)) if path.exists()]
+
+
+def drop_ins(places: Places) -> list[Path]:
+    """Folders of drop-ins of these units. The fleet's server, which may be here, has its own."""
+    found = places.units.glob("vedette-*.service.d")
+    ours = (AGENT, runtime_unit("").removesuffix(".service"), SETTLE)
+    return sorted(path for path in found if path.name.startswith(ours))
 
 
 def remove(places: Places) -> None:
     """Remove ours, and folders of drop-ins that are empty then."""
     for path in written(places):
         durable.remove(path)
-    for folder in places.units.glob("vedette-*.service.d"):
+    for folder in drop_ins(places):
         if not any(folder.iterdir()):
             folder.rmdir()
 

@@ -33,17 +33,20 @@ def bare(folder: Path) -> Path:
     return folder
 
 
-def install(root: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    """scripts/install, as it is."""
+def install(
+    root: Path, *words: str | Path, cwd: str | Path = "/", **env: str
+) -> subprocess.CompletedProcess[str]:
+    """scripts/install, as it is. cwd, env: where it is called from, and what is said there."""
     command = [str(word) for word in (INSTALL, "--root", root, *words)]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=300, check=False, cwd="/",
-        stdin=subprocess.DEVNULL, env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
+        command, capture_output=True, text=True, timeout=300, check=False, cwd=cwd,
+        stdin=subprocess.DEVNULL, env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **env},
     )  # fmt: skip
 
 
 def tree(root: Path) -> dict[str, str]:
-    """Every file, folder and link below, with what it has: no times, and nothing of accounts."""
+    """Every file, folder and link below, with its group and what it has: no times, and nothing of
+    accounts."""
     found = {}
     for path in sorted(root.rglob("*")):
         name = f"/{path.relative_to(root)}"
@@ -52,7 +55,8 @@ def tree(root: Path) -> dict[str, str]:
         if path.is_symlink():
             found[name] = f"-> {os.readlink(path)}"
         elif path.is_dir():
-            found[name] = f"folder {path.stat().st_mode:o}"
+            found[name] = f"folder {path.stat().st_mode:o} {path.stat().st_gid}"
         else:
-            found[name] = f"{path.stat().st_mode:o} {hash(path.read_bytes())}"
+            status = path.stat()
+            found[name] = f"{status.st_mode:o} {status.st_gid} {hash(path.read_bytes())}"
     return found

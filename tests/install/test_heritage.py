@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,29 @@ def test_what_rotted_is_made_anew(old: Path, tmp_path: Path, content: bytes | No
         (old / "lib/deep/more.so").write_bytes(content)
     assert not take_over(old, new)
     assert list(new.iterdir()) == []
+
+
+def test_an_environment_begins_with_a_pip_of_its_own(old: Path, tmp_path: Path) -> None:
+    """Without a wheelhouse: pip and, up to Python 3.11, setuptools."""
+    new = tmp_path / "new"
+    names = ["pip/__init__.py", "pip-23.0.dist-info/x", "setuptools/x", "distutils-precedence.pth"]
+    for path in [folder / name for folder in (old, new) for name in names]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    (old / "pip-23.0.dist-info/RECORD").write_text("")
+    (new / "pip-23.0.dist-info").rename(new / "pip-24.0.dist-info")
+    assert take_over(old, new)
+    assert not (new / "pip-23.0.dist-info").exists()
+    assert (new / "lib/__init__.py").is_file()
+
+
+def test_a_disk_without_hard_links_to_the_other(old: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        new = Path(elsewhere)
+        if new.stat().st_dev == old.stat().st_dev:
+            pytest.skip("there is one disk only")
+        assert not take_over(old, new)
+        assert list(new.iterdir()) == []
 
 
 def test_only_what_has_no_bytecode_is_compiled(old: Path) -> None:
