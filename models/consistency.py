@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from models.detection import detection
+from models.task_keys import task_keys
 from wire.toml_lines import KeyPath
 
 if TYPE_CHECKING:
@@ -15,11 +16,14 @@ if TYPE_CHECKING:
 HEADS = {
     "classify": ("probabilities", "logits"),
     "detect": ("ssd", "ssd-raw", "fcos", "yolov5", "yolov8", "yolox", "yolov10"),
+    "segment": ("probabilities", "logits", "classes", "yolov8"),
+    "pose": ("movenet", "yolov8", "heatmaps"),
+    "embed": ("vector", "unit-vector"),
     "raw": ("none",),
 }
 OUTPUT_COUNTS = {
     "probabilities": 1, "logits": 1, "ssd": 4, "ssd-raw": 2, "yolov5": 1, "yolov8": 1, "yolox": 1,
-    "yolov10": 1,
+    "yolov10": 1, "classes": 1, "movenet": 1, "heatmaps": 1, "vector": 1, "unit-vector": 1,
 }  # fmt: skip
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
 
@@ -33,6 +37,7 @@ def contradictions(manifest: Manifest) -> Iterator[Contradiction]:
     yield from _outputs(manifest)
     yield from _decoding(manifest)
     yield from detection(manifest)
+    yield from task_keys(manifest)
     yield from _endings(manifest)
     yield from _names(manifest)
 
@@ -91,6 +96,8 @@ def _outputs(manifest: Manifest) -> Iterator[Contradiction]:
     for index, output in enumerate(manifest.outputs):
         yield from _quantisation(("outputs", index), output)
     count = OUTPUT_COUNTS.get(manifest.decoding.head)
+    if (manifest.task, manifest.decoding.head) == ("segment", "yolov8"):
+        count = 2  # prototypes of masks, too
     if manifest.outputs and count not in (None, len(manifest.outputs)):
         yield (
             ("outputs",),

@@ -25,6 +25,7 @@ ACTIVATIONS = {
     "yolox": ("none", "sigmoid"),
     "ssd-raw": ("none", "sigmoid", "softmax"),
 }
+MAPS = ("probabilities", "logits", "classes")  # of task segment; consistency.py holds the tasks
 MOST_ANCHORS = 250_000
 
 
@@ -81,8 +82,11 @@ def _choices(decoding: Decoding) -> Iterator[tuple[KeyPath, str]]:
             ("decoding", "activation"),
             f"{decoding.activation!r} does not fit head {head!r}: use {' or '.join(allowed)}",
         )
-    if decoding.background != "none" and head != "ssd-raw":
-        yield ("decoding", "background"), "only head 'ssd-raw' has a class for it: remove it"
+    if decoding.background != "none" and head not in ("ssd-raw", *MAPS):
+        yield (
+            ("decoding", "background"),
+            "only head 'ssd-raw' and maps of classes have a class for it: remove it",
+        )
 
 
 def _variances(decoding: Decoding) -> Iterator[tuple[KeyPath, str]]:

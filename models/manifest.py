@@ -31,6 +31,8 @@ Count = Annotated[int, Meta(ge=1, le=100_000)]
 Positive = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Words = Annotated[str, Meta(max_length=300)]
+Label = Annotated[str, Meta(min_length=1, max_length=64)]
+Place = Annotated[int, Meta(ge=0, le=511)]
 DType = Literal[
     "bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64",
     "float16", "float32", "float64",
@@ -102,13 +104,18 @@ class Decoding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     boxes: what the model's box values are, unless it is what the head usually gives. nms: which
     boxes may suppress each other, those of one class or all. activation: what is still to be
     applied to scores. background: where scores have a class for "nothing", of head ssd-raw.
-    box_order, variances (of centre and size, or of x, y, width, height) and the anchors, by rule
-    or from a file, say how offsets of head ssd-raw become boxes.
+    segment: "probabilities" | "logits" | "classes" | "yolov8"; pose: "movenet" | "yolov8" |
+    "heatmaps"; embed: "vector" | "unit-vector". min_share: of the picture, smaller regions are not
+    found. mask_side: the most cells of a mask across and down. keypoints: names, in the model's
+    order; skeleton: which are joined, pairs of places in it, from 0.
+    box_order (of offsets "yxhw", of corners "xywh" unless said), variances (of centre and size, or
+    of x, y, width, height) and the anchors, by rule or from a file, say how the boxes of head
+    ssd-raw are read.
     """
 
     head: Literal[
         "probabilities", "logits", "ssd", "ssd-raw", "fcos", "yolov5", "yolov8", "yolox",
-        "yolov10", "none",
+        "yolov10", "classes", "movenet", "heatmaps", "vector", "unit-vector", "none",
     ] = "none"  # fmt: skip
     top_k: Count = 5
     min_score: Share = 0.0
@@ -118,10 +125,14 @@ class Decoding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     boxes: Literal["pixels", "shares", "grid", "offsets"] | None = None
     activation: Literal["none", "sigmoid", "softmax"] = "none"
     background: Literal["none", "first", "last"] = "none"
-    box_order: Literal["yxhw", "xywh"] = "yxhw"
+    box_order: Literal["yxhw", "xywh"] | None = None
     variances: Annotated[tuple[Positive, ...], Meta(max_length=4)] = (0.1, 0.2)
     anchors: Anchors | None = None
     anchors_file: FlatName | None = None
+    min_share: Share = 0.001
+    mask_side: Annotated[int, Meta(ge=1, le=1024)] = 128
+    keypoints: Annotated[tuple[Label, ...], Meta(max_length=512)] = ()
+    skeleton: Annotated[tuple[tuple[Place, Place], ...], Meta(max_length=1024)] = ()
 
 
 class Golden(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -186,7 +197,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     schema: Literal[1]
     name: Name
     version: Version
-    task: Literal["classify", "detect", "raw"]
+    task: Literal["classify", "detect", "segment", "pose", "embed", "raw"]
     format: Literal["tflite", "onnx"]
     file: FlatName
     input: Input

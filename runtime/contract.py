@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from models.manifest import Input, Manifest
 from runtime.engines import Engine, TensorSpec
-from runtime.tasks.detect import class_count
+from runtime.tasks import detect, pose, segment
 from wire.troubles import Refused
 
 
@@ -35,12 +35,30 @@ def _class_count(
     """How many classes the outputs tell apart, where they show it."""
     if manifest.task == "classify":
         return int(np.prod(gives[0].shape))
-    if manifest.task != "detect":
-        return None
     try:
-        return class_count(manifest, gives, labels)
+        if manifest.task == "detect":
+            return detect.class_count(manifest, gives, labels)
+        if manifest.task == "segment":
+            return segment.class_count(manifest, gives, labels)
+        if manifest.task == "pose":
+            _check_points(manifest, pose.point_count(manifest, gives))
     except Refused as trouble:
         raise Refused(f"{where}: {trouble}") from None
+    return None
+
+
+def _check_points(manifest: Manifest, count: int) -> None:
+    named = manifest.decoding.keypoints
+    if named and len(named) != count:
+        raise Refused(
+            f"the manifest names {len(named)} keypoints, the model gives {count}: name each, in "
+            "its order"
+        )
+    highest = max((max(pair) for pair in manifest.decoding.skeleton), default=0)
+    if highest >= count:
+        raise Refused(
+            f"the skeleton joins keypoint {highest}, the model gives {count}: they count from 0"
+        )
 
 
 def declared_input(wanted: Input) -> TensorSpec:

@@ -21,6 +21,9 @@ from wire.troubles import Refused
 DECODERS = {
     "classify": "runtime.tasks.classify",
     "detect": "runtime.tasks.detect",
+    "segment": "runtime.tasks.segment",
+    "pose": "runtime.tasks.pose",
+    "embed": "runtime.tasks.embed",
     "raw": "runtime.tasks.raw",
 }
 
