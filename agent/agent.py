@@ -115,7 +115,8 @@ class Agent:
         names = len(self._runtimes.names)
         link = self._way.wrong or f"connected to {self._parts.config.broker.url}"
         plural = "" if names == 1 else "s"
-        return f"{link}; {names} pipeline{plural}; {self._parts.keeping.waiting} records wait"
+        waiting, done = self._parts.keeping.waiting, self._courier.acknowledged
+        return f"{link}; {names} pipeline{plural}; {waiting} records wait, {done} acknowledged"
 
     def state(self) -> State:
         """What is published, retained."""

@@ -45,6 +45,7 @@ class Courier:
         chance: Callable[[], float] = random.random,
     ) -> None:
         """chance: a number in [0, 1), so that a fleet does not repeat itself at one moment."""
+        self.acknowledged = 0  # records since we began, by whoever it is that counts
         self._keeping = keeping
         self._publish = publish
         self._clock = clock
@@ -92,7 +93,7 @@ class Courier:
         if is_first:
             self._moved_s = self._clock.uptime_s()
         if not self._by_registry:
-            self._keeping.forget(*key)
+            self.acknowledged += self._keeping.forget(*key)
             if is_first:
                 self._progress(1)
 
@@ -106,6 +107,7 @@ class Courier:
         self._unacked = {(s, n) for s, n in self._unacked if s != ack.spool or n > ack.seq}
         is_first = ack.spool == self._first_waiting()
         count = self._keeping.acknowledge(ack.spool, ack.seq)
+        self.acknowledged += count
         if count == 0 or not is_first:
             self._patience.shorten(self._clock.uptime_s())  # it is there: it may lack the oldest
             return

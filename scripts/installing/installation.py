@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from installing import accounts, configuring, durable, release, upgrade, vitals
+from installing import accounts, configuring, durable, findings, release, upgrade, vitals
 from installing.configuring import Meaning, Wish
+from installing.findings import Finding
 from installing.machine import Machine, look
 from installing.places import Places
 from installing.progress import Progress, run
@@ -40,12 +41,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of it. missing: what does not work. why: an upgrade went back, and why."""
+    """What came of it. missing: what does not work. why: an upgrade went back, and why. found: what
+    is wrong here where something is missing."""
 
     release: str
     meaning: Meaning | None
     missing: tuple[Vital, ...]
     why: str = ""
+    found: tuple[Finding, ...] = ()
 
 
 def install(places: Places, services: Services, order: Order, progress: Progress) -> Done:
@@ -195,10 +198,12 @@ def _bring_up(
     if not order.wait:
         progress.step("started; nobody waits for frames and telemetry")
         return Done(name, meaning, ())
-    progress.step(
-        f"waiting for frames and telemetry (a record is made every {meaning.period_s:g} s)"
-    )
-    return Done(name, meaning, tuple(vitals.await_all(services, meaning, name, None, progress)))
+    progress.step("waiting for frames, and for a record that is acknowledged")
+    missing = tuple(vitals.await_all(services, meaning, name, None, progress))
+    if not missing:
+        return Done(name, meaning, ())
+    progress.say("it does not work yet: vedette doctor looks for the reason")
+    return Done(name, meaning, missing, found=findings.ask(places, name))
 
 
 def _use_watchdog(places: Places, services: Services, name: str) -> None:
@@ -225,4 +230,7 @@ def summary(done: Done, services: Services, notes: Sequence[str]) -> list[str]:
     elif services.runs and not done.missing and not done.why:
         lines.append("  works     services up, frames flow, telemetry is acknowledged")
     lines += [f"  missing   {vital.name}: {vital.said}; {vital.mend}" for vital in done.missing]
+    for finding in done.found:
+        lines.append(f"  found     {finding.about}: {finding.says}")
+        lines += [f"            $ {finding.mend}"] if finding.mend else []
     return lines + last

@@ -110,6 +110,7 @@ def _install(places: Places, services: Services, words: argparse.Namespace) -> i
     said = {
         "done": is_well, "release": done.release, "seconds": progress.seconds,
         "went_back": done.why or None, "missing": [asdict(one) for one in done.missing],
+        "findings": [asdict(one) for one in done.found],
         "device": None if done.meaning is None else done.meaning.device,
         "pipelines": [] if done.meaning is None else [one.name for one in done.meaning.pipelines],
         "started": services.runs, "notes": progress.notes,

@@ -13,11 +13,11 @@ from installing.services import AGENT, Reading, Services
 # what the services say of themselves: tests hold that these are their words
 FRAMES = re.compile(r": ([0-9.e+-]+) results/s$")
 WAITS = "no model: waiting until one is deployed"
-LINK = re.compile(r"^connected to \S+; .*; ([0-9]+) records wait$")
+LINK = re.compile(r"^connected to \S+; .*; ([0-9]+) records wait(?:, ([0-9]+) acknowledged)?$")
 STEADY_S = 15.0  # longer than a service needs to fail and be started again
 RECORD_S = 10.0  # by then a record of a period that is over has its answer
 LOOK_S = 2.0
-PATIENCE_S = 120.0  # beyond a period of telemetry
+PATIENCE_S = 180.0
 
 TELEMETRY = "telemetry"
 
@@ -63,8 +63,7 @@ def await_all(
 ) -> list[Vital]:
     """Wait until what is expected works, and stays so. expects: names; None: everything. Returns
     what was expected and does not work in the end."""
-    patience_s += meaning.period_s
-    end_s = services.now_s() + patience_s
+    began_s = services.now_s()
     steady_s: float | None = None
     pids: list[int] = []
     said: set[str] = set()
@@ -86,7 +85,8 @@ def await_all(
             steady_s = now_s
         if steady_s is not None and now_s - steady_s >= STEADY_S:
             return []
-        if now_s >= end_s and (missing or steady_s is None):
+        period_s = meaning.period_s if _does_not_count(readings) else 0.0
+        if now_s - began_s >= patience_s + period_s and (missing or steady_s is None):
             return missing or [
                 Vital("services", False, "they end again and again", _journal(AGENT))
             ]
@@ -107,14 +107,25 @@ def _runtime(now: Reading, unit: str, name: str, release: str | None) -> list[Vi
 
 def _agent(now: Reading, meaning: Meaning, release: str | None) -> list[Vital]:
     found = LINK.match(now.said)
-    # a record is made every period: none waits although one was made, so the broker has it
-    is_through = found is not None and found[1] == "0" and now.since_s > meaning.period_s + RECORD_S
+    if found is None:
+        is_through = False
+    elif found[2] is not None:
+        is_through = found[2] != "0"  # that it started is a record, and goes at once
+    else:
+        # a record is made every period: none waits although one was made, so the broker has it
+        is_through = found[1] == "0" and now.since_s > meaning.period_s + RECORD_S
     mend = f"see [broker] in vedette.toml and whether {meaning.broker} is reached from here; "
     return [
         _active(now, AGENT, release),
         Vital(TELEMETRY, now.active and is_through, now.said or "nothing was said",
               mend + _journal(AGENT)),
     ]  # fmt: skip
+
+
+def _does_not_count(readings: dict[str, Reading]) -> bool:
+    """Whether this agent does not say how many records were acknowledged."""
+    found = LINK.match(readings[AGENT].said) if AGENT in readings else None
+    return found is not None and found[2] is None
 
 
 def _active(now: Reading, unit: str, release: str | None) -> Vital:
