@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import os
 import re
 import signal
@@ -62,10 +63,12 @@ def needed_bytes(located: Located, options: EngineOptions) -> int:
     return WEIGHTS_COPIED * located.file.stat().st_size
 
 
-def run_check(path: Path, engine_kind: str, options: EngineOptions | None = None) -> Report:
-    """`python -m runtime check` on a folder or file. Raises Refused or Unavailable as it said,
-    Refused if it crashed, hung or ran out of its memory, and Unavailable if the machine had no
-    memory left for it: that is not the model's fault alone."""
+def run_check(
+    path: Path, engine_kind: str, options: EngineOptions | None = None, user: str | None = None
+) -> Report:
+    """`python -m runtime check` on a folder or file. user: as whom, None: as we are. Raises Refused
+    or Unavailable as it said, Refused if it crashed, hung or ran out of its memory, and Unavailable
+    if the machine had no memory left for it: that is not the model's fault alone."""
     allowed = Allowance(SECONDS + _megabytes(path), _memory_mb())
     command = [sys.executable, "-m", "runtime", "check", os.path.abspath(path), "--json"]
     command += ["--engine", engine_kind]
@@ -79,11 +82,17 @@ def run_check(path: Path, engine_kind: str, options: EngineOptions | None = None
         child = subprocess.run(
             command, capture_output=True, text=True, errors="replace", cwd=ROOT,
             env=os.environ | {"PYTHONPATH": paths} | SMALL_PICTURES, timeout=allowed.seconds + 30,
+            user=user, group=user, extra_groups=None if user is None else _groups(),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise Refused(f"{path}: does not finish loading within {allowed.seconds} s") from None
     _judge(path, child.returncode, child.stderr, allowed)
     return msgspec.json.decode(child.stdout, type=Report)
+
+
+def _groups() -> list[int]:
+    """Of the runtime's unit, and those that have an accelerator."""
+    return [one.gr_gid for one in grp.getgrall() if one.gr_name in ("video", "render")]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import shlex
+import stat
 from pathlib import Path
 
 USER = "vedette"  # whom the units run as
@@ -32,13 +34,22 @@ def obstacle(path: str, user: str = USER) -> str | None:
     try:
         for folder in reversed(real.parents):
             if not _passes(folder, user, ENTER):
-                return f"the user {user} may not enter {folder}: chmod o+x {folder}"
+                return f"the user {user} may not enter {folder}: {_opened(folder, 'x', user)}"
         wanted, letters = (READ | ENTER, "rx") if real.is_dir() else (READ, "r")
         if not _passes(real, user, wanted):
-            return f"the user {user} may not read {real}: chmod o+{letters} {real}"
+            return f"the user {user} may not read {real}: {_opened(real, letters, user)}"
     except OSError:
         return None
     return None
+
+
+def _opened(path: Path, letters: str, user: str) -> str:
+    """The commands that let the user in. What is closed to everybody was closed by somebody who
+    meant it, as a key is: it is opened to this user alone."""
+    named = shlex.quote(str(path))
+    if path.stat().st_mode & stat.S_IRWXO:
+        return f"chmod o+{letters} {named}"
+    return f"chgrp {user} {named}; chmod g+{letters} {named}"
 
 
 def _passes(path: Path, user: str, wanted: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 
 from runtime.readers import READ, USER, may
@@ -20,10 +21,11 @@ def complaint_about(path: str, user: str = USER) -> str | None:
         return f"cannot be looked at: {error.strerror}"
     if not stat.S_ISREG(found.st_mode):
         return "is no file"
+    named = shlex.quote(path)
     if found.st_mode & stat.S_IROTH:
-        return f"everybody on this machine can read it: chmod 640 {path}; chgrp {user} {path}"
+        return f"everybody on this machine can read it: chmod 640 {named}; chgrp {user} {named}"
     if found.st_size == 0:
         return "is empty"
     if not may(found, user, READ):
-        return f"the user {user} cannot read it: chgrp {user} {path}; chmod 640 {path}"
+        return f"the user {user} cannot read it: chgrp {user} {named}; chmod 640 {named}"
     return None

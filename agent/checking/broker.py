@@ -6,9 +6,11 @@ import queue
 import secrets
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -29,11 +31,14 @@ from wire.mqtt.proofs import Proofs, proofs_of
 from wire.mqtt.url import Address, address_of
 from wire.troubles import Trouble
 
-CONNECT_S = 8.0
+CONNECT_S = 8.0  # of each address
+REACH_S = 25.0  # for all of it: the name, every address, TLS
 SIGN_IN_S = 25.0  # a broker that knows only 3.1.1 is tried twice
 ANSWER_S = 6.0
 STAYS_S = 1.5
 NOT_AUTHORISED = 0x87
+
+Made = TypeVar("Made")
 
 
 def look_at_broker(config: Config, folders: Folders, is_clock_right: bool) -> Iterator[Finding]:
@@ -52,7 +57,7 @@ def look_at_broker(config: Config, folders: Folders, is_clock_right: bool) -> It
         return
     yield from look_at_proofs(broker, device, time.time())
     try:
-        until_s = _shake_hands(address, proofs)
+        until_s = _in_time(lambda: _shake_hands(address, proofs))
     except (OSError, ValueError) as error:
         yield not_reached(address, error, device, folders.config, is_clock_right)
         return
@@ -94,6 +99,27 @@ def _shake_hands(address: Address, proofs: Proofs) -> float | None:
         with proofs.tls.wrap_socket(plain, server_hostname=address.host) as secure:
             shown = secure.getpeercert() or {}
             return ssl.cert_time_to_seconds(str(shown["notAfter"])) if shown else None
+
+
+def _in_time(work: Callable[[], Made]) -> Made:
+    """On a thread that is left behind where it takes too long: a name that is looked up, and a
+    broker that drips, may take any time, and the sections after this one are waiting."""
+    made: queue.Queue[Made | Exception] = queue.Queue()
+
+    def run() -> None:
+        try:
+            made.put(work())
+        except (OSError, ValueError) as error:
+            made.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        found = made.get(timeout=REACH_S)
+    except queue.Empty:
+        raise TimeoutError(f"not in {REACH_S:g} s") from None
+    if isinstance(found, Exception):
+        raise found
+    return found
 
 
 def _end_of_broker(until_s: float | None, now_s: float) -> Iterator[Finding]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Iterator
 
 from agent.boards import open_board
@@ -10,8 +12,9 @@ from agent.checking.broker import look_at_broker
 from agent.checking.spool import look_at_spool
 from agent.checking.state import look_at_state
 from agent.checking.trust import look_at_trust
+from wire import mends
 from wire.accepted import in_force
-from wire.finding import Checked, Finding
+from wire.finding import Checked, Finding, Section
 from wire.folders import Folders
 from wire.health import Health
 from wire.troubles import Trouble
@@ -31,9 +34,30 @@ def _findings(folders: Folders, health: Health) -> Iterator[Finding]:
         yield Finding("configuration", "bad", "", str(trouble))
     else:
         right = is_clock_right(health)
-        yield from look_at_broker(config, folders, right)
-        yield from look_at_spool(folders.state, config.telemetry)
-        yield from look_at_trust(config, folders.state, right)
+        yield from _tried("broker", look_at_broker(config, folders, right))
+        yield from _tried("spool", look_at_spool(folders.state, config.telemetry))
+        yield from _tried("trust", look_at_trust(config, folders.state, right))
     yield from look_at_clock(health)
-    yield from look_at_state(folders.state)
+    yield from _tried("disk", look_at_state(folders.state))
     yield from look_at_power(health)
+
+
+def _tried(section: Section, found: Iterator[Finding]) -> Iterator[Finding]:
+    """What one section finds; what it may not look at, or cannot, costs no other."""
+    try:
+        yield from found
+    except OSError as error:
+        about = "" if error.filename is None else str(error.filename)
+        says = f"it cannot be looked at: {error.strerror}"
+        if isinstance(error, PermissionError) and not _is_service():
+            yield Finding(section, "warning", about, says, "sudo vedette doctor")
+        else:
+            yield Finding(section, "bad", about, says)
+
+
+def _is_service() -> bool:
+    """Whether we are the user to whom all of it must be open."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name == mends.USER
+    except KeyError:
+        return False

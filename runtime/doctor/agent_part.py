@@ -27,7 +27,7 @@ def ask_agent(folders: Folders) -> Checked:
     command += ["--run", str(folders.run)]
     # as in runtime/child.py: what lies in the user's folder is not ours
     paths = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
-    user = _service_user()
+    user = service_user()
     try:
         done = subprocess.run(
             command, capture_output=True, timeout=PATIENCE_S, cwd=ROOT, stdin=subprocess.DEVNULL,
@@ -44,7 +44,7 @@ def ask_agent(folders: Folders) -> Checked:
         return _failed(str(error.strerror))
 
 
-def _service_user() -> str | None:
+def service_user() -> str | None:
     """The units' user, if we may become it and it can run this very program; None: who we are."""
     if os.geteuid() != 0:
         return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 from models.store import Store
 from runtime.child import run_check
+from runtime.doctor.agent_part import service_user
 from runtime.engines import EngineOptions
 from runtime.locating import locate, resolve
 from wire import mends
@@ -20,6 +22,10 @@ from wire.troubles import Refused, Trouble
 def look_at_models(config: Config, folders: Folders) -> Iterator[Finding]:
     """Loads each in a child process, beside what runs."""
     store = Store(folders.state / "models")
+    is_hidden = _is_hidden(folders.state)
+    if is_hidden and config.pipeline:
+        says = "what was deployed shows to the services' user only"
+        yield Finding("models", "warning", "", says, "sudo vedette doctor")
     for name, pipeline in config.pipeline.items():
         about = f"pipeline {name}"
         try:
@@ -27,7 +33,8 @@ def look_at_models(config: Config, folders: Folders) -> Iterator[Finding]:
         except Trouble as trouble:
             yield Finding("models", "bad", about, str(trouble), mends.owned(folders.state))
             continue
-        yield from (Finding("models", "warning", about, problem) for problem in state.problems)
+        problems = () if is_hidden else state.problems
+        yield from (Finding("models", "warning", about, problem) for problem in problems)
         if state.active is not None:
             yield _deployed(store, about, state.active, pipeline)
         elif pipeline.model is not None:
@@ -36,6 +43,16 @@ def look_at_models(config: Config, folders: Folders) -> Iterator[Finding]:
             says = "it has no model of its own, and the fleet has deployed none to it yet"
             ask = "vedette fleet status"
             yield Finding("models", "warning", about, says, ask, "operator")
+
+
+def _is_hidden(folder: Path) -> bool:
+    try:
+        os.listdir(folder)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _configured(about: str, pipeline: Pipeline, model: str, file: Path) -> Finding:
@@ -68,7 +85,8 @@ def _tried(path: Path, pipeline: Pipeline, digest: str | None) -> str:
             return f"{path} with the engine null, which computes nothing"
         options = EngineOptions(pipeline.threads, pipeline.accelerators)
         where = located.file if located.manifest is None else located.folder
-        report = run_check(where, located.engine_kind, options)
+        # root tries nobody's model: an engine may have holes
+        report = run_check(where, located.engine_kind, options, service_user())
     return (
         f"{report.name} {report.version} with {report.engine}: {report.golden} golden samples "
         f"right, {report.inference_us / 1000:.1f} ms a run"

@@ -96,6 +96,20 @@ def test_a_password_that_everybody_can_read(place: Place) -> None:
     assert told.mend == f"sudo chmod 640 {file} && sudo chgrp vedette {file}"
 
 
+def test_a_state_folder_that_who_asks_may_not_enter(place: Place) -> None:
+    """As on every device for who asks without sudo."""
+    if os.geteuid() == 0:
+        os.chown(place.state, 65534, 65534)
+    place.state.chmod(0o700 if os.geteuid() == 0 else 0)
+    found = place.doctor(before=shut_out())
+    place.state.chmod(0o700)
+    for section in ("spool", "models"):
+        told = found.of(section)[0]
+        assert (told.level, told.mend) == ("warning", "sudo vedette doctor"), told
+    assert len(found.of("models")) == 2, "what cannot be seen is said once"
+    assert found.of("clock") and found.of("power"), "what can be looked at is looked at"
+
+
 @pytest.mark.slow
 def test_models_that_are_missing_or_damaged(place: Place) -> None:
     missing, damaged = place.folder / "missing.tflite", place.folder / "damaged.tflite"

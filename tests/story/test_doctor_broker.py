@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from agent.checking import broker as checking
 from tests.brokers import Authority, Listener, Mosquitto, free_port
 from tests.certificates import Certified
 from tests.device import Device, until
 from tests.examined import Place, shut_out, with_clock
 from tests.laws.sources import ROOT
 from wire import topics
+from wire.config import load
+from wire.folders import Folders
 
 ENROLL_AGAIN = "vedette fleet enroll door --again"
 
@@ -105,6 +111,32 @@ def test_no_answer(place: Place) -> None:
         told = place.make(f"mqtt://127.0.0.1:{full.getsockname()[1]}").check().the_bad("broker")
     assert "no answer from 127.0.0.1" in told.says
     assert told.mend is not None and told.mend.startswith("sudo ufw allow")
+
+
+def test_a_broker_that_drips_ends_what_is_asked_of_it(
+    place: Place, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes in time, and the handshake never ends."""
+    monkeypatch.setattr(checking, "REACH_S", 0.5)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        threading.Thread(target=_drip, args=(listening,), daemon=True).start()
+        url = f"mqtts://127.0.0.1:{listening.getsockname()[1]}"
+        place.make(url, f'ca_file = "{authority.file}"')
+        folders = Folders(place.config, place.state, place.folder / "run")
+        *_, told = checking.look_at_broker(load(place.config), folders, is_clock_right=True)
+    assert (told.level, told.about) == ("bad", "connection")
+    assert "no answer from 127.0.0.1" in told.says
+
+
+def _drip(listening: socket.socket) -> None:
+    connection, _ = listening.accept()
+    with connection, contextlib.suppress(OSError):
+        connection.sendall(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")  # a long first word
+        for _ in range(200):
+            connection.sendall(b"\x00")
+            time.sleep(0.02)
 
 
 def test_another_authority(place: Place, broker: Mosquitto) -> None:

@@ -355,12 +355,12 @@ def test_the_services_user_must_reach_what_it_reads(open_folder: Path) -> None:
     model.parent.mkdir(mode=0o700)
     model.touch()
     model.chmod(0o600)
-    enter = f"the user daemon may not enter {model.parent}: chmod o+x {model.parent}"
-    assert obstacle(str(model), "daemon") == enter
+    folder = model.parent
+    enter = f"the user daemon may not enter {folder}: chgrp daemon {folder}; chmod g+x {folder}"
+    assert obstacle(str(model), "daemon") == enter, "what is closed to all is opened to one"
     model.parent.chmod(0o711)
-    assert (
-        obstacle(str(model), "daemon") == f"the user daemon may not read {model}: chmod o+r {model}"
-    )
+    may_not = f"the user daemon may not read {model}"
+    assert obstacle(str(model), "daemon") == f"{may_not}: chgrp daemon {model}; chmod g+r {model}"
     assert str(obstacle(str(model.parent), "daemon")).endswith(f"chmod o+rx {model.parent}")
     model.chmod(0o644)
     link = open_folder / "link"
@@ -385,7 +385,8 @@ def test_a_model_file_that_the_service_may_not_read_is_noticed(
     model = open_folder / "digits.tflite"
     model.chmod(0o600)
     assert of_model(open_folder, file, capsys) == [
-        f"pipeline.a.model: the user daemon may not read {model}: chmod o+r {model}"
+        f"pipeline.a.model: the user daemon may not read {model}: "
+        f"chgrp daemon {model}; chmod g+r {model}"
     ]
     model.chmod(0o644)
     assert of_model(open_folder, file, capsys) == []
