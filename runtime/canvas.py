@@ -8,6 +8,7 @@ import numpy as np
 from runtime.draw import draw
 from runtime.frames import Layout, Pixels
 from runtime.tasks import Found
+from runtime.tracking.overlay import Overlay
 
 WIDEST = 1280  # larger frames are shrunk: no one sees more on a page
 NARROWEST = 480  # smaller ones are enlarged by a whole number, so that labels can be read
@@ -41,15 +42,20 @@ class Canvas:
         if times > 1:
             self._shown = np.empty((tall * times, wide * times, 3), np.uint8)
 
-    def jpeg(self, found: Found, quality: int = 80) -> bytes:
-        """The picture in `raw` with `found` drawn into it. quality: 1 to 100."""
+    def jpeg(self, found: Found, quality: int = 80, overlay: Overlay | None = None) -> bytes:
+        """The picture in `raw` with `found` drawn into it. quality: 1 to 100. overlay: what is
+        drawn beside it."""
         if self._shrunk is not self.raw:
             shrink(self.raw, self._shrunk, self.layout.format)
         to_bgr(self._shrunk, self._bgr, self.layout.format)
         if self._shown is not self._bgr:
             size = self._shown.shape[1], self._shown.shape[0]
             cv2.resize(self._bgr, size, self._shown, interpolation=cv2.INTER_NEAREST)
+        if overlay is not None:
+            overlay.below(self._shown)
         draw(self._shown, found, self.layout.source)
+        if overlay is not None:
+            overlay.above(self._shown, self.layout.source)
         _, encoded = cv2.imencode(".jpg", self._shown, [cv2.IMWRITE_JPEG_QUALITY, quality])
         return encoded.tobytes()
 

@@ -31,6 +31,7 @@ from runtime.tasks import (
     Vector,
     score_of,
 )
+from runtime.tracking.overlay import overlay_of
 from runtime.web import Server, serve
 
 GAP_NS = 60_000_000  # between two copies: every second frame of a camera that gives 30 a second
@@ -185,7 +186,8 @@ class Preview:
         try:
             while (result := self._inbox.get()) is not None:
                 assert self._canvas is not None
-                jpeg, seen_s = self._canvas.jpeg(result.found), self._held_s
+                jpeg = self._canvas.jpeg(result.found, overlay=overlay_of(result))
+                seen_s = self._held_s
                 self._encoding = False
                 number += 1
                 with self._ready:

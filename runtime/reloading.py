@@ -14,6 +14,7 @@ from wire.folders import Folders
 from wire.logs import set_level
 from wire.messages import PipelineSettings
 from wire.names import Name
+from wire.observation import observation_of
 from wire.troubles import Refused, Trouble
 
 AT_START = ("camera", "engine", "threads", "accelerators")  # what only a new process can change
@@ -77,6 +78,8 @@ class Reloading:
             )  # fmt: skip
         if settings_of(wanted) != settings_of(before):
             self._reporter.apply(settings_of(wanted))
+        if observation_of(wanted) != observation_of(before):
+            self._reporter.observe(observation_of(wanted))
         if config.updates.root is not None:
             self._expect()
         self._load(None if wanted.model is None else resolve(wanted.model))

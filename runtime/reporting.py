@@ -7,6 +7,7 @@ the socket, a frame costs a few counters.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from collections.abc import Callable
@@ -24,6 +25,8 @@ from runtime.model_wishes import ModelWishes
 from runtime.panel import printable
 from runtime.publishing import Publisher
 from runtime.timing import StageTimes
+from runtime.tracking.foreign import foreign_labels
+from runtime.tracking.observer import Observer
 from wire import logs
 from wire.local import (
     Apply,
@@ -37,12 +40,15 @@ from wire.local import (
     Totals,
 )
 from wire.messages import Losses, Phase, PipelineSettings
+from wire.observation import Observation
 from wire.steps import reached
 
 TOTALS_NS = 10_000_000_000
 POLL_NS = 50_000_000
 LONGEST_TEXT = 1000
 PAGE = os.sysconf("SC_PAGE_SIZE")
+
+log = logging.getLogger("vedette.runtime")
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class Reporter:
 
     frames: results so far. has_ended: nothing more will come. is_leaving: the agent
     asked for the end of this process. wishes: who checks and loads models; until there is somebody
-    such wishes are declined.
+    such wishes are declined. show: called with every result as it may be published.
     """
 
     def __init__(
@@ -102,6 +108,8 @@ class Reporter:
         self._confidence = Confidence()
         self._publisher = Publisher(pipeline.name, settings, clock)
         self._errands = Errands(line, camera, model)
+        self._observer = Observer(Observation(), lambda: camera.layout.source)
+        self.show: Callable[[Result], None] = look_away
         self._poll_ns = 0
         self._totals_ns = 0
         self._seen: Sight | None = None
@@ -118,10 +126,12 @@ class Reporter:
         reached("trial.result", result.digest)
         self._times.record(result.timing)
         self._confidence.add(result.found, self._counted)
-        chosen = self._publisher.choose(result, self._counted)
+        seen = self._observer(result)
+        chosen = self._publisher.choose(seen, self._counted)
         if chosen is not None:
             self._line.send(Found(chosen))
-        self._errands.show(result)
+        self._errands.show(seen)
+        self.show(seen)
 
     def tick(self) -> None:
         """Call after every step."""
@@ -172,6 +182,11 @@ class Reporter:
         """Use these settings from now on, and say so."""
         self._publisher.apply(settings)
         self._seen = None  # said also when nothing changed
+
+    def observe(self, wanted: Observation) -> None:
+        """Make this of the boxes from now on. Tracks stay."""
+        self._observer.apply(wanted)
+        self._warn(self._counted)
 
     def close(self) -> None:
         """Say the last word and give up the address. May be called twice."""
@@ -231,6 +246,11 @@ class Reporter:
     def _count_for(self, model: Model) -> None:
         self._line.send(self.totals())  # or a window would hold the times of two models
         self._counted = model
+        self._warn(model)
+
+    def _warn(self, model: Model) -> None:
+        for line in foreign_labels(self._observer.wanted, model.labels):
+            log.warning("%s", line)
 
     def _trouble(self) -> str | None:
         return self.wishes.trouble if self.wishes else None
@@ -245,6 +265,10 @@ class Reporter:
             self.wishes.formats if self.wishes else (),
             degraded(self._model().engine),
         )
+
+
+def look_away(result: Result) -> None:
+    """Nobody watches."""
 
 
 def _text(words: str | None) -> str | None:

@@ -17,6 +17,7 @@ from runtime.canvas import Canvas
 from runtime.frames import Frame, Layout
 from runtime.loop import Result
 from runtime.tasks import Found
+from runtime.tracking.overlay import Overlay, overlay_of
 
 PATIENCE_S = 3.0  # for a frame with its result
 QUALITIES = (80, 60, 40, 25)
@@ -40,7 +41,7 @@ class Snapshot:
         self._most_bytes = most_bytes
         self._until_s = now_s + PATIENCE_S
         self._roomy: SimpleQueue[Canvas] = SimpleQueue()
-        self._copied: SimpleQueue[tuple[Canvas, Found] | None] = SimpleQueue()
+        self._copied: SimpleQueue[tuple[Canvas, Result] | None] = SimpleQueue()
         self._shots: SimpleQueue[Shot] = SimpleQueue()
         self._canvas: Canvas | None = None
         self._seq: int | None = None  # of the frame that was copied and waits for its result
@@ -69,7 +70,7 @@ class Snapshot:
         if self._is_taken or self._canvas is None or result.seq != self._seq:
             return
         self._is_taken = True
-        self._copied.put((self._canvas, result.found))
+        self._copied.put((self._canvas, result))
 
     def shot(self, now_s: float) -> Shot | None:
         """How it ended, once; None while it is under way."""
@@ -95,14 +96,15 @@ class Snapshot:
             self._roomy.put(canvas)
         copied = self._copied.get()
         if copied is not None:
-            self._shots.put(encoded(*copied, self._most_bytes))
+            canvas, result = copied
+            self._shots.put(encoded(canvas, result.found, self._most_bytes, overlay_of(result)))
 
 
-def encoded(canvas: Canvas, found: Found, most_bytes: int) -> Shot:
+def encoded(canvas: Canvas, found: Found, most_bytes: int, overlay: Overlay | None = None) -> Shot:
     """The picture in `canvas.raw` as a JPEG that fits: of lower quality first, then smaller."""
     jpeg = b""
     for quality in QUALITIES:
-        jpeg = canvas.jpeg(found, quality)
+        jpeg = canvas.jpeg(found, quality, overlay)
         if len(jpeg) <= most_bytes:
             return Shot(jpeg, said(canvas, quality, 1.0))
     picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)

@@ -13,22 +13,27 @@ from typing import TextIO
 
 import msgspec
 
-from runtime.cameras import Ended, make_camera
+from runtime.cameras import Ended
 from runtime.commands.flags import (
     add_camera_option,
     add_model_options,
     duration_s,
     engine_options,
+    pipeline_name,
     port,
     positive,
 )
+from runtime.commands.observing import add_observing_options, observer_of
 from runtime.loader import Loader, open_tried
 from runtime.locating import resolve
 from runtime.loop import Loop, Model, Result, look_away
 from runtime.memory import peak_rss_bytes, process_started_ns
 from runtime.panel import Panel
+from runtime.sharing.configured import camera_by_hand
 from runtime.stopping import leave_on_sigterm, stop_on_signals
 from runtime.tally import Tally
+from runtime.tracking.telling import line_of
+from wire.folders import add_run_option
 from wire.troubles import Refused, one_line
 
 PATIENCE_S = 0.5  # how long one step waits for a frame before the stop flag is looked at
@@ -39,15 +44,20 @@ def main(argv: Sequence[str]) -> int:
     leave_on_sigterm()
     with ExitStack() as stack:
         model = open_named(words)
-        camera = make_camera(words.camera)
+        camera = stack.enter_context(
+            camera_by_hand(words.camera, words.share, words.run.absolute())
+        )
         camera.aim = model.aim
         tally = Tally(camera, words.camera)
         watchers: list[Callable[[Result], None]] = []
 
+        observe = observer_of(words, camera, model.labels, note)
+
         def emit(result: Result) -> None:
-            tally.add(result, loop.model)
+            tally.add(result, loop.model)  # before filters: it judges the model
+            seen = observe(result)
             for watch in watchers:
-                watch(result)
+                watch(seen)
 
         def look() -> Panel:
             return tally.panel(loop.model)
@@ -111,10 +121,11 @@ def _results_file(target: str) -> TextIO:
 
 
 def _lines_to(file: TextIO) -> Callable[[Result], None]:
-    """Writes each result as a line of JSON: seq, digest, found, the five stamps in ns."""
+    """Writes each result as a line of JSON: seq, digest, found, the five stamps in ns; with --zones
+    or --track also what was observed."""
 
     def write(result: Result) -> None:
-        file.write(msgspec.json.encode(result).decode() + "\n")
+        file.write(msgspec.json.encode(line_of(result)).decode() + "\n")
 
     return write
 
@@ -148,6 +159,12 @@ def parser() -> argparse.ArgumentParser:
     )
     add_camera_option(parser)
     add_model_options(parser)
+    parser.add_argument(
+        "--share", type=pipeline_name, metavar="NAME",
+        help="lend the camera's frames to others, who name it --camera pipeline://NAME",
+    )  # fmt: skip
+    add_run_option(parser, "where those who share a camera meet")
+    add_observing_options(parser)
     parser.add_argument("--frames", type=positive, metavar="N", help="stop after N results")
     parser.add_argument("--seconds", type=duration_s, metavar="S", help="stop after S seconds")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")

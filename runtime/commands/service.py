@@ -16,8 +16,7 @@ import msgspec
 from models.store import Store
 from runtime import choosing, stopping
 from runtime.agent_line import LONGEST_TEXT, AgentLine
-from runtime.cameras import Camera, make_camera
-from runtime.cameras.patient import PatientCamera
+from runtime.cameras import Camera
 from runtime.choosing import Choice
 from runtime.commands.flags import duration_s, port, positive
 from runtime.engines import EngineOptions
@@ -31,12 +30,14 @@ from runtime.panel import Panel, printable
 from runtime.reloading import Reloading, pipeline_of, settings_of
 from runtime.reporting import Pipeline, Reporter
 from runtime.serving import Service
+from runtime.sharing.configured import service_camera
 from runtime.sources import Sources
 from runtime.takeover import Takeover
 from wire import config, fault
 from wire.folders import Folders, add_folder_options, folders_of
 from wire.local import Failed
 from wire.logs import log_to_stderr, set_level
+from wire.observation import observation_of
 from wire.systemd import Notifier
 from wire.troubles import Trouble
 
@@ -63,14 +64,14 @@ def main(argv: Sequence[str]) -> int:
         line = stack.enter_context(closing(AgentLine(folders.run, words.name, note)))
         sources = sources_of(folders, words.name, wanted)
         with told(line, words.name):
-            camera: Camera = PatientCamera(make_camera(wanted.camera))
+            camera = stack.enter_context(service_camera(device, words.name, folders.run))
             choice = chosen(sources, device, notifier)
         camera.aim = choice.model.aim
         reporter = Reporter(
             Pipeline(words.name, wanted.camera), camera, lambda: loop.model,
             settings_of(wanted), line, choice.model,
         )  # fmt: skip
-        emit, glance = watched(reporter, camera, wanted.camera, lambda: loop.model, words, stack)
+        emit, glance = watched(reporter, camera, wanted, lambda: loop.model, words, stack)
         loop = Loop(camera, choice.model, emit, glance)
         loader = Loader(loop, wanted.engine, options_of(wanted), note)
         stack.callback(loader.close)
@@ -192,19 +193,20 @@ def told(line: AgentLine, name: str) -> Iterator[None]:
 def watched(
     reporter: Reporter,
     camera: Camera,
-    camera_uri: str,
+    wanted: config.Pipeline,
     model: Callable[[], Model],
     words: argparse.Namespace,
     stack: ExitStack,
 ) -> tuple[Callable[[Result], None], Callable[[Frame], None]]:
     """The loop's two hooks: the reporter's, and the preview's where one was asked for. A preview
     that cannot be is no reason not to serve."""
+    reporter.observe(observation_of(wanted))
     if not words.preview:
         return reporter.emit, reporter.glance
     from runtime.preview import Preview  # costs what only a viewer needs
     from runtime.tally import Tally
 
-    tally = Tally(camera, camera_uri)
+    tally = Tally(camera, wanted.camera)
 
     def look() -> Panel:
         return tally.panel(model())
@@ -215,11 +217,11 @@ def watched(
         log.warning("no preview: %s", trouble)
         return reporter.emit, reporter.glance
     log.info("preview: %s", preview.address)
+    reporter.show = preview.show
 
     def emit(result: Result) -> None:
         reporter.emit(result)
         tally.add(result, model())
-        preview.show(result)
 
     def glance(frame: Frame) -> None:
         reporter.glance(frame)

@@ -55,7 +55,8 @@ class Observed(Result):
 class Observer:
     """Observes the results of one loop, each once. On the loop's thread.
 
-    picture: (width, height) in pixels in which boxes count, of the frame just decoded.
+    picture: (width, height) in pixels in which boxes count, of the frame just decoded. wanted: what
+    is asked for now.
     """
 
     def __init__(self, wanted: Observation, picture: Callable[[], tuple[int, int]]) -> None:
@@ -67,16 +68,16 @@ class Observer:
         self._early: dict[Track, Stand] = {}  # where tracks without a number are
         self._ground = Ground()
         self._moved: list[Moved] = []  # not told yet
-        self._wanted = Observation()
-        self._sieve = Sieve(self._wanted.filter)
+        self.wanted = Observation()
+        self._sieve = Sieve(self.wanted.filter)
         self.apply(wanted)
 
     def apply(self, wanted: Observation) -> None:
         """Go on with this. Tracks stay; what a zone or a line has counted stays where it did not
         change. What ends by it is told with the next result."""
-        if wanted == self._wanted:
+        if wanted == self.wanted:
             return
-        self._wanted = wanted
+        self.wanted = wanted
         self._sieve = Sieve(wanted.filter)
         self._ground.apply(wanted)
         tracking = wanted.tracking
@@ -93,7 +94,7 @@ class Observer:
     def __call__(self, result: Result) -> Result:
         """The result as it is to be shown and published; the same where nothing is asked for."""
         found = result.found
-        if self._wanted.is_nothing or (found and not isinstance(found[0], Box)):
+        if self.wanted.is_nothing or (found and not isinstance(found[0], Box)):
             return result
         self._notice(result.digest)
         boxes = tuple(
@@ -109,7 +110,7 @@ class Observer:
         moved, self._moved = tuple(self._moved), []
         return Observed(
             result.seq, result.digest, boxes, result.timing,
-            marks, zones, self._ground.line_sums(), moved, self._wanted,
+            marks, zones, self._ground.line_sums(), moved, self.wanted,
         )  # fmt: skip
 
     def _notice(self, digest: str) -> None:

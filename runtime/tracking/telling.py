@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
+import msgspec
 from msgspec.structs import replace
 
 from runtime.loop import Result
@@ -78,3 +79,23 @@ def standing(result: Result) -> tuple[object, ...]:
     if not isinstance(result, Observed):
         return ()
     return tuple(sums.count for sums in result.zones.values())
+
+
+def line_of(result: Result) -> object:
+    """A result for `--results`, to be encoded: as it is, or with what was observed of each box in
+    the box, and `at` in seconds of the clock of all stamps."""
+    if not isinstance(result, Observed):
+        return result
+    found = [
+        msgspec.to_builtins(box) | {"track": mark.track, "zones": mark.zones}
+        for box, mark in zip(result.found, result.marks, strict=True)
+    ]
+    return {
+        "seq": result.seq,
+        "digest": result.digest,
+        "found": found,
+        "timing": result.timing,
+        "zones": result.zones,
+        "lines": result.lines,
+        "happened": [happening(moved, 0.0) for moved in result.moved],
+    }
