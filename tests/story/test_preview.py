@@ -396,7 +396,7 @@ def test_a_bug_in_drawing_ends_the_run(
 ) -> None:
     monkeypatch.setattr(web, "PICTURE_S", 2.0)
 
-    def broken(self: Canvas, found: Found, quality: int = 80) -> bytes:
+    def broken(self: Canvas, found: Found, quality: int = 80, overlay: object = None) -> bytes:
         raise ZeroDivisionError
 
     monkeypatch.setattr(Canvas, "jpeg", broken)
