@@ -12,7 +12,7 @@ from pathlib import Path
 from installing import accounts, configuring, durable, findings, release, upgrade, vitals
 from installing.configuring import Meaning, Wish
 from installing.findings import Finding
-from installing.machine import Machine, look
+from installing.machine import ENGINES, Machine, look
 from installing.places import Places
 from installing.progress import Progress, run
 from installing.release import Card
@@ -26,7 +26,7 @@ STEPS = 7
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked for. engines: None: those of the wheelhouse, or that this machine can have.
+    """What is asked for. engines: None: those of the wheelhouse, or all.
     upgrade: whether another release may take the place of the one that runs. back: to the release
     of before. watchdog: whether the hardware's is used. wait: until everything works."""
 
@@ -67,7 +67,7 @@ def install(places: Places, services: Services, order: Order, progress: Progress
             raise Trouble("there is no release of before to go back to")
         return _upgrade(places, services, running, before.name, progress)
     source = find(order.wheelhouse)
-    had = source.engines or machine.engines if running is None else running.engines
+    had = source.engines or ENGINES if running is None else running.engines
     engines = order.engines or had
     wanted = release.planned(source, machine, engines, places)
     differs = None if running is None else running.differs(wanted)

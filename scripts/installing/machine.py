@@ -16,6 +16,7 @@ from installing.troubles import Trouble
 KNOWN = {"debian": ("12", "13"), "raspbian": ("12", "13"), "ubuntu": ("22.04", "24.04")}
 # what is seen through to the system: only its vendor packages it, built for its own Python
 VENDORS = ("picamera2", "tensorrt")
+ENGINES = ("litert", "onnx")
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,6 @@ class Machine:
     def is_jetson(self) -> bool:
         return "jetson" in self.board.lower() or "tegra" in self.board.lower()
 
-    @property
-    def engines(self) -> tuple[str, ...]:
-        """Those that can be had."""
-        return ("tflite",) if self.architecture in ("armv7l", "armv6l") else ("litert", "onnx")
-
     def __str__(self) -> str:
         board = f", {self.board}" if self.board else ""
         return f"{self.system} on {self.architecture}{board}, Python {self.python}"
@@ -47,6 +43,7 @@ class Machine:
 
 def look(places: Places) -> Machine:
     """Raises Trouble if nothing can be installed here."""
+    need_64_bits(sys.maxsize)
     release = _os_release(places)
     versions = KNOWN.get(release.get("ID", ""), ())
     if not places.at("/usr/bin/python3").exists() and places.is_here:
@@ -60,6 +57,16 @@ def look(places: Places) -> Machine:
         vendors=tuple(name for name in VENDORS if importlib.util.find_spec(name) is not None),
         systemd=_systemd(),
     )
+
+
+def need_64_bits(largest: int) -> None:
+    """largest: that Python counts to. The kernel's word says nothing: Raspberry Pi OS of 32 bits
+    may have one of 64. Raises Trouble."""
+    if largest < 1 << 32:
+        raise Trouble(
+            "this system has 32 bits, and the engines are made for 64: install 64-bit Raspberry "
+            "Pi OS (Raspberry Pi 3, 4, 5 and Zero 2 have the processor)"
+        )
 
 
 def _os_release(places: Places) -> dict[str, str]:

@@ -15,12 +15,11 @@ from pathlib import Path
 from installing import durable, removal, upgrade
 from installing.configuring import Wish
 from installing.installation import STEPS, Order, install, summary
+from installing.machine import ENGINES
 from installing.places import Places
 from installing.progress import Progress, complain, conclude
 from installing.services import Services, services_of
 from installing.troubles import Trouble, Wrong
-
-ENGINES = ("litert", "onnx", "tflite")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -179,7 +178,7 @@ def parser() -> argparse.ArgumentParser:
     add("--camera", metavar="URI", help="as v4l2:///dev/video0; for a new configuration")
     add("--model", metavar="NAME", help="of the zoo, or a path; for a new configuration")
     add("--broker", metavar="URL", help="without --enroll: as mqtt://HOST; for a new configuration")
-    add("--engines", type=_names, metavar="NAMES", help="default: litert,onnx (32 bit: tflite)")
+    add("--engines", type=_names, metavar="NAMES", help="default: litert,onnx")
     add("--offline", type=Path, metavar="WHEELHOUSE", help="the folder of scripts/wheelhouse")
     add("--upgrade", action="store_true", help="replace the release that runs; go "
         "back if the new one does not come up")  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -49,3 +50,35 @@ def test_a_folder_that_is_no_wheelhouse(tmp_path: Path) -> None:
     done = build(tmp_path / "x.deb", "--wheelhouse", tmp_path)
     assert done.returncode == 2
     assert "scripts/wheelhouse" in done.stderr
+
+
+def test_of_32_bits(tmp_path: Path) -> None:
+    house = wheelhouse(tmp_path / "house", "1.2.3")
+    (house / "numpy-1.26.4-cp311-cp311-linux_armv7l.whl").write_bytes(b"")
+    done = build(tmp_path / "x.deb", "--wheelhouse", house)
+    assert done.returncode == 2 and "64-bit" in done.stderr
+    assert not (tmp_path / "x.deb").exists()
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None or os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize(("home", "stays"), [("/home/vedette", True), ("/var/lib/vedette", False)])
+def test_purging_removes_no_person(tmp_path: Path, home: str, stays: bool) -> None:
+    """Its last script, by itself, where it sees /etc as we make it and nothing of this machine."""
+    house = wheelhouse(tmp_path / "house", "1.2.3")
+    assert build(tmp_path / "x.deb", "--wheelhouse", house).returncode == 0
+    subprocess.check_call(["dpkg-deb", "-R", tmp_path / "x.deb", tmp_path / "package"])
+    etc = tmp_path / "etc"
+    etc.mkdir()
+    (etc / "passwd").write_text(f"root:x:0:0::/root:/bin/sh\nvedette:x:990:990::{home}:/bin/sh\n")
+    (etc / "group").write_text("root:x:0:\nvedette:x:990:\n")
+    (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\n")
+    for name in ("shadow", "gshadow", "login.defs"):
+        (etc / name).write_text("")
+    hidden = "/var/lib /var/cache /run /usr/lib/sysusers.d"
+    script = f"""set -e
+for place in {hidden}; do mount -t tmpfs none $place; done
+mount --bind "{etc}" /etc
+exec sh "{tmp_path}/package/DEBIAN/postrm" purge"""
+    subprocess.run(["unshare", "-m", "sh", "-c", script], check=True, timeout=60)
+    assert ("vedette:" in (etc / "passwd").read_text()) == stays
+    assert ("vedette:" in (etc / "group").read_text()) == stays

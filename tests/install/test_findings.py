@@ -1,4 +1,4 @@
-"""Where something is missing in the end, the installer says what the doctor found, and the mends."""
+"""Where something is missing in the end, the installer says what the doctor found, with mends."""
 
 from __future__ import annotations
 

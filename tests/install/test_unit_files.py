@@ -37,6 +37,13 @@ def test_settling_is_done_by_the_installer_of_the_release() -> None:
     assert table("vedette-settle.service", "Service")["TimeoutStartSec"] == "1800s"
 
 
+def test_settling_that_fails_is_tried_again_for_ever() -> None:
+    """Not only at the next boot."""
+    service, unit = (table("vedette-settle.service", name) for name in ("Service", "Unit"))
+    assert (service["Restart"], service["RestartSec"]) == ("on-failure", "60s")
+    assert unit["StartLimitIntervalSec"] == "0"
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
 def test_systemd_has_nothing_to_say(tmp_path: Path) -> None:
     text = (UNITS / "vedette-settle.service").read_text()
