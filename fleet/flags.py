@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from fleet.folder import DEFAULT, TOML, VARIABLE, default_folder, open_fleet
 from wire.config import Broker
+from wire.mqtt.url import address_of
 from wire.troubles import Refused
 
 USUAL_BROKER, USUAL_FLEET = "mqtt://localhost:1883", "home"
@@ -69,6 +70,7 @@ def told_otherwise(broker: Broker, words: argparse.Namespace) -> Broker:
         if value is not None
     }
     named = replace(broker, **told)
+    address_of(named.url)  # said at the start, and not once a part connects
     if named.password_file is not None and named.username is None:
         raise Refused("--password-file: whose password is it? add --username NAME")
     return named

@@ -18,10 +18,11 @@ FILE_PATTERN = r"^/[^\x00-\x1f\x7f]+\Z"
 KEY_PATTERN = r"^[0-9a-f]{64}\Z"
 
 PATTERNS_IN_WORDS = {
-    NAME_PATTERN: "1 to 64 letters, digits, '_' and '-'",
-    VERSION_PATTERN: "1 to 64 letters, digits, '.', '_' and '-', a letter or digit first",
-    FLAT_NAME_PATTERN: "the plain name of a file beside the manifest: letters, digits, '.', '_' "
-    "and '-', a letter or digit first, at most 128",
+    NAME_PATTERN: "1 to 64 characters: letters a to z, digits, '_' and '-'",
+    VERSION_PATTERN: "1 to 64 characters: letters a to z, digits, '.', '_' and '-', a letter or "
+    "digit first",
+    FLAT_NAME_PATTERN: "the plain name of a file beside the manifest: letters a to z, digits, "
+    "'.', '_' and '-', a letter or digit first, at most 128 characters",
     FILE_PATTERN: "a file's whole path, from / on",
     KEY_PATTERN: "a public key: 64 hex digits, in small letters",
 }

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ipaddress
 import json
 import re
+import signal
+import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -29,6 +33,25 @@ HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
+    with _ended_before_it_serves():
+        return _serve(words)
+
+
+@contextlib.contextmanager
+def _ended_before_it_serves() -> Iterator[None]:
+    """Large packages are loaded and a database is opened: who is asked to end meanwhile closes what
+    is open, and ends well. From then on `serving` hears signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _serve(words: argparse.Namespace) -> int:
     _check_is_private(words)
     _check_parts(words)
     try:

@@ -265,6 +265,7 @@ def test_parts_that_run_elsewhere(broker: Mosquitto, yard: Yard) -> None:
         (["--name", "a b"], 2, "no name of a host"),
         (["--without", "everything"], 2, "--without"),
         (["--without", "ingest", "--alone"], 2, "--alone"),
+        (["--broker", "http://x"], 2, "http:// is not known"),
     ],
 )
 def test_what_is_refused(
@@ -279,6 +280,20 @@ def test_what_is_refused(
     assert ended.returncode == code, ended.stderr
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_who_is_asked_to_end_while_packages_are_loaded_ends_well(yard: Yard) -> None:
+    folder = write_fleet_toml(yard, 9)
+    words = ["-m", "vedette", "fleet", "serve", "--dir", str(folder), "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", *words], cwd=PROJECT, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    ) as served:  # fmt: skip
+        assert served.stderr is not None
+        next(line for line in served.stderr if "litestar.exceptions" in line)
+        served.send_signal(signal.SIGTERM)
+        said = [line for line in served.stderr if not line.startswith("import time:")]
+        assert (served.wait(30), said) == (0, [])
 
 
 def test_a_port_that_is_taken(yard: Yard, broker: Mosquitto) -> None:

@@ -50,7 +50,7 @@ def test_frames_are_of_a_bench() -> None:
         ("fly", "no verb 'fly': possible are status"),
         ("status now", "too many words: status"),
         ("snapshot a b", r"too many words: snapshot \[PIPELINE\]"),
-        ("snapshot a/b", "pipeline: expected 1 to 64 letters"),
+        ("snapshot a/b", "pipeline: expected 1 to 64 characters"),
         ("watch long", "'long' is no whole number of minutes: watch"),
         ("watch 0", "minutes: write a whole number from 1 to 60"),
         ("watch 61", "minutes: write a whole number from 1 to 60"),

@@ -135,8 +135,8 @@ def test_the_hint_of_another_key_does_not_help(tmp_path: Path, key: SigningKey) 
             '{"verb":"set","reset":["name"]}',
             "reset.*: 'name' is not possible: write results, results_per_s",
         ),
-        ('{"verb":"restart","pipeline":"a/b"}', "pipeline: expected 1 to 64 letters"),
-        ('{"verb":"restart","pipeline":""}', "pipeline: expected 1 to 64 letters"),
+        ('{"verb":"restart","pipeline":"a/b"}', "pipeline: expected 1 to 64 characters"),
+        ('{"verb":"restart","pipeline":""}', "pipeline: expected 1 to 64 characters"),
     ],
 )
 def test_what_is_not_possible_is_refused_in_words(text: str, why: str) -> None:
