@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from wire.troubles import exit_code
 
 COMMANDS = {
+    "build": "runtime.commands.build",
     "check": "runtime.commands.check",
     "describe": "runtime.commands.describe",
     "goldens": "runtime.commands.goldens",

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from runtime.child import ROOT
-from runtime.engines import BY_FORMAT, engine_reason
+from runtime.engines import BY_FORMAT, FOR_FORMAT, engine_reason
 
 PATIENCE_S = 120.0
 
@@ -16,9 +16,9 @@ def working_formats(engine_kind: str | None) -> tuple[str, ...]:
     """The formats for which an engine works, the best first. engine_kind: if no other may be used.
     The null engine runs every format."""
     if engine_kind == "null":
-        return tuple(BY_FORMAT)
-    wanted = [each for each, kind in BY_FORMAT.items() if engine_kind in (None, kind)]
-    return tuple(each for each in wanted if _works(BY_FORMAT[each]))
+        return tuple(FOR_FORMAT)
+    fitting = [each for each, kinds in FOR_FORMAT.items() if engine_kind in (None, *kinds)]
+    return tuple(each for each in fitting if _works(engine_kind or BY_FORMAT[each]))
 
 
 def _works(kind: str) -> bool:

@@ -3,10 +3,12 @@ accelerator."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 
 from runtime.accelerated import AcceleratedEngine, Ways
+from runtime.building import build_now
 from runtime.child import check_in_child, try_in_child
 from runtime.engines import Engine, EngineOptions
 from runtime.locating import Located
@@ -15,17 +17,22 @@ from runtime.opening import engine_of, model_of, open_model
 
 
 def open_lasting(
-    located: AbstractContextManager[Located], options: EngineOptions, after_a_crash: bool = False
+    located: AbstractContextManager[Located],
+    options: EngineOptions,
+    told: Callable[[str], None],
+    after_a_crash: bool = False,
 ) -> Model:
     """The model, tried in a child process if it is not known to do no harm, loaded and warmed up.
 
-    located: stays open for as long as the model needs its files. after_a_crash: the process before
+    located: stays open for as long as the model needs its files. told: how far it is with what must
+    be built for this device first, a line each. after_a_crash: the process before
     this one died while it ran, perhaps of its accelerator, which is tried in a child then.
     Without an accelerator that works it runs on the processor, and says so (`degraded`).
     Raises Refused, Unavailable, OSError and MemoryError.
     """
     with ExitStack() as stack:
         found = stack.enter_context(located)
+        build_now(found, told)
         if not options.accelerators:
             try_in_child(found, options)
             return open_model(found, options)

@@ -100,7 +100,7 @@ def open_tried(
     said: told what was guessed of a model without a manifest, a line each. Raises Refused,
     Unavailable.
     """
-    model = open_lasting(locate(path, engine_kind), options)
+    model = open_lasting(locate(path, engine_kind), options, said)
     for guess in model.guesses:
         said(f"no manifest: {guess}")
     return model

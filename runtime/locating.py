@@ -12,7 +12,7 @@ from pathlib import Path
 
 from models import bundle, manifest
 from models.manifest import Manifest
-from runtime.engines import BY_FORMAT, KINDS, engine_reason
+from runtime.engines import BY_FORMAT, FOR_FORMAT, KINDS, engine_reason
 from wire.troubles import Refused, Trouble, Unavailable
 
 BARE_ENDINGS = {".tflite": "tflite", ".onnx": "onnx"}
@@ -119,8 +119,8 @@ def _pick_variant(path: Path, engine_kind: str | None) -> Path:
         raise Refused(f"{path}: no {manifest.FILE_NAME} in this folder, nor in the folders in it")
     formats = {folder: manifest.load(folder).format for folder in variants}
     order = sorted(variants, key=lambda folder: list(BY_FORMAT).index(formats[folder]))
-    if engine_kind is not None and engine_kind != "null":
-        fitting = [folder for folder in order if BY_FORMAT[formats[folder]] == engine_kind]
+    if engine_kind is not None:
+        fitting = [folder for folder in order if engine_kind in FOR_FORMAT[formats[folder]]]
         if not fitting:
             there = ", ".join(sorted(formats.values()))
             raise Refused(f"{path}: no variant for engine {engine_kind}: there are {there}")
@@ -134,8 +134,6 @@ def _pick_variant(path: Path, engine_kind: str | None) -> Path:
 
 def _engine_for(model_format: str, wanted: str | None, file: Path) -> str:
     usual = BY_FORMAT[model_format]
-    if wanted is None or wanted == usual:
-        return usual
-    if wanted == "null":
-        return wanted
+    if wanted is None or wanted in FOR_FORMAT[model_format]:
+        return wanted or usual
     raise Refused(f"{file}: engine {wanted} cannot run {model_format}: use {usual}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from models.pipelines import PipelineState
 from models.starts import Came, ends_in_words
 from models.store import Store
+from runtime.building import Builds
 from runtime.check_report import Report
 from runtime.child import check_in_child, needed_bytes
 from runtime.engines import EngineOptions
@@ -61,6 +62,7 @@ class Sources:
         self._said = said
         self._ended = ended
         self._crashed = ended.partition(" ")[0] in CRASHES
+        self._builds = Builds()
         self._counting = threading.Lock()  # two threads write one file
 
     def own(self) -> Source | None:
@@ -112,7 +114,7 @@ class Sources:
         Raises Refused, Unavailable, OSError and MemoryError.
         """
         after_a_crash, self._crashed = self._crashed, False
-        model = open_lasting(self._located(source), self._options, after_a_crash)
+        model = open_lasting(self._located(source), self._options, self._said, after_a_crash)
         reached("load.opened", model.digest)
         self.note_came(source.digest or "", "opened")
         for guess in model.guesses:
@@ -120,8 +122,10 @@ class Sources:
         return model
 
     def check(self, source: Source) -> Report:
-        """Contract, golden answers and memory, found out in a child. Raises as `open` does."""
+        """Contract, golden answers and memory, found out in a child. Raises as `open` does, and
+        Unavailable while something must be built for this device first."""
         with self._located(source) as located:
+            self._builds.need(located)
             reached("check.begun", located.digest)
             return check_in_child(located, self._options)
 

@@ -89,7 +89,8 @@ class Checking:
             return False
         self._check = None
         if answer.later:
-            self.put_off = answer.text
+            if answer.text != self.put_off:  # it gets on, as when something is built first
+                self.put_off, self._put_off_s = answer.text, 0.0
             self._again_s = min(max(AGAIN_S, self._put_off_s / 4), MOST_AGAIN_S)
         elif answer.ok:
             reached("check.passed", check.digest)

@@ -62,7 +62,7 @@ def main(argv: Sequence[str]) -> int:
     with ExitStack() as stack:
         notifier = stack.enter_context(Notifier())
         line = stack.enter_context(closing(AgentLine(folders.run, words.name, note)))
-        sources = sources_of(folders, words.name, wanted)
+        sources = sources_of(folders, words.name, wanted, notifier)
         with told(line, words.name):
             camera = stack.enter_context(service_camera(device, words.name, folders.run))
             choice = chosen(sources, device, notifier)
@@ -150,12 +150,17 @@ def nothing() -> None:
     """There is nothing to do any more."""
 
 
-def sources_of(folders: Folders, name: str, wanted: config.Pipeline) -> Sources:
+def sources_of(folders: Folders, name: str, wanted: config.Pipeline, notifier: Notifier) -> Sources:
     """Where its models come from."""
+
+    def said(line: str) -> None:
+        notifier.extend_timeout(OPENING_S)  # something long gets on, or is done
+        note(line)
+
     own = None if wanted.model is None else resolve(wanted.model)
     store = Store(folders.state / "models")
     ended = last_end(folders.run, name)
-    return Sources(store, name, own, wanted.engine, options_of(wanted), note, ended)
+    return Sources(store, name, own, wanted.engine, options_of(wanted), said, ended)
 
 
 def options_of(wanted: config.Pipeline) -> EngineOptions:

@@ -17,9 +17,12 @@ Tensor = npt.NDArray[Any]
 KINDS = {
     "litert": "runtime.engines.litert",
     "onnxruntime": "runtime.engines.onnxruntime",
+    "tensorrt": "runtime.engines.tensorrt",
     "null": "runtime.engines.null",
 }
-BY_FORMAT = {"tflite": "litert", "onnx": "onnxruntime"}
+# which engines run a format; the first unless another is asked for by name
+FOR_FORMAT = {"tflite": ("litert", "null"), "onnx": ("onnxruntime", "tensorrt", "null")}
+BY_FORMAT = {each: kinds[0] for each, kinds in FOR_FORMAT.items()}
 
 
 @dataclass(frozen=True)

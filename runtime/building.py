@@ -1,0 +1,119 @@
+"""Builds what TensorRT needs for this very device, in a process of its own, while others serve."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from runtime.child import MESSAGE_START, ROOT
+from runtime.locating import Located
+from wire.troubles import Refused, Unavailable
+
+BUILT = ("tensorrt",)  # engines that run no model before something was built of it
+MOST_S = 3600.0  # the largest models take half of that on the smallest boards
+LOOK_S = 0.2
+
+
+class Build:
+    """One that is under way. percent: how far it is, as far as is known."""
+
+    def __init__(self, model_file: Path) -> None:
+        self.model_file = model_file
+        self.percent = 0
+        self._until_s = time.monotonic() + MOST_S
+        paths = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
+        self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "runtime", "build", os.path.abspath(model_file)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": paths},
+        )  # fmt: skip
+        assert self._child.stdout is not None
+        self._lines = self._child.stdout
+        os.set_blocking(self._lines.fileno(), False)
+
+    def is_over(self) -> bool:
+        """Look how far it is. Never waits."""
+        for word in (self._lines.read() or b"").split():
+            self.percent = int(word) if word.isdigit() else self.percent
+        if time.monotonic() > self._until_s:
+            self._child.kill()
+            self._child.wait()
+        return self._child.poll() is not None
+
+    def end(self) -> None:
+        """Close it, whether it is over or not. Raises Refused, Unavailable as it said."""
+        self._child.kill()
+        code = self._child.wait()
+        self._lines.close()
+        self._errors.seek(0)
+        said = self._errors.read().splitlines()
+        self._errors.close()
+        if code == 0:
+            return
+        ours = [line for line in said if line.startswith(MESSAGE_START)]
+        if code in (1, 2) and ours:
+            raise (Refused if code == 2 else Unavailable)(ours[-1].removeprefix(MESSAGE_START))
+        if time.monotonic() > self._until_s:
+            raise Refused(f"{self.model_file}: is not built within {MOST_S / 60:.0f} minutes")
+        raise Unavailable(
+            f"{self.model_file}: what builds it ended with {code}: "
+            f"{said[-1] if said else 'it gives no reason'}"
+        )
+
+
+class Builds:
+    """What one pipeline has built, one at a time. On one thread."""
+
+    def __init__(self) -> None:
+        self._now: Build | None = None
+
+    def need(self, located: Located) -> None:
+        """Returns when it is there. Raises Unavailable while it is being built, and says how far
+        that is; Refused if it cannot be. Never waits for long: ask again."""
+        if located.engine_kind not in BUILT:
+            return
+        if self._now is not None and self._now.model_file != located.file:
+            self.close()
+        if self._now is None:
+            self._now = Build(located.file)
+            self._pass(5.0)  # where it was built before, or is small, that is enough
+        if not self._now.is_over():
+            raise Unavailable(f"it is being built for this device: {self._now.percent} %")
+        now, self._now = self._now, None
+        now.end()
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        now, self._now = self._now, None
+        if now is not None:
+            try:
+                now.end()
+            except (Refused, Unavailable):
+                return
+
+    def _pass(self, seconds: float) -> None:
+        until_s = time.monotonic() + seconds
+        while self._now and not self._now.is_over() and time.monotonic() < until_s:
+            time.sleep(LOOK_S)
+
+
+def build_now(located: Located, told: Callable[[str], None]) -> None:
+    """Wait until it is built. told: how far it is, in a line, at every ten percent. Raises as Build
+    does."""
+    if located.engine_kind not in BUILT:
+        return
+    build, said = Build(located.file), 0
+    try:
+        while not build.is_over():
+            if build.percent >= said + 10:
+                said = build.percent // 10 * 10
+                told(f"{located.file.name} is being built for this device: {said} %")
+            time.sleep(LOOK_S)
+    finally:
+        build.end()
