@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import re
 
 from runtime.engines import EngineOptions
+from wire.names import NAME_PATTERN
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +22,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """--engine, --threads, --accelerator: how it is run."""
     parser.add_argument(
-        "--engine", metavar="NAME", help="litert, onnxruntime or null; default: by the format"
+        "--engine", metavar="NAME", help="litert, onnxruntime, tensorrt or null; default: by the format"
     )
     parser.add_argument(
         "--threads", type=threads, metavar="N", help="inference threads; default: cores - 1"
@@ -35,7 +37,8 @@ def add_camera_option(parser: argparse.ArgumentParser) -> None:
     """--camera: where frames come from."""
     parser.add_argument(
         "--camera", default="synthetic://640x480@30", metavar="URI",
-        help="synthetic://640x480@30, file://PATH or v4l2:///dev/video0?size=1280x720&fps=30 "
+        help="synthetic://640x480@30, file://PATH, v4l2:///dev/video0?size=1280x720&fps=30 or "
+        "pipeline://NAME, which another shares "
         "(default: %(default)s; vedette cameras lists what is here)",
     )  # fmt: skip
 
@@ -43,6 +46,13 @@ def add_camera_option(parser: argparse.ArgumentParser) -> None:
 def engine_options(words: argparse.Namespace) -> EngineOptions:
     """How to run the model, as the user wished."""
     return EngineOptions(threads=words.threads, accelerators=tuple(words.accelerator))
+
+
+def pipeline_name(text: str) -> str:
+    """A pipeline's name."""
+    if not re.match(NAME_PATTERN, text):
+        raise argparse.ArgumentTypeError(f"{text!r}: 1 to 64 letters, digits, '_' and '-'")
+    return text
 
 
 def positive(text: str) -> int:
