@@ -9,7 +9,8 @@ from functools import partial
 
 import numpy as np
 
-from runtime.frames import Frame, Layout, Losses, Pixels
+from runtime.frames import Frame, Layout, Losses, Memory, Pixels
+from runtime.sharing.memory import shared_memory
 from wire.troubles import Unavailable
 
 NOTHING = Layout("GREY", 0, 0, 0)
@@ -17,13 +18,20 @@ SLOTS = 4  # one being filled, one ready, two lent
 PATIENCE_S = 5.0
 
 
+def own_memory(nbytes: int) -> Memory:
+    """Memory for one picture that this process alone sees."""
+    return np.empty(nbytes, np.uint8)
+
+
 class Slot:
-    """Memory for one picture, and what was written to it."""
+    """Memory for one picture, and what was written to it. allot: makes memory of so many bytes."""
 
-    __slots__ = ("captured_ns", "layout", "memory", "seq")
+    __slots__ = ("_allot", "captured_ns", "layout", "memory", "pixels", "seq")
 
-    def __init__(self) -> None:
-        self.memory: Pixels = np.empty(0, np.uint8)
+    def __init__(self, allot: Callable[[int], Memory] = own_memory) -> None:
+        self._allot = allot
+        self.memory: Memory = bytearray()
+        self.pixels: Pixels = np.empty(0, np.uint8)
         self.layout = NOTHING
         self.seq = 0
         self.captured_ns = 0
@@ -31,10 +39,11 @@ class Slot:
     def room(self, layout: Layout) -> Pixels:
         """Take on a layout. Returns flat memory of at least `layout.nbytes` bytes, which is
         allocated only if this slot has never held a picture as large."""
-        if self.memory.size < layout.nbytes:
-            self.memory = np.empty(layout.nbytes, np.uint8)
+        if self.pixels.size < layout.nbytes:
+            self.memory = self._allot(layout.nbytes)
+            self.pixels = np.frombuffer(self.memory, np.uint8)
         self.layout = layout
-        return self.memory
+        return self.pixels
 
 
 Fill = Callable[[Slot], bool]
@@ -63,12 +72,16 @@ def newest_wins(slot: Slot, ready: Ready, free: Free, losses: Losses) -> None:
 
 
 class Ahead:
-    """Pictures made by `fill` on a thread of its own. start, read and stop belong to one thread."""
+    """Pictures made by `fill` on a thread of its own. start, read and stop belong to one thread.
 
-    def __init__(self, fill: Fill, deliver: Deliver, losses: Losses) -> None:
+    spare: as a camera's: 0, or so many slots more, of memory that other processes can map.
+    """
+
+    def __init__(self, fill: Fill, deliver: Deliver, losses: Losses, spare: int = 0) -> None:
         self._fill = fill
         self._deliver = deliver
         self._losses = losses
+        self._spare = spare
         self._stopping = threading.Event()
         self._over: Exception | None = None
         self._ready: Ready = queue.SimpleQueue()
@@ -80,8 +93,8 @@ class Ahead:
         self._stopping = threading.Event()
         self._over = None
         self._ready, self._free = queue.SimpleQueue(), queue.SimpleQueue()
-        for _ in range(SLOTS):
-            self._free.put(Slot())
+        for _ in range(SLOTS + self._spare):
+            self._free.put(Slot(shared_memory if self._spare else own_memory))
         self._thread = threading.Thread(
             target=self._work, args=(self._stopping, self._ready, self._free), name="ahead"
         )

@@ -16,6 +16,7 @@ from runtime.opening import read_labels
 from runtime.plausible import check_plausible
 from runtime.readers import obstacle
 from runtime.secret_files import complaint_about
+from runtime.sharing.configured import check_pace, readers_of
 from wire.config import Broker, Config, Pipeline, Updates
 from wire.mqtt.url import address_of
 from wire.toml_lines import KeyPath
@@ -36,6 +37,8 @@ def impossible(config: Config) -> Iterator[tuple[KeyPath, str]]:
             yield (*here, "engine"), f"there is none of that name: use one of {', '.join(KINDS)}"
         try:
             make_camera(pipeline.camera)
+            if readers_of(config, name):
+                check_pace(pipeline.camera)
         except Unavailable:
             continue  # not now: a warning
         except Refused as trouble:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
+Memory = mmap.mmap | memoryview | bytearray | Pixels
 
 BYTES_PER_PIXEL = {"RGB3": 3, "BGR3": 3, "YUYV": 2, "GREY": 1, "NV12": 1}
 
@@ -95,17 +96,18 @@ class Losses:
 class Frame:
     """One captured image, valid until it is released.
 
-    seq: the driver's counter. captured_ns: CLOCK_MONOTONIC, stamped by the driver.
+    seq: the driver's counter. captured_ns: CLOCK_MONOTONIC, stamped by the driver. memory: what was
+    lent, None after it was given back; who shares a camera knows its buffers by them.
     """
 
-    __slots__ = ("_give_back", "_pixels", "_watch", "captured_ns", "layout", "seq")
+    __slots__ = ("_give_back", "_pixels", "_watch", "captured_ns", "layout", "memory", "seq")
 
     def __init__(
         self,
         seq: int,
         captured_ns: int,
         layout: Layout,
-        memory: mmap.mmap | memoryview | bytearray | Pixels,
+        memory: Memory,
         give_back: Callable[[], None],
     ) -> None:
         # by way of a memoryview: views of an array would otherwise name that array, not `flat`
@@ -113,6 +115,7 @@ class Frame:
         self.seq = seq
         self.captured_ns = captured_ns
         self.layout = layout
+        self.memory: Memory | None = memory
         self._pixels: Pixels | None = layout.shape(flat)
         self._watch = weakref.ref(flat)  # every view of this frame keeps `flat` alive
         self._give_back = give_back
@@ -128,7 +131,7 @@ class Frame:
         """Return the buffer. Raises RuntimeError if somebody still holds a view of it."""
         if self._pixels is None:
             return
-        self._pixels = None
+        self._pixels = self.memory = None
         self._give_back()
         if self._watch() is not None:
             raise RuntimeError(f"a view of frame {self.seq} outlived its loan")

@@ -38,6 +38,14 @@ def contradictions(config: Config) -> Iterator[Contradiction]:
             )
     yield from _updates(config.updates)
     yield from _shared_cameras(config.pipeline)
+    for name, pipeline in config.pipeline.items():
+        yield from _lent(name, pipeline, config.pipeline)
+
+
+def shared_pipeline(camera: str) -> str | None:
+    """The pipeline whose camera a `pipeline:` URI means; None for another camera."""
+    kind, _, rest = camera.partition(":")
+    return rest.removeprefix("//").partition("?")[0].rstrip("/") if kind == "pipeline" else None
 
 
 def v4l2_device(camera: str) -> str | None:
@@ -178,6 +186,21 @@ def _shared_cameras(pipelines: dict[str, Pipeline]) -> Iterator[Contradiction]:
         if owner != name:
             yield (
                 ("pipeline", name, "camera"),
-                f"pipeline {owner} uses this camera already, and it gives its frames to one: name "
-                "another",
+                f"pipeline {owner} uses this camera already, and it gives its frames to one: "
+                f"to share it write pipeline://{owner}",
             )
+
+
+def _lent(name: str, pipeline: Pipeline, pipelines: dict[str, Pipeline]) -> Iterator[Contradiction]:
+    """A camera is lent by the pipeline that has it, and by no other."""
+    here, owner = ("pipeline", name, "camera"), shared_pipeline(pipeline.camera)
+    if owner is None:
+        return
+    if owner == name:
+        yield here, f"pipeline {name} names itself: which camera has it?"
+    elif owner not in pipelines:
+        others = ", ".join(sorted(one for one in pipelines if one != name)) or "no others"
+        yield here, f"there is no pipeline {owner!r} here; there are: {others}"
+    elif (further := shared_pipeline(pipelines[owner].camera)) is not None:
+        hint = f"write pipeline://{further}" if further not in (owner, name) else "give it one"
+        yield here, f"pipeline {owner} has no camera of its own: {hint}"

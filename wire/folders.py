@@ -31,11 +31,20 @@ def add_folder_options(parser: argparse.ArgumentParser) -> None:
         default=_from_systemd("STATE_DIRECTORY", STATE),
         help="what must outlive a reboot (default: %(default)s)",
     )  # fmt: skip
+    add_run_option(parser, "the sockets between agent and runtimes")
+
+
+def add_run_option(parser: argparse.ArgumentParser, what: str) -> None:
+    """--run alone. what: for the help."""
     parser.add_argument(
-        "--run", type=named_path, metavar="FOLDER",
-        default=_from_systemd("RUNTIME_DIRECTORY", RUN),
-        help="the sockets between agent and runtimes (default: %(default)s)",
+        "--run", type=named_path, metavar="FOLDER", default=usual_run_folder(),
+        help=f"{what} (default: %(default)s)",
     )  # fmt: skip
+
+
+def usual_run_folder() -> Path:
+    """Where the sockets are, unless somebody says otherwise."""
+    return _from_systemd("RUNTIME_DIRECTORY", RUN)
 
 
 def folders_of(words: argparse.Namespace) -> Folders:

@@ -9,12 +9,18 @@ from typing import Protocol, runtime_checkable
 
 from runtime.frames import Aim, Frame, Layout, Losses
 from runtime.tasks import Box
+from wire.masking import masked
 from wire.troubles import Refused
 
 KINDS = {
     "synthetic": "runtime.cameras.synthetic",
     "file": "runtime.cameras.recording",
     "v4l2": "runtime.cameras.v4l2",
+    "rtsp": "runtime.cameras.rtsp",
+    "rtsps": "runtime.cameras.rtsp",
+    "http": "runtime.cameras.http",
+    "https": "runtime.cameras.http",
+    "pipeline": "runtime.cameras.shared",
 }
 
 
@@ -50,12 +56,20 @@ class Truthful(Protocol):
         """What frame `seq` really showed, in source pixels. Kept for the newest 1,024 frames."""
 
 
+@runtime_checkable
+class Shareable(Protocol):
+    """A camera that can make its memory so that other processes map it. Any other's frames are
+    copied once where it is shared."""
+
+    spare: int  # set before start(): 0, or so many buffers more, of memory that can be mapped
+
+
 @contextmanager
 def open_camera(uri: str, aim: Aim | None = None) -> Iterator[Camera]:
     """A started camera, stopped at the end of the `with`.
 
     `synthetic://640x480@30?digits=1`, `file://PATH?pace=&loop=`,
-    `v4l2:///dev/video0?size=1280x720&fps=30&format=YUYV`.
+    `v4l2:///dev/video0?size=1280x720&fps=30&format=YUYV`, `pipeline://NAME`.
     Raises Refused for a URI that cannot be meant, Unavailable for a camera that is not there.
     """
     camera = make_camera(uri)
@@ -72,8 +86,8 @@ def make_camera(uri: str) -> Camera:
     kind, _, _ = uri.partition(":")  # urlsplit refuses file names with brackets
     if kind not in KINDS:
         raise Refused(
-            f"{uri!r} names no camera: use one of "
-            "synthetic://640x480@30, file://PATH, v4l2:///dev/video0"
+            f"{masked(uri)!r} names no camera: use one of synthetic://640x480@30, file://PATH, "
+            "v4l2:///dev/video0, rtsp://USER@HOST/PATH, http://HOST/PATH"
         )
     camera: Camera = importlib.import_module(KINDS[kind]).make(uri)
     return camera

@@ -39,6 +39,7 @@ class Recording:
         self.losses = Losses()
         self.absent: str | None = None
         self.aim: Aim | None = None
+        self.spare = 0
         self._play: Play | None = None
         self._ahead: Ahead | None = None
         self._leave: threading.Event | None = None
@@ -47,11 +48,12 @@ class Recording:
         self._play = play = Play(str(self._path), self._rounds(self._path, self.aim), self.losses)
         self.layout = first_layout(self._path, self.aim)
         if self._pace == "fast":
-            self._ahead = Ahead(Fast(play, self._wanted).fill, in_order, self.losses)
+            fill = Fast(play, self._wanted).fill
+            self._ahead = Ahead(fill, in_order, self.losses, self.spare)
         else:
             paced = self._paced(play)
             self._leave = paced.leave
-            self._ahead = Ahead(paced.fill, newest_wins, self.losses)
+            self._ahead = Ahead(paced.fill, newest_wins, self.losses, self.spare)
         self._ahead.start()
 
     def read(self, timeout: float) -> Frame | None:

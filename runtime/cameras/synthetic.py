@@ -19,6 +19,7 @@ from runtime.cameras import options
 from runtime.cameras.painter import Canvas, Painter
 from runtime.cameras.scene import Scene, held_out
 from runtime.frames import BYTES_PER_PIXEL, Aim, Frame, Layout, Losses
+from runtime.sharing.memory import shared_memory
 from runtime.tasks import Box
 
 BUFFERS = 4
@@ -57,6 +58,7 @@ class SyntheticCamera:
         self.losses = Losses()
         self.absent: str | None = None
         self.aim: Aim | None = None
+        self.spare = 0
         self._fps = wish.fps
         self._clock = clock
         self._sleep = sleep
@@ -69,7 +71,7 @@ class SyntheticCamera:
         self._start_ns = 0
 
     def start(self) -> None:
-        self._free = deque(self._buffer() for _ in range(BUFFERS))
+        self._free = deque(self._buffer() for _ in range(BUFFERS + self.spare))
         self._next = 0
         self._start_ns = self._clock()
 
@@ -123,7 +125,8 @@ class SyntheticCamera:
         return Frame(buffer.seq, captured_ns, self.layout, buffer.memory, give_back)
 
     def _buffer(self) -> Buffer:
-        memory = mmap.mmap(-1, self.layout.nbytes)
+        size = self.layout.nbytes
+        memory = shared_memory(size) if self.spare else mmap.mmap(-1, size)
         return Buffer(memory, self._painter.canvas(np.frombuffer(memory, np.uint8)))
 
 

@@ -14,13 +14,14 @@ import time
 import numpy as np
 
 from runtime import jpeg
-from runtime.ahead import Ahead, Slot, newest_wins
+from runtime.ahead import Ahead, Slot, newest_wins, own_memory
 from runtime.cameras.v4l2_choice import check_rate, choose
 from runtime.cameras.v4l2_device import Card, Setting, configure, identify, open_node, read_offers
 from runtime.cameras.v4l2_memory import SLOW, Copies, slowness
 from runtime.cameras.v4l2_stream import Sequence, Stream
-from runtime.cameras.v4l2_uri import Request, find, parse
+from runtime.cameras.v4l2_uri import MOST_BUFFERS, Request, find, parse
 from runtime.frames import Aim, Frame, Layout, Losses
+from runtime.sharing.memory import shared_memory
 from wire.troubles import Trouble, Unavailable
 
 RETRY_S = 0.5  # between two attempts to reopen
@@ -46,6 +47,7 @@ class V4l2Camera:
         self.losses = Losses()
         self.absent: str | None = None
         self.aim: Aim | None = None
+        self.spare = 0
         self.card: Card | None = None
         self.fps: float | None = None
         self.memory = "not open"
@@ -134,7 +136,9 @@ class V4l2Camera:
             os.close(fd)
             raise
         try:
-            stream.map(self._request.buffers)
+            stream.map(min(MOST_BUFFERS, self._request.buffers + self.spare))
+            if self.spare:
+                stream.export()
             self._lender = self._choose_memory(stream, setting)
             stream.begin()
         except OSError as error:
@@ -160,7 +164,7 @@ class V4l2Camera:
             return stream
         why = f"it reads {ratio:.1f} times slower" if ratio else "as asked"
         self.memory = f"copied once out of the driver's memory ({why})"
-        return Copies(stream, setting.sizeimage)
+        return Copies(stream, setting.sizeimage, shared_memory if self.spare else own_memory)
 
     def _use(self, stream: Stream, card: Card, setting: Setting) -> None:
         self._stream, self.card, self.fps = stream, card, setting.choice.fps
@@ -170,7 +174,7 @@ class V4l2Camera:
         self.layout = Layout(
             "RGB3", setting.choice.width, setting.choice.height, setting.choice.width * 3
         )
-        self._ahead = Ahead(self._decode, newest_wins, self.losses)
+        self._ahead = Ahead(self._decode, newest_wins, self.losses, self.spare)
         self._ahead.start()
 
     def _decode(self, slot: Slot) -> bool:

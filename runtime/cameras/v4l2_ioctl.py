@@ -205,6 +205,17 @@ class Buffer(ctypes.Structure):
     )
 
 
+class ExportBuffer(ctypes.Structure):
+    _fields_ = (
+        ("type", c_uint32),
+        ("index", c_uint32),
+        ("plane", c_uint32),
+        ("flags", c_uint32),
+        ("fd", c_int32),
+        ("reserved", c_uint32 * 11),
+    )
+
+
 READ, WRITE = 2, 1
 
 
@@ -219,6 +230,7 @@ S_FMT = _number(READ | WRITE, 5, Format)
 REQBUFS = _number(READ | WRITE, 8, RequestBuffers)
 QUERYBUF = _number(READ | WRITE, 9, Buffer)
 QBUF = _number(READ | WRITE, 15, Buffer)
+EXPBUF = _number(READ | WRITE, 16, ExportBuffer)
 DQBUF = _number(READ | WRITE, 17, Buffer)
 STREAMON = _number(WRITE, 18, c_int32)
 STREAMOFF = _number(WRITE, 19, c_int32)

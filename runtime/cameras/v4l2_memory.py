@@ -13,16 +13,15 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from runtime.cameras.v4l2_stream import KEPT, Stream, Taken
+from runtime.frames import Memory, Pixels
 
 SLOW = 3.0  # times slower than common memory: from here on a copy costs less than it saves
 PROBE_BYTES = 256 * 1024
 ROUNDS = 5
 
 Home = Callable[[], None]
-Memory = npt.NDArray[np.uint8]
 
 
 def slowness(memory: mmap.mmap) -> float:
@@ -35,20 +34,29 @@ def slowness(memory: mmap.mmap) -> float:
     return min(time[0] for time in times) / max(1, min(time[1] for time in times))
 
 
-def _copying_ns(source: Memory, into: Memory) -> int:
+def _copying_ns(source: Pixels, into: Pixels) -> int:
     began = time.perf_counter_ns()
     np.copyto(into, source)
     return time.perf_counter_ns() - began
 
 
+class Room:
+    """Memory for one copy."""
+
+    def __init__(self, memory: Memory) -> None:
+        self.memory = memory
+        self.pixels = np.frombuffer(memory, np.uint8)
+        self.pixels.fill(1)  # the first frames must not wait for the kernel to find pages
+
+
 class Copies:
     """Lends copies of frames, in memory made once. The driver has its buffer back at once."""
 
-    def __init__(self, stream: Stream, size: int) -> None:
+    def __init__(self, stream: Stream, size: int, allot: Callable[[int], Memory]) -> None:
+        """size: the most bytes of a frame. allot: makes memory of so many bytes."""
         self._stream = stream
         self._views = [np.frombuffer(memory, np.uint8) for memory in stream.memory if memory]
-        # touched now: the first frames must not wait for the kernel to find pages
-        self._free = [np.ones(size, np.uint8) for _ in range(max(1, len(self._views) - KEPT))]
+        self._free = [Room(allot(size)) for _ in range(max(1, len(self._views) - KEPT))]
 
     def room(self) -> bool:
         """May one more frame be lent?"""
@@ -56,8 +64,8 @@ class Copies:
 
     def lend(self, taken: Taken) -> tuple[Memory, Home]:
         """The picture in cached memory, and how to give it back (once)."""
-        memory = self._free.pop()
-        size = min(taken.size, memory.size)
-        np.copyto(memory[:size], self._views[taken.buffer][:size])
+        room = self._free.pop()
+        size = min(taken.size, room.pixels.size)
+        np.copyto(room.pixels[:size], self._views[taken.buffer][:size])
         self._stream.put(taken.buffer)
-        return memory, partial(self._free.append, memory)
+        return room.memory, partial(self._free.append, room)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from runtime.cameras import v4l2_ioctl as v4l2
 from runtime.cameras.v4l2_device import Card, Setting, busy
 from runtime.frames import Losses
+from runtime.sharing.memory import Mapped
 from wire.troubles import Unavailable
 
 KEPT = 2  # buffers that stay with the driver: one being filled, one to go on with
@@ -66,7 +67,7 @@ class Stream:
     """Streams from `fd`, which it takes over and closes. Belongs to one thread at a time."""
 
     def __init__(self, fd: int, card: Card, setting: Setting, sequence: Sequence) -> None:
-        self.memory: list[mmap.mmap | None] = []
+        self.memory: list[Mapped | None] = []
         self.lent = 0
         self._fd = fd
         self._card = card
@@ -100,10 +101,21 @@ class Stream:
             if self._card.kind == v4l2.VIDEO_CAPTURE_MPLANE:
                 length, offset = self._planes[0].length, self._planes[0].m.mem_offset
             self.memory.append(
-                mmap.mmap(self._fd, length, mmap.MAP_SHARED, mmap.PROT_READ, offset=offset)
+                Mapped(self._fd, length, mmap.MAP_SHARED, mmap.PROT_READ, offset=offset)
             )
             self._puts.append(self._record(index))
             self._homes.append(partial(self._come_home, index))
+
+    def export(self) -> None:
+        """Let other processes map the buffers, where the driver can (drivers need not)."""
+        for index, memory in enumerate(self.memory):
+            wish = v4l2.ExportBuffer(self._card.kind, index, 0, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                v4l2.ask(self._fd, v4l2.EXPBUF, wish)
+            except OSError:
+                return
+            if memory is not None:
+                memory.export(wish.fd)
 
     def begin(self) -> None:
         """Hand every buffer to the driver and let it run."""

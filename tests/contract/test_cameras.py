@@ -16,6 +16,7 @@ import pytest
 from runtime.cameras import Camera, make_camera, open_camera
 from runtime.frames import Aim, Frame, Layout, Losses
 from tests.recordings import write_pictures, write_video
+from tests.sharing import lending
 from wire.troubles import Refused, Unavailable
 
 REAL = os.environ.get("VEDETTE_TEST_CAMERAS", "").split()
@@ -28,8 +29,19 @@ CAMERAS = (
     "file://{}/film.mp4?loop=yes&pace=100",
     "file://{}/folder?loop=yes",
     "file://{}/folder?loop=yes&pace=100",
+    "pipeline://rgb",
+    "pipeline://yuyv",
+    "pipeline://copied",
+    "pipeline://film",
+    "own:synthetic://640x480@60?format=NV12",
     *REAL,
 )
+SHARED = {  # what the owner of pipeline://NAME has
+    "rgb": "synthetic://64x48@60",
+    "yuyv": "synthetic://640x480@60?format=YUYV&padding=64",
+    "copied": "opaque:synthetic://640x480@60",
+    "film": "file://{}/mjpeg.avi?loop=yes&pace=100",
+}
 MOST_BUFFERS = 32  # the most that V4L2 gives one stream
 PATIENCE_S = 10.0
 
@@ -44,8 +56,14 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=CAMERAS)
-def uri(request: pytest.FixtureRequest, recordings: Path) -> str:
-    return str(request.param).format(recordings)
+def uri(request: pytest.FixtureRequest, recordings: Path, tmp_path: Path) -> Iterator[str]:
+    uri = str(request.param).format(recordings)
+    if not uri.startswith("pipeline:"):
+        yield uri
+        return
+    inner = SHARED[uri.removeprefix("pipeline://")].format(recordings)
+    with lending(inner, tmp_path):
+        yield f"{uri}?run={tmp_path}"
 
 
 @pytest.fixture
@@ -59,7 +77,7 @@ def camera(uri: str) -> Iterator[Camera]:
 
 def is_live(uri: str) -> bool:
     """Its pictures come at their own times; the others come when they are wanted."""
-    return uri.startswith("v4l2") or "@" in uri or "pace=" in uri
+    return uri.startswith(("v4l2", "pipeline", "own")) or "@" in uri or "pace=" in uri
 
 
 def next_frame(camera: Camera) -> Frame:

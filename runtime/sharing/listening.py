@@ -1,0 +1,194 @@
+"""Where those who share a camera come: a socket in the run folder, and a thread that hears them."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import select
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from runtime.cameras import Camera
+from runtime.sharing.capture import Capture
+from runtime.sharing.newest import Newest
+from runtime.sharing.packets import Over, encoded
+from runtime.sharing.reader import Gone, Reader
+from wire.local import LONGEST_PATH, hold
+from wire.troubles import Refused, Trouble, Unavailable
+
+LOOK_S = 5.0  # how often the socket is looked for, in case somebody removed it
+
+log = logging.getLogger("vedette.cameras")
+
+
+class Listening:
+    """Listens at `path`. most: how many readers are served at a time."""
+
+    def __init__(
+        self, path: Path, most: int, camera: Camera, newest: Newest, capture: Capture
+    ) -> None:
+        self._path = path
+        self._most = most
+        self._camera = camera
+        self._newest = newest
+        self._capture = capture
+        self._socket: socket.socket | None = None
+        self._lock: IO[str] | None = None
+        self._trouble: str | None = None
+        self._readers: dict[int, tuple[socket.socket, Reader]] = {}
+        self._ringing = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._is_closing = False
+        self._poll = select.poll()
+        self._poll.register(self._ringing, select.POLLIN)
+        self._thread = threading.Thread(target=self._work, name="sharing", daemon=True)
+
+    def open(self) -> None:
+        """Begin. A folder that cannot be used is tried again and again."""
+        self._newest.readers.append(self._look)
+        self._keep_open()
+        self._thread.start()
+
+    def close(self) -> None:
+        """Send everybody away."""
+        self._is_closing = True
+        os.eventfd_write(self._ringing, 1)
+        self._thread.join()
+        self._newest.readers.remove(self._look)
+        with self._newest.changed:
+            for number in list(self._readers):
+                self._dismiss(number, Over("its owner ends"))
+        self._shut()
+        os.close(self._ringing)
+
+    def _work(self) -> None:
+        while not self._is_closing:
+            events = self._poll.poll(LOOK_S * 1000)
+            if not events:
+                self._keep_open()
+            for number, _ in events:
+                if number in self._readers:
+                    self._hear(number)
+                elif self._socket is not None and number == self._socket.fileno():
+                    self._welcome(self._socket)
+            self._sweep()
+
+    def _hear(self, number: int) -> None:
+        with self._newest.changed:
+            if not self._readers[number][1].is_gone:
+                self._try(number, self._readers[number][1].hear)
+
+    def _look(self) -> None:
+        """Something is new. `changed` held, on the capture thread or ours."""
+        freed = self._newest.buffers.freed
+        gone = [freed.popleft() for _ in range(len(freed))]
+        for number, (_, reader) in list(self._readers.items()):
+            if gone:
+                reader.forget(gone)
+            if not reader.is_gone:
+                self._try(number, reader.look)
+
+    def _try(self, number: int, act: Callable[..., None]) -> None:
+        """`changed` held. A reader that breaks the rules is sent away; others never notice."""
+        reader = self._readers[number][1]
+        try:
+            act(self._camera.layout)
+        except Gone:
+            reader.close()
+        except Refused as trouble:
+            log.warning("who shares the camera by %s is sent away: %s", self._path.name, trouble)
+            with contextlib.suppress(Gone):
+                reader.say(Over(str(trouble)))
+            reader.close()
+        if reader.is_gone:
+            with contextlib.suppress(OSError):  # our thread sees it, and closes it
+                self._readers[number][0].shutdown(socket.SHUT_RDWR)
+
+    def _sweep(self) -> None:
+        with self._newest.changed:
+            for number in [one for one, (_, reader) in self._readers.items() if reader.is_gone]:
+                self._dismiss(number, None)
+
+    def _dismiss(self, number: int, word: Over | None) -> None:
+        ours, reader = self._readers.pop(number)
+        if word is not None:
+            with contextlib.suppress(Gone):
+                reader.say(word)
+        reader.close()
+        self._poll.unregister(number)
+        ours.close()
+
+    def _welcome(self, listening: socket.socket) -> None:
+        try:
+            ours, _ = listening.accept()
+        except OSError:  # gone again, or no descriptor is left
+            return
+        ours.setblocking(False)
+        if len(self._readers) >= self._most:
+            why = f"{self._most} already share this camera, and no more can"
+            with contextlib.suppress(OSError):
+                ours.send(encoded(Over(why)))
+            ours.close()
+            return
+        self._poll.register(ours, select.POLLIN)
+        with self._newest.changed:
+            self._readers[ours.fileno()] = ours, Reader(ours, self._newest, self._capture)
+
+    def _keep_open(self) -> None:
+        """Take the address, again if somebody removed it."""
+        if self._socket is not None and self._path.is_socket():
+            return
+        self._shut()
+        why = None
+        try:
+            self._bind()
+        except Trouble as trouble:
+            why = str(trouble)
+        if why is not None and self._trouble is None:
+            log.warning("the camera is not shared: %s", why)
+        elif why is None and self._trouble is not None:
+            log.warning("the camera is shared at %s", self._path)
+        self._trouble = why
+
+    def _bind(self) -> None:
+        if len(os.fsencode(self._path)) > LONGEST_PATH:
+            raise Refused(f"{self._path}: longer than {LONGEST_PATH} bytes: choose a shorter --run")
+        with contextlib.ExitStack() as undo:
+            try:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                # held until it is shut
+                lock = open(self._path.with_suffix(".lock"), "w")  # noqa: SIM115
+                undo.callback(lock.close)
+                hold(lock, self._path)
+                listening = socket.socket(
+                    socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK
+                )
+                undo.callback(listening.close)
+                self._path.unlink(missing_ok=True)
+                listening.bind(os.fspath(self._path))
+                self._path.chmod(0o660)
+                listening.listen(self._most)
+            except OSError as error:
+                raise Unavailable(
+                    f"{self._path}: no socket can be made here: "
+                    f"{os.strerror(error.errno or errno.EIO)}: may this user write to the folder? "
+                    "(--run)"
+                ) from None
+            undo.pop_all()
+        self._lock, self._socket = lock, listening
+        self._poll.register(listening, select.POLLIN)
+
+    def _shut(self) -> None:
+        listening, self._socket = self._socket, None
+        if listening is not None:
+            self._poll.unregister(listening)
+            listening.close()
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None

@@ -1,0 +1,135 @@
+"""The newest frame, for all that read it: a mailbox of one, and loans that are counted.
+
+The capture thread posts; each reader takes the newest that it has not had. A buffer goes back to
+the camera when the mailbox and every reader are done with it, and by the capture thread, because a
+camera's memory belongs to one thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runtime.frames import Frame, Losses
+from runtime.sharing.memory import Mapped
+from runtime.sharing.packets import Counts
+
+
+@dataclass(eq=False)
+class Loan:
+    """A frame of the camera. order: counts what was posted. holders: who has it now."""
+
+    frame: Frame
+    memory: Mapped
+    buffer: int
+    order: int
+    counts: Counts
+    holders: int = 0
+
+
+class Buffers:
+    """Gives each buffer a number that is never used again: buffers of a camera's earlier life
+    cannot be mistaken for those of this one."""
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._numbers: weakref.WeakKeyDictionary[Mapped, int] = weakref.WeakKeyDictionary()
+        self.freed: deque[int] = deque(maxlen=256)  # for those who mapped them
+
+    def number(self, memory: Mapped) -> int:
+        """Of this memory."""
+        number = self._numbers.get(memory)
+        if number is None:
+            number = self._numbers[memory] = self._next
+            self._next += 1
+            weakref.finalize(memory, self.freed.append, number)
+        return number
+
+
+class Newest:
+    """changed: guards everything here and the readers; notified when something is new.
+
+    absent: why no frames can come now. readers: called with each change, `changed` held.
+    """
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.loan: Loan | None = None
+        self.order = -1  # of the last that was posted
+        self.counts = Counts()
+        self.absent: str | None = None
+        self.buffers = Buffers()
+        self.readers: list[Callable[[], None]] = []
+        self._homes: deque[Loan] = deque()
+
+    def post(self, frame: Frame, memory: Mapped, losses: Losses) -> None:
+        """The newest frame, from the capture thread."""
+        with self.changed:
+            self.order += 1
+            self.count(losses)
+            self._replace(
+                Loan(frame, memory, self.buffers.number(memory), self.order, self.counts, 1)
+            )
+            self.tell()
+
+    def count(self, losses: Losses) -> None:
+        """`changed` held."""
+        self.counts = Counts(
+            self.order + 1, losses.skipped, losses.driver, losses.decode, losses.refused
+        )
+
+    def say_absent(self, why: str | None) -> None:
+        """From the capture thread. What came before is old news."""
+        with self.changed:
+            self.absent = why
+            if why is not None:
+                self._replace(None)
+            self.tell()
+
+    def take(self, after: int) -> Loan | None:
+        """The newest, if it was posted after that one. `changed` held."""
+        loan = self.loan
+        if loan is None or loan.order <= after:
+            return None
+        loan.holders += 1
+        return loan
+
+    def give(self, loan: Loan) -> None:
+        """A reader is done with it. Any thread, `changed` not held."""
+        with self.changed:
+            self.put_down(loan)
+            self.changed.notify_all()  # the capture thread waits for it, if it has nothing to read
+
+    def put_down(self, loan: Loan) -> None:
+        """One holder less. `changed` held."""
+        loan.holders -= 1
+        if not loan.holders:
+            self._homes.append(loan)
+
+    def empty(self) -> None:
+        """Forget the newest: the camera stops."""
+        with self.changed:
+            self._replace(None)
+
+    def has_homes(self) -> bool:
+        """Is there something to give back?"""
+        return bool(self._homes)
+
+    def send_home(self) -> None:
+        """Give back to the camera what nobody has any more. On the capture thread."""
+        while self._homes:
+            self._homes.popleft().frame.release()
+
+    def _replace(self, loan: Loan | None) -> None:
+        before, self.loan = self.loan, loan
+        if before is not None:
+            self.put_down(before)
+
+    def tell(self) -> None:
+        """Something is new. `changed` held."""
+        for reader in self.readers:
+            reader()
+        self.changed.notify_all()

@@ -1,0 +1,120 @@
+"""The owner's own view of the camera that it shares: a Camera like the one inside."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from runtime.cameras import Camera
+from runtime.frames import Aim, Frame, Losses
+from runtime.sharing.capture import PATIENCE_S, Capture
+from runtime.sharing.newest import Loan, Newest
+from runtime.sharing.packets import Counts
+from wire.troubles import Unavailable
+
+MOST_LOANS = 2  # as a V4L2 camera with its usual four buffers
+
+
+class Tally:
+    """What one reader missed, by what the owner of the camera counts."""
+
+    def __init__(self, losses: Losses, counts: Counts) -> None:
+        self._losses = losses
+        self._before = counts
+
+    def add(self, counts: Counts, taken: int) -> None:
+        """counts: at the last picture that came; taken: how many came since the last call."""
+        losses, before = self._losses, self._before
+        overtaken = counts.captured - before.captured - taken
+        losses.skipped += overtaken + counts.skipped - before.skipped
+        losses.driver += counts.driver - before.driver
+        losses.decode += counts.decode - before.decode
+        losses.refused += counts.refused - before.refused
+        self._before = counts
+
+
+class OwnCamera:
+    """What the owner's loop reads. Its methods are called from one thread, the loop's."""
+
+    def __init__(self, camera: Camera, newest: Newest, capture: Capture) -> None:
+        self.layout = camera.layout
+        self.losses = Losses()
+        self.absent: str | None = None
+        self._aim = camera.aim
+        self._camera = camera
+        self._newest = newest
+        self._capture = capture
+        self._tally = Tally(self.losses, Counts())
+        self._had = -1
+        self._loans = 0
+        self._is_started = False
+
+    @property
+    def aim(self) -> Aim | None:
+        return self._aim
+
+    @aim.setter
+    def aim(self, aim: Aim | None) -> None:
+        self._aim = aim
+        with self._newest.changed:
+            if self in self._capture.users:
+                self._capture.join(self, aim)
+
+    def start(self) -> None:
+        """Raises what the camera raises."""
+        self.stop()
+        newest, capture = self._newest, self._capture
+        with newest.changed:
+            capture.join(self, self._aim)
+            newest.changed.wait_for(lambda: capture.is_running or self not in capture.users)
+            if self not in capture.users:
+                raise capture.trouble
+            self._had = newest.order
+            self._tally = Tally(self.losses, newest.counts)
+            self._is_started = True
+        self.layout = self._camera.layout
+        self.absent = self._newest.absent
+
+    def read(self, timeout: float) -> Frame | None:
+        if not self._is_started:
+            raise RuntimeError("read() of a camera that was not started")
+        deadline = time.monotonic() + timeout
+        loan = self._take(deadline)
+        self.absent = self._newest.absent
+        if loan is None:
+            return None
+        self._had = loan.order
+        self._tally.add(loan.counts, 1)
+        self._loans += 1
+        frame = loan.frame
+        self.layout = frame.layout
+        home = partial(self._come_home, loan)
+        return Frame(frame.seq, frame.captured_ns, frame.layout, loan.memory, home)
+
+    def stop(self) -> None:
+        """The camera runs on while others read it."""
+        self._is_started = False
+        capture, changed = self._capture, self._newest.changed
+        with changed:
+            capture.leave(self)
+            if not changed.wait_for(lambda: capture.users or not capture.is_running, PATIENCE_S):
+                raise Unavailable(f"the camera has hung for {PATIENCE_S:.0f} s: end the process")
+
+    def _take(self, deadline: float) -> Loan | None:
+        newest, capture = self._newest, self._capture
+        absent = newest.absent
+        with newest.changed:
+            while True:
+                loan = newest.take(self._had) if self._loans < MOST_LOANS else None
+                if loan is not None:
+                    return loan
+                if self not in capture.users:
+                    raise capture.trouble
+                left = deadline - time.monotonic()
+                if left <= 0 or newest.absent != absent:
+                    return None
+                newest.changed.wait(left)
+
+    def _come_home(self, loan: Loan) -> None:
+        self._loans -= 1
+        self._newest.give(loan)

@@ -1,0 +1,39 @@
+"""Share a camera: its owner's loop and other processes read it, and none waits for another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runtime.cameras import Camera, Shareable
+from runtime.sharing.capture import Capture
+from runtime.sharing.listening import Listening
+from runtime.sharing.newest import Newest
+from runtime.sharing.own import OwnCamera
+from runtime.sharing.packets import socket_path
+
+MORE = 3  # buffers: one in the mailbox, one that replaces it, one for a reader that holds two
+
+
+def make_shareable(camera: object, readers: int) -> None:
+    """Have a camera that is not started make memory for so many readers, if it can."""
+    if isinstance(camera, Shareable):
+        camera.spare = readers + MORE
+
+
+@contextmanager
+def shared(camera: Camera, name: str, run_folder: Path, readers: int) -> Iterator[OwnCamera]:
+    """Lend the frames of `camera` also to at most `readers` processes that ask for pipeline
+    `name`. Gives what the owner's loop reads in its place."""
+    newest = Newest()
+    capture = Capture(camera, newest)
+    listening = Listening(socket_path(run_folder, name), readers, camera, newest, capture)
+    own = OwnCamera(camera, newest, capture)
+    capture.open()
+    listening.open()
+    try:
+        yield own
+    finally:
+        listening.close()
+        capture.close()

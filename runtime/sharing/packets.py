@@ -1,0 +1,168 @@
+"""What the owner of a camera and those who share it say to each other: one packet each.
+
+MessagePack on a SOCK_SEQPACKET Unix socket in the run folder. The descriptor of a buffer travels
+with the first picture in it (SCM_RIGHTS); after that a frame costs three small packets: a reader
+says that it wants one, gets it, and says that it is home.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from runtime.frames import BYTES_PER_PIXEL, Aim, Layout
+from wire.troubles import Refused
+
+VERSION = 1
+MOST_BYTES = 16 * 1024  # that an owner says at once
+MOST_ASKED_BYTES = 2048  # that a reader says
+LONGEST_REASON = 1000
+
+Count = Annotated[int, Meta(ge=0, le=1 << 62)]
+Side = Annotated[int, Meta(ge=1, le=1 << 16)]
+Reason = Annotated[str, Meta(max_length=LONGEST_REASON)]
+
+
+class Hello(Struct, frozen=True, tag="hello", array_like=True):
+    """A reader's first word."""
+
+    version: int
+
+
+class Want(Struct, frozen=True, tag="want", array_like=True):
+    """Send a picture that I have not had: the newest, or else the next. now: say Nothing if there
+    is none yet. aim: width, height and cover of the smallest that will do; None: the whole one."""
+
+    aim: tuple[Side, Side, bool] | None
+    now: bool = False
+
+
+class Home(Struct, frozen=True, tag="home", array_like=True):
+    """I am done with the picture in this buffer."""
+
+    buffer: Count
+
+
+class Counts(Struct, frozen=True, array_like=True):
+    """Of the owner's camera since its process began. captured: frames that its thread read."""
+
+    captured: Count = 0
+    skipped: Count = 0
+    driver: Count = 0
+    decode: Count = 0
+    refused: Count = 0
+
+
+class Lie(Struct, frozen=True, array_like=True):
+    """How pixels lie in a buffer: `Layout`, not yet believed."""
+
+    format: Literal["RGB3", "BGR3", "YUYV", "GREY", "NV12"]
+    width: Side
+    height: Side
+    stride: Annotated[int, Meta(ge=1, le=1 << 20)]
+    shrunk_from: tuple[Side, Side] | None
+
+
+class Welcome(Struct, frozen=True, tag="welcome", array_like=True):
+    """The owner's first word, once its camera runs. lie: None while no picture is known."""
+
+    lie: Lie | None
+    counts: Counts
+    absent: Reason | None
+
+
+class Picture(Struct, frozen=True, tag="picture", array_like=True):
+    """A frame on loan. size: bytes of its buffer. gone: buffers that will not come again.
+
+    The buffer's descriptor is with the first picture in it.
+    """
+
+    buffer: Count
+    size: Count
+    seq: Count
+    captured_ns: Count
+    lie: Lie
+    counts: Counts
+    gone: tuple[Count, ...] = ()
+
+
+class Nothing(Struct, frozen=True, tag="nothing", array_like=True):
+    """There is no picture yet that you have not had."""
+
+
+class Absent(Struct, frozen=True, tag="absent", array_like=True):
+    """Why no picture can come now; None: they come again."""
+
+    why: Reason | None
+
+
+class Over(Struct, frozen=True, tag="over", array_like=True):
+    """The owner's last word. ended: its recording has no more frames."""
+
+    why: Reason
+    ended: bool = False
+
+
+FromReader = Hello | Want | Home
+FromOwner = Welcome | Picture | Nothing | Absent | Over
+
+_encode = msgspec.msgpack.Encoder().encode
+_from_reader: Any = msgspec.msgpack.Decoder(FromReader)
+_from_owner: Any = msgspec.msgpack.Decoder(FromOwner)
+
+
+def socket_path(run_folder: Path, pipeline: str) -> Path:
+    """Where the owner of a pipeline's camera listens."""
+    return run_folder / f"camera-{pipeline}.sock"
+
+
+def encoded(packet: FromReader | FromOwner) -> bytes:
+    return _encode(packet)
+
+
+def from_reader(content: bytes | memoryview) -> FromReader:
+    """Raises Refused for what is none."""
+    packet: FromReader = _decoded(_from_reader, content)
+    return packet
+
+
+def from_owner(content: bytes | memoryview) -> FromOwner:
+    """Raises Refused for what is none."""
+    packet: FromOwner = _decoded(_from_owner, content)
+    return packet
+
+
+def _decoded(decoder: Any, content: bytes | memoryview) -> Any:
+    try:
+        return decoder.decode(content)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise Refused(f"a packet came that is none: {error}") from None
+
+
+def lie_of(layout: Layout) -> Lie | None:
+    """None for a layout that no picture can have: none came yet."""
+    if not layout.width or not layout.height:
+        return None
+    told: Any = layout.format
+    return Lie(told, layout.width, layout.height, layout.stride, layout.shrunk_from)
+
+
+def layout_of(lie: Lie, nbytes: int) -> Layout:
+    """What it says, if such a picture fits into so many bytes. Raises Refused."""
+    layout = Layout(lie.format, lie.width, lie.height, lie.stride, lie.shrunk_from)
+    odd = lie.format in ("YUYV", "NV12") and lie.width % 2
+    odd = odd or (lie.format == "NV12" and lie.height % 2)
+    if odd or lie.stride < lie.width * BYTES_PER_PIXEL[lie.format] or layout.nbytes > nbytes:
+        raise Refused(f"a picture came that cannot be: {lie} in {nbytes} bytes")
+    return layout
+
+
+def sides(aim: Aim | None) -> tuple[int, int, bool] | None:
+    return None if aim is None else (aim.width, aim.height, aim.cover)
+
+
+def aim_of(told: tuple[int, int, bool] | None) -> Aim | None:
+    return None if told is None else Aim(*told)

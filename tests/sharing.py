@@ -1,0 +1,99 @@
+"""Cameras that are shared, for tests: an owner in this process, and cameras made for it.
+
+`own:URI` is what the owner's loop reads of a camera that it shares; `opaque:URI` is a camera that
+cannot make its memory so that others map it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from runtime import cameras
+from runtime.cameras import Camera, make_camera
+from runtime.frames import Aim, Frame, Layout, Losses
+from runtime.sharing.own import OwnCamera
+from runtime.sharing.owner import make_shareable, shared
+
+READERS = 2
+
+cameras.KINDS.update(own=__name__, opaque=__name__)
+
+
+@contextmanager
+def lending(uri: str, run_folder: Path, readers: int = READERS) -> Iterator[OwnCamera]:
+    """The camera, shared as every pipeline's that is asked for in these tests. Gives what its
+    owner's loop would read; nobody does."""
+    with ExitStack() as stack:
+        yield enter(stack, uri, run_folder, readers)
+
+
+def enter(stack: ExitStack, uri: str, run_folder: Path, readers: int) -> OwnCamera:
+    camera = make_camera(uri)
+    make_shareable(camera, readers)
+    names = ("rgb", "yuyv", "copied", "film", "door")
+    own = stack.enter_context(shared(camera, names[-1], run_folder, readers))
+    for name in names[:-1]:
+        (run_folder / f"camera-{name}.sock").symlink_to(run_folder / f"camera-{names[-1]}.sock")
+    return own
+
+
+class Wrapped:
+    """All of a camera but what this one adds or hides."""
+
+    def __init__(self, inner: Camera) -> None:
+        self.inner = inner
+        self.losses: Losses = inner.losses
+
+    @property
+    def layout(self) -> Layout:
+        return self.inner.layout
+
+    @property
+    def absent(self) -> str | None:
+        return self.inner.absent
+
+    @property
+    def aim(self) -> Aim | None:
+        return self.inner.aim
+
+    @aim.setter
+    def aim(self, aim: Aim | None) -> None:
+        self.inner.aim = aim
+
+    def start(self) -> None:
+        self.inner.start()
+
+    def read(self, timeout: float) -> Frame | None:
+        return self.inner.read(timeout)
+
+    def stop(self) -> None:
+        self.inner.stop()
+
+
+class Own(Wrapped):
+    """Shares its camera from its start to its stop."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(make_camera(uri))
+        self._uri = uri
+        self._stack = ExitStack()
+
+    def start(self) -> None:
+        aim = self.aim
+        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        self.inner = enter(self._stack, self._uri, folder, READERS)
+        self.losses = self.inner.losses
+        self.inner.aim = aim
+        self.inner.start()
+
+    def stop(self) -> None:
+        self.inner.stop()
+        self._stack.close()
+
+
+def make(uri: str) -> Wrapped:
+    kind, _, rest = uri.partition(":")
+    return Own(rest) if kind == "own" else Wrapped(make_camera(rest))

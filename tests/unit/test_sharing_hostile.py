@@ -1,0 +1,242 @@
+"""Peers on the socket of a shared camera that break the rules: they are sent away, nobody else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import threading
+import time
+from array import array
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from runtime.cameras import Camera, open_camera
+from runtime.sharing.memory import Imported, Mapped, shared_memory
+from runtime.sharing.packets import (
+    MOST_BYTES,
+    VERSION,
+    Counts,
+    Hello,
+    Home,
+    Lie,
+    Picture,
+    Want,
+    Welcome,
+    encoded,
+    from_owner,
+    socket_path,
+)
+from tests.sharing import lending
+from tests.unit.test_sharing import LIVE, frame_of, until
+from wire.troubles import Refused
+
+GREY = Lie("GREY", 64, 48, 64, None)
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> Iterator[Camera]:
+    with (
+        lending(LIVE, tmp_path),
+        open_camera(f"pipeline://door?run={tmp_path}") as door,
+    ):
+        yield door
+
+
+@contextmanager
+def knocking(run_folder: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as raw:
+        raw.settimeout(10)
+        raw.connect(os.fspath(socket_path(run_folder, "door")))
+        yield raw
+
+
+def is_sent_away(raw: socket.socket) -> bool:
+    """Whether the other end closes, whatever it says before."""
+    with contextlib.suppress(ConnectionError):
+        while raw.recv(MOST_BYTES):
+            pass
+    return True
+
+
+def drain(raw: socket.socket) -> None:
+    """Read what is there, without waiting."""
+    while select.select([raw], [], [], 0)[0] and raw.recv(MOST_BYTES):
+        pass
+
+
+HELLO, WANT = encoded(Hello(VERSION)), encoded(Want(None))
+CRIMES = {
+    "nothing": [b"\0"],
+    "noise": [os.urandom(512)],
+    "too much": [b"\x93" * 100_000],
+    "deep": [b"\x91" * 5000],
+    "not an owner": [HELLO, encoded(Welcome(None, Counts(), None))],
+    "no hello": [WANT],
+    "twice hello": [HELLO, HELLO],
+    "another version": [encoded(Hello(VERSION + 1))],
+    "a home that it has not": [HELLO, encoded(Home(3))],
+    "no sides": [HELLO, encoded(Want((0, 5, True)))],
+    "a flood": [HELLO, *[encoded(Want(None, now=True))] * 20_000],
+}
+
+
+@pytest.mark.parametrize("crime", CRIMES)
+def test_who_breaks_the_rules_is_sent_away_and_nobody_else(
+    door: Camera, tmp_path: Path, crime: str
+) -> None:
+    frame_of(door).release()
+    with knocking(tmp_path) as raw:
+        with contextlib.suppress(ConnectionError):
+            for packet in CRIMES[crime]:
+                raw.send(packet)
+                if packet is HELLO and crime != "twice hello":
+                    raw.recv(MOST_BYTES)  # the welcome
+                drain(raw)
+        assert is_sent_away(raw)
+    for _ in range(20):
+        frame_of(door).release()
+
+
+def test_a_reader_that_does_not_read_costs_one_buffer_and_nobody_a_frame(
+    door: Camera, tmp_path: Path
+) -> None:
+    """As one that was stopped (SIGSTOP): it wanted a frame, and never takes it."""
+    with knocking(tmp_path) as raw:
+        raw.send(HELLO)
+        raw.recv(MOST_BYTES)
+        raw.send(WANT)
+        time.sleep(0.1)
+        seen = []
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            with frame_of(door) as frame:
+                seen.append(frame.seq)
+        assert len(seen) > 30
+        first = from_owner(raw.recv(MOST_BYTES))
+        assert isinstance(first, Picture) and first.seq < seen[10]
+        raw.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            raw.recv(MOST_BYTES)
+
+
+def test_descriptors_that_a_reader_sends_are_not_kept(door: Camera, tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with knocking(tmp_path) as raw, open("/dev/null", "rb") as file:
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [file.fileno()] * 50))]
+        raw.sendmsg([HELLO], rights)
+        raw.recv(MOST_BYTES)
+        raw.sendmsg([WANT], rights)
+        raw.recv(MOST_BYTES)
+        assert len(os.listdir("/proc/self/fd")) < before + 10
+
+
+@contextmanager
+def lying(run_folder: Path, say: Callable[[socket.socket], None]) -> Iterator[None]:
+    """An owner that welcomes everybody and answers the first wish by `say`."""
+    done = threading.Event()
+
+    def serve(listening: socket.socket) -> None:
+        while not done.is_set():
+            with contextlib.suppress(OSError):
+                ours, _ = listening.accept()
+                with ours:
+                    ours.settimeout(5)
+                    ours.recv(MOST_BYTES)
+                    ours.send(encoded(Welcome(GREY, Counts(), None)))
+                    ours.recv(MOST_BYTES)
+                    say(ours)
+                    ours.recv(MOST_BYTES)
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        listening.settimeout(0.1)
+        listening.bind(os.fspath(socket_path(run_folder, "door")))
+        listening.listen()
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+def picture(size: int = 4096, lie: Lie = GREY, buffer: int = 0) -> bytes:
+    return encoded(Picture(buffer, size, 1, 1, lie, Counts(1)))
+
+
+def sent(*descriptors: int) -> list[tuple[int, int, array[int]]]:
+    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))]
+
+
+def memory_file(size: int) -> int:
+    """One that can shrink."""
+    descriptor = os.memfd_create("unsealed")
+    os.ftruncate(descriptor, size)
+    return descriptor
+
+
+LIES = {
+    "noise": lambda to: to.send(os.urandom(300)),
+    "no memory": lambda to: to.send(picture()),
+    "memory that may shrink": lambda to: to.sendmsg([picture()], sent(memory_file(4096))),
+    "a device": lambda to: to.sendmsg([picture()], sent(os.open("/dev/zero", os.O_RDWR))),
+    "a socket": lambda to: to.sendmsg([picture()], sent(to.fileno())),
+    "too small": lambda to: to.sendmsg([picture(8192)], sent(kept(4096))),
+    "no size": lambda to: to.sendmsg([picture(0)], sent(kept(4096))),
+    "beyond its memory": lambda to: to.sendmsg(
+        [picture(4096, Lie("RGB3", 640, 480, 1920, None))], sent(kept(4096))
+    ),
+    "rows that overlap": lambda to: to.sendmsg(
+        [picture(4096, Lie("RGB3", 64, 48, 10, None))], sent(kept(4096))
+    ),
+    "odd": lambda to: to.sendmsg([picture(4096, Lie("YUYV", 31, 4, 64, None))], sent(kept(4096))),
+    "two descriptors": lambda to: to.sendmsg([picture()], sent(kept(4096), kept(4096))),
+    "a word of readers": lambda to: to.send(WANT),
+    "too long": lambda to: to.send(b"\xc0" * (MOST_BYTES + 1)),
+}
+KEPT: list[Mapped] = []
+
+
+def kept(size: int) -> int:
+    KEPT.append(shared_memory(size))
+    assert KEPT[-1].descriptor is not None
+    return KEPT[-1].descriptor
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_an_owner_that_lies_is_left(tmp_path: Path, lie: str) -> None:
+    with lying(tmp_path, LIES[lie]), open_camera(f"pipeline://door?run={tmp_path}") as door:
+        until(lambda: door.read(0.2) is None and door.absent is not None)
+        assert door.absent is not None and "waiting for it to come back" in door.absent
+
+
+def test_an_owner_that_tells_the_truth_is_believed(tmp_path: Path) -> None:
+    """Else the test above could not fail."""
+
+    def say(to: socket.socket) -> None:
+        to.sendmsg([picture()], sent(kept(4096)))
+
+    with lying(tmp_path, say), open_camera(f"pipeline://door?run={tmp_path}") as door:
+        frame_of(door).release()
+
+
+def test_memory_that_is_shared_cannot_shrink_and_is_not_written_by_others() -> None:
+    memory = shared_memory(5000)
+    assert memory.descriptor is not None
+    with pytest.raises(PermissionError):
+        os.ftruncate(memory.descriptor, 100)
+    with pytest.raises(PermissionError):
+        Mapped(memory.descriptor, 5000)  # for writing
+    seen = Imported(os.dup(memory.descriptor), 5000)
+    memory[4999] = 42
+    assert seen.memory[4999] == 42
+    with pytest.raises(Refused, match="smaller"):
+        Imported(os.dup(memory.descriptor), 5001)
+    open_before = len(os.listdir("/proc/self/fd"))
+    del memory, seen
+    assert len(os.listdir("/proc/self/fd")) < open_before
