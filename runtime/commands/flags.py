@@ -22,8 +22,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 def add_engine_options(parser: argparse.ArgumentParser) -> None:
     """--engine, --threads, --accelerator: how it is run."""
     parser.add_argument(
-        "--engine", metavar="NAME", help="litert, onnxruntime, tensorrt or null; default: by the format"
-    )
+        "--engine", metavar="NAME",
+        help="litert, onnxruntime, tensorrt or null; default: by the format",
+    )  # fmt: skip
     parser.add_argument(
         "--threads", type=threads, metavar="N", help="inference threads; default: cores - 1"
     )
