@@ -14,6 +14,7 @@ import numpy as np
 from models.consistency import contradictions
 from models.manifest import Decoding, Input, Manifest, Output
 from runtime.engines import Engine, TensorSpec
+from runtime.inferring_boxes import Bare, guess_boxes
 from wire.complaints import spelled
 from wire.troubles import Refused
 
@@ -29,12 +30,12 @@ SCALINGS = ((0.0, 255.0), (127.5, 127.5), (0.0, 1.0), (128.0, 1.0))
 def infer_manifest(model_file: Path, engine: Engine) -> tuple[Manifest, tuple[str, ...]]:
     """A manifest that fits an opened model, and one line for each thing that was guessed."""
     wanted, said = _input(model_file, engine.takes)
-    task, decoding, why = _decoding(engine)
+    labels = sibling_labels(model_file)
+    task, decoding, why = _decoding(engine, model_file, wanted)
     try:
         outputs = declared_outputs(engine)
     except msgspec.ValidationError as error:
         raise Refused(f"{model_file}: has an output that no manifest can have: {error}") from None
-    labels = sibling_labels(model_file)
     inferred = Manifest(
         schema=1,
         name=re.sub(r"[^A-Za-z0-9_-]+", "-", model_file.stem).strip("-")[:64] or "model",
@@ -64,6 +65,18 @@ def sibling_labels(model_file: Path) -> Path | None:
         if candidate.is_file():
             return candidate
     return None
+
+
+def _label_count(model_file: Path) -> int:
+    """How many labels lie beside a model file or in it; 0 if none can be read."""
+    beside = sibling_labels(model_file)
+    if beside is None:
+        return len(packed_labels(model_file))
+    try:
+        with open(beside, "rb") as file:
+            return len(file.read(LARGEST_LABELS).decode("utf-8", "replace").rstrip().splitlines())
+    except OSError:
+        return 0  # who reads the labels themselves says what is wrong with them
 
 
 def packed_labels(model_file: Path) -> tuple[str, ...]:
@@ -130,7 +143,7 @@ def _scaling(takes: TensorSpec) -> tuple[float, float]:
     return min(SCALINGS, key=misfit)
 
 
-def _decoding(engine: Engine) -> tuple[Task, Decoding, str]:
+def _decoding(engine: Engine, model_file: Path, eats: Input) -> tuple[Task, Decoding, str]:
     shapes = [spec.shape for spec in engine.gives]
     if len(shapes) == 4 and sum(len(s) == 3 and s[2] == 4 for s in shapes) == 1:
         return "detect", Decoding(head="ssd", min_score=0.4), "four outputs: SSD boxes"
@@ -139,6 +152,10 @@ def _decoding(engine: Engine) -> tuple[Task, Decoding, str]:
         return "detect", Decoding(head="fcos", min_score=0.4), "scores and boxes on one grid"
     if len(shapes) == 1 and shapes[0] and np.prod(shapes[0]) == max(shapes[0]) >= 2:
         return "classify", *_scores(engine)
+    is_tflite = model_file.suffix.lower() == ".tflite"
+    boxes = guess_boxes(Bare(engine, eats, _label_count(model_file), is_tflite))
+    if boxes is not None:
+        return "detect", *boxes
     return "raw", Decoding(), "outputs of no known form: their statistics are shown"
 
 

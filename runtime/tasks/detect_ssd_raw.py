@@ -35,7 +35,7 @@ def make_head(
     anchors: Anchors | None,
 ) -> Decode:
     """Raises Refused if the outputs do not fit, or the anchors are not as many as the boxes."""
-    boxes_at, scores_at = _order(gives)
+    boxes_at, scores_at = order_of(gives)
     boxes, scores = gives[boxes_at], gives[scores_at]
     decoding = manifest.decoding
     classes = _classes(decoding, scores)
@@ -58,7 +58,7 @@ def make_head(
 
 def class_count(manifest: Manifest, gives: Sequence[TensorSpec]) -> int:
     """How many classes the scores tell apart, "nothing" not counted. Raises Refused."""
-    classes = _classes(manifest.decoding, gives[_order(gives)[1]])
+    classes = _classes(manifest.decoding, gives[order_of(gives)[1]])
     return int(classes.stop - classes.start)
 
 
@@ -75,7 +75,7 @@ def _classes(decoding: Decoding, scores: TensorSpec) -> slice:
     return classes
 
 
-def _order(gives: Sequence[TensorSpec]) -> tuple[int, int]:
+def order_of(gives: Sequence[TensorSpec]) -> tuple[int, int]:
     """Which output has the boxes, and which the scores: by 4 values a row; where both have that, by
     their names."""
     shapes = [each.shape for each in gives]

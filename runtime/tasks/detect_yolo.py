@@ -77,6 +77,21 @@ def _to_pixels(manifest: Manifest, lie: Rows) -> ToPixels:
 
 
 def _from_grid(eats: Input, n: int) -> ToPixels:
+    corners, steps = grid_of(eats, n)
+
+    def to_pixels(values: Floats, places: Places) -> Floats:
+        np.add(values[:, :2], corners[places], out=values[:, :2])
+        np.exp(values[:, 2:], out=values[:, 2:])
+        return np.multiply(values, steps[places], out=values)
+
+    return to_pixels
+
+
+def grid_of(eats: Input, n: int) -> tuple[Floats, Floats]:
+    """Column and row of each of the n cells (n, 2), and its stride (n, 1).
+
+    Raises Refused if the usual strides do not make n cells.
+    """
     strides = next((each for each in STRIDES if cells(eats, each) == n), None)
     if strides is None:
         raise Refused(
@@ -89,15 +104,7 @@ def _from_grid(eats: Input, n: int) -> ToPixels:
         place = np.arange(wide * tall)
         corner.append(np.stack((place % wide, place // wide), axis=1))
         stride.append(np.full((wide * tall, 1), each))
-    corners = np.concatenate(corner).astype(np.float32)
-    steps = np.concatenate(stride).astype(np.float32)
-
-    def to_pixels(values: Floats, places: Places) -> Floats:
-        np.add(values[:, :2], corners[places], out=values[:, :2])
-        np.exp(values[:, 2:], out=values[:, 2:])
-        return np.multiply(values, steps[places], out=values)
-
-    return to_pixels
+    return np.concatenate(corner).astype(np.float32), np.concatenate(stride).astype(np.float32)
 
 
 def _lie(manifest: Manifest, gives: Sequence[TensorSpec], labels: tuple[str, ...]) -> Rows:

@@ -7,6 +7,7 @@ from tests.fuzz import (
     disk_doors,
     far_doors,
     fleet_doors,
+    head_doors,
     model_doors,
     toml_doors,
     trust_doors,
@@ -17,6 +18,7 @@ from tests.fuzz.door import Door
 DOORS: tuple[Door, ...] = (
     *wire_doors.DOORS,
     *model_doors.DOORS,
+    *head_doors.DOORS,
     *toml_doors.DOORS,
     *trust_doors.DOORS,
     *agent_doors.DOORS,
