@@ -9,17 +9,12 @@ from typing import Protocol, runtime_checkable
 
 from runtime.frames import Aim, Frame, Layout, Losses
 from runtime.tasks import Box
-from wire.masking import masked
 from wire.troubles import Refused
 
 KINDS = {
     "synthetic": "runtime.cameras.synthetic",
     "file": "runtime.cameras.recording",
     "v4l2": "runtime.cameras.v4l2",
-    "rtsp": "runtime.cameras.rtsp",
-    "rtsps": "runtime.cameras.rtsp",
-    "http": "runtime.cameras.http",
-    "https": "runtime.cameras.http",
     "pipeline": "runtime.cameras.shared",
 }
 
@@ -86,8 +81,8 @@ def make_camera(uri: str) -> Camera:
     kind, _, _ = uri.partition(":")  # urlsplit refuses file names with brackets
     if kind not in KINDS:
         raise Refused(
-            f"{masked(uri)!r} names no camera: use one of synthetic://640x480@30, file://PATH, "
-            "v4l2:///dev/video0, rtsp://USER@HOST/PATH, http://HOST/PATH"
+            f"{uri!r} names no camera: use one of "
+            "synthetic://640x480@30, file://PATH, v4l2:///dev/video0"
         )
     camera: Camera = importlib.import_module(KINDS[kind]).make(uri)
     return camera
