@@ -16,9 +16,10 @@ from wire.version import VERSION
 BROKEN = ("agent/commands/agent.py", b'raise SystemExit("this release does not start")\n')
 
 
-def house(out: Path) -> Path:
+def house(out: Path, processor: str = "x86_64") -> Path:
     """Of this checkout, for the machine's Python, by scripts/wheelhouse."""
     words = [sys.executable, str(ROOT / "scripts" / "wheelhouse"), str(out), "--python", "3.11"]
+    words += ["--machine", processor]
     subprocess.run([*words, "--engines", "litert"], check=True, timeout=900)
     return out
 

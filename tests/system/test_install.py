@@ -37,7 +37,7 @@ AGENT, RUNTIME = "vedette-agent", "vedette-runtime@camera"
 CAMERA = "v4l2:///dev/video0?size=320x180&fps=5&format=YUYV"
 GOOD, BAD = "0.9.1", "0.9.2"
 INSTALL_S = 1800.0  # pip on an emulated processor
-BOOT_S = 300.0
+BOOT_S = 900.0  # a busy machine of ours needs minutes
 MARKER = "/opt/vedette/upgrade.json"
 # files and folders, without what a running system makes by itself
 FILES = r"""find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /dev -o -path /tmp \
@@ -236,7 +236,7 @@ def test_the_hardware_resets_a_kernel_that_hangs(site: Site) -> None:
 
     def is_new() -> bool:
         try:
-            return site.machine("cat /proc/sys/kernel/random/boot_id", timeout_s=20) != boot
+            return site.machine("cat /proc/sys/kernel/random/boot_id", timeout_s=60) != boot
         except (AssertionError, subprocess.TimeoutExpired):
             return False
 
