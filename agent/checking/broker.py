@@ -55,7 +55,7 @@ def look_at_broker(config: Config, folders: Folders, is_clock_right: bool) -> It
     except Trouble as trouble:
         yield Finding("broker", "bad", "proofs", str(trouble), _mend_of_file(broker, device))
         return
-    yield from look_at_proofs(broker, device, time.time())
+    yield from look_at_proofs(broker, device, time.time(), is_clock_right)
     try:
         until_s = _in_time(lambda: _shake_hands(address, proofs))
     except (OSError, ValueError) as error:

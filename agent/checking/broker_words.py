@@ -26,7 +26,7 @@ def not_reached(
     if where == "broker" and address.host in LOOPBACK:
         where = "here"
     about = "TLS" if isinstance(error, ssl.SSLError) else "connection"
-    return Finding("broker", "bad", about, says, mend, where)
+    return Finding("broker", "bad", about, says.removeprefix("TLS: "), mend, where)
 
 
 def _mend(

@@ -15,7 +15,9 @@ NEW_AUTHORITY = "vedette fleet broker, then as it says"  # one certificate anew 
 LAST_SECOND = 253402300799.0  # of the year 9999
 
 
-def look_at_proofs(broker: Broker, device: str, now_s: float) -> Iterator[Finding]:
+def look_at_proofs(
+    broker: Broker, device: str, now_s: float, is_clock_right: bool
+) -> Iterator[Finding]:
     """Those in files that the configuration names."""
     for what, path, mend in (
         ("this device's certificate", broker.certificate_file, mends.enroll_again(device)),
@@ -25,7 +27,10 @@ def look_at_proofs(broker: Broker, device: str, now_s: float) -> Iterator[Findin
         if valid is None:
             continue
         about = f"{what} ({path})"
-        if now_s > valid.ends_s:
+        if now_s > valid.ends_s and not is_clock_right:
+            says = f"it has expired on {day(valid.ends_s)}, by a clock that follows nobody and says"
+            yield Finding("broker", "bad", about, f"{says} {day(now_s)}", mends.set_clock())
+        elif now_s > valid.ends_s:
             yield _again(about, "bad", f"it has expired on {day(valid.ends_s)}", mend)
         elif now_s < valid.starts_s:
             says = f"it is not valid before {day(valid.starts_s)}; here it is {day(now_s)}"

@@ -22,6 +22,7 @@ from fleet.enrolment.certificates import (
 )
 from fleet.enrolment.files import write_privately
 from wire.troubles import Refused, Unavailable
+from wire.version import RELEASED_S
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -71,7 +72,7 @@ class Authority:
 
     def issue(self, name: str, now_s: float) -> Issued:
         """A new key and a certificate by which its owner is called `name` at the broker. Raises
-        Refused if our time is over."""
+        Refused if our time is over, Unavailable if the clock is far behind."""
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -82,7 +83,7 @@ class Authority:
 
     def certify_broker(self, key_pem: str, hosts: Sequence[str], now_s: float) -> str:
         """A certificate (PEM) for the broker's key, good for these names and addresses. Raises
-        Refused if our time is over."""
+        Refused if our time is over, Unavailable if the clock is far behind."""
         from cryptography import x509
         from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -142,6 +143,8 @@ class Authority:
     ) -> CertificateBuilder:
         now = datetime.fromtimestamp(now_s, timezone.utc)
         ends = min(now + lasts, self._certificate.not_valid_after_utc)
+        if now_s < RELEASED_S:
+            raise _wrong_clock(now)
         if ends <= now:
             raise Refused(f"the fleet's authority counted until {ends:%Y-%m-%d}: {NEW_ONE}")
         return _builder(name, key, now - EARLIER, ends).issuer_name(self._certificate.subject)
@@ -162,7 +165,7 @@ class Authority:
 def make_authority(path: Path, fleet: str, now_s: float) -> Authority:
     """A new authority, in a file that only we may read: certificate and key, not encrypted.
 
-    Raises OSError if it cannot be written."""
+    Raises OSError if it cannot be written, Unavailable if the clock is behind this version."""
     with loading():
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes
@@ -170,6 +173,8 @@ def make_authority(path: Path, fleet: str, now_s: float) -> Authority:
 
     key = ec.generate_private_key(ec.SECP256R1())
     now = datetime.fromtimestamp(now_s, timezone.utc)
+    if now_s < RELEASED_S:
+        raise _wrong_clock(now)
     builder = _builder(fleet, key, now - EARLIER, now + AUTHORITY_LASTS, ORGANISATION)
     certificate = (
         builder.issuer_name(_name(fleet, ORGANISATION))
@@ -179,6 +184,11 @@ def make_authority(path: Path, fleet: str, now_s: float) -> Authority:
     )
     write_privately(path, pem_of(certificate) + key_pem_of(key))
     return Authority(pem_of(certificate), certificate, key)
+
+
+def _wrong_clock(now: datetime) -> Unavailable:
+    """What is signed by it would have expired by all others."""
+    return Unavailable(f"this machine's clock says {now:%Y-%m-%d}: set it first: timedatectl")
 
 
 def open_authority(path: Path) -> Authority:

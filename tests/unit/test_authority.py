@@ -62,6 +62,16 @@ def test_what_a_device_gets(authority: Authority) -> None:
     assert told_by(late.certificate_pem).ends_s == told_by(authority.certificate_pem).ends_s
 
 
+def test_a_clock_that_is_years_behind_signs_nothing(tmp_path: Path, authority: Authority) -> None:
+    """It would have expired by the clocks of all others."""
+    with pytest.raises(Unavailable, match="clock says 1970-01-01: set it first"):
+        make_authority(tmp_path / "authority.pem", "yard", 10.0)
+    assert not (tmp_path / "authority.pem").exists()
+    for sign in (authority.issue, lambda _, now_s: authority.certify_broker(new_key(), "b", now_s)):
+        with pytest.raises(Unavailable, match="clock says 1970-01-01"):
+            sign("door", 10.0)
+
+
 def test_what_the_broker_gets(authority: Authority) -> None:
     key = new_key()
     pem = authority.certify_broker(key, ("broker.lan", "10.0.0.1", "::1"), NOW_S)
