@@ -23,10 +23,12 @@ from installing.troubles import Trouble
 CARD = "release.json"
 UNITS = "share/vedette/systemd"
 PIP_S = 3600.0
-# never imported by what runs here, and most of what there is to compile
+# never imported by what runs here, and half of what there is to compile
 NOT_COMPILED = re.compile(
-    r"/site-packages/(.*/)?(tests?|sympy|mpmath|pip|pygments/(lexers|styles|formatters)|"
-    r"onnxruntime/(transformers|quantization|tools)|numpy/(distutils|f2py|testing))/"
+    r"/site-packages/(.*/)?(tests?|sympy|mpmath|pip|cffi|pycparser|tqdm|google|pygments|"
+    r"ai_edge_litert/(schema_py_generated\.py|aot|tools)|markdown_it|"
+    r"onnxruntime/(transformers|quantization|tools)|numpy/(distutils|f2py|ma|polynomial|testing))"
+    r"(/|$)"
 )
 MOST_COMPILERS = 4  # each takes some 50 MiB
 KEEP_BYTES = 200 << 20  # what must stay free beside a release: records wait there
@@ -225,9 +227,9 @@ def _compile(places: Places, folder: Path, wanted: Card) -> None:
         return  # for compileall, an empty list means everything that the system has
     with ThreadPoolExecutor(count) as pool:
         said = list(pool.map(compile_share, range(count)))
-    left = [path for path in uncompiled(library, tag) if path.parent == library]
-    if any(said) and left:
-        raise Trouble(f"{left[0]} cannot be compiled: {'; '.join(filter(None, said))}")
+    left = (path for path in uncompiled(library, tag) if path.parent == library)
+    if any(said) and (first := next(left, None)) is not None:
+        raise Trouble(f"{first} cannot be compiled: {'; '.join(filter(None, said))}")
 
 
 def _move(folder: Path, root: Path) -> None:
