@@ -8,7 +8,7 @@ axis alone). Where a neighbour is not above 0 the parabola goes through the valu
 
 from __future__ import annotations
 
-from math import log
+from math import inf, log
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,6 @@ def between(before: float, middle: float, after: float) -> float:
     if before > 0 and after > 0:
         before, middle, after = log(before), log(middle), log(after)
     bend = before - 2 * middle + after
-    if not bend < 0:  # flat, or no number
+    if not -inf < bend < 0:  # flat, or no number
         return 0.0
     return min(max((before - after) / (2 * bend), -0.5), 0.5)

@@ -43,7 +43,7 @@ def rows_of(chance: np.random.Generator, count: int) -> Array:
     """(count, 4 + classes + MIXED): far apart, so that nothing suppresses anything."""
     rows = np.zeros((count, 4 + CLASSES + MIXED), np.float32)
     for place, row in enumerate(rows):
-        row[0] = 24 + 48 * (place % 4)  # a lattice of 4 x 2 boxes
+        row[0] = (12, 72, 120, 180)[place % 4]  # 4 x 2 boxes, some of them beyond the picture
         row[1] = 32 + 64 * (place // 4 % 2)
         row[2:4] = chance.uniform(8, 46), chance.uniform(8, 60)
         row[4 + chance.integers(CLASSES)] = chance.uniform(0, 1)
@@ -74,7 +74,6 @@ def check(found: Instance, row: Array, prototypes: Array, view: View) -> None:
         (rows, columns), cells = found.mask.size, cells_of(found.mask)
         assert rows == min(128, math.ceil(found.height / max(view.step_y, 1)))
         assert columns == min(128, math.ceil(found.width / max(view.step_x, 1)))
-    judged = 0
     for down in range(rows):
         for across in range(columns):
             x = found.x + (across + 0.5) * found.width / columns
@@ -83,8 +82,6 @@ def check(found: Instance, row: Array, prototypes: Array, view: View) -> None:
             value = bilinear(values, tensor_x / 4, tensor_y / 4)
             if abs(value) > 0.05:  # OpenCV interpolates in 32nds of a cell
                 assert cells[down][across] == (value > 0), (across, down, value)
-                judged += 1
-    assert judged >= 0.8 * rows * columns
 
 
 @settings(max_examples=40, deadline=None)
@@ -130,7 +127,8 @@ def test_quantised_outputs_and_boxes_in_shares(layout: str) -> None:
     scale = 1 / 32
 
     def stored(real: Array) -> Array:
-        return np.clip(np.rint(real / scale) + 2, -128, 127).astype(np.int8)
+        rounded: Array = np.clip(np.rint(real / scale) + 2, -128, 127).astype(np.int8)
+        return rounded
 
     lying = prototypes if layout == "NCHW" else prototypes.transpose(1, 2, 0)
     outputs = (stored(stored_rows)[None], np.ascontiguousarray(stored(lying))[None])

@@ -15,6 +15,7 @@ from models.manifest import Input
 from runtime.engines import TensorSpec
 from runtime.tasks import Found, Pose, View
 from runtime.tasks.pose import make_decode, point_count
+from runtime.tasks.pose_heatmaps import between
 from tests.naive import Array, cut, into_source, manifest_of, view_of
 from wire.troubles import Refused
 
@@ -152,9 +153,10 @@ def test_yolov8_against_plain_loops(
 
 
 def blurred(x: float, y: float, sigma: float, height: float = 1.0) -> Array:
-    """(32, 48) of 4 x 4 pixels each: a Gaussian around x, y, in cells from the edge of the first."""
+    """(32, 48) of 4 x 4 pixels each: a Gaussian around x, y, in cells from the first one's edge."""
     rows, columns = np.mgrid[0:32, 0:48] + 0.5
-    return height * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2))
+    values: Array = height * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2))
+    return values
 
 
 @settings(max_examples=60)
@@ -194,13 +196,30 @@ def test_quantised_heat_maps_are_a_quarter_of_a_cell_off_at_most() -> None:
 
 def test_a_peak_at_the_edge_or_beside_what_is_not_above_0() -> None:
     maps = np.full((3, 32, 48), -1.0, np.float32)
-    maps[0, 0, 0] = 0.9
+    maps[2, 0, 0] = 0.85
     maps[1, 31, 47] = 0.8
     maps[2, 10, 20], maps[2, 10, 21] = 0.9, 0.5
+    maps[0, 15:18, 15:18] = 0.95  # flat: its first cell is taken, and the middle of the next ones
     output = np.ascontiguousarray(maps.transpose(1, 2, 0))[None]
     (pose,) = decode(input_of(), output, PLAIN, head="heatmaps")
-    assert [(p.x, p.y) for p in pose.points[:2]] == [(2, 2), (190, 126)]
+    assert (pose.points[1].x, pose.points[1].y) == (190, 126)
+    assert (pose.points[0].x, pose.points[0].y) == (64, 64)  # between two cells of one height
     assert 82 < pose.points[2].x < 84 and pose.points[2].y == 42
+
+
+def test_a_map_of_one_value_has_its_point_in_a_cell() -> None:
+    output = np.full((1, 32, 48, 3), 0.5, np.float32)
+    output[0, 20, 30, 1] = 0.6
+    (pose,) = decode(input_of(), output, PLAIN, head="heatmaps")
+    assert [(p.x, p.y) for p in pose.points] == [(2, 2), (122, 82), (2, 2)]
+
+
+@pytest.mark.parametrize("before", [0.0, 1.0, -1.0, 3e38, -3e38, math.nan, math.inf])
+@pytest.mark.parametrize("after", [0.0, 1.0, -1.0, 3e38, math.nan, -math.inf])
+@pytest.mark.parametrize("middle", [0.0, 1.0, -1.0, 3e38, math.inf])
+def test_a_parabola_goes_nowhere_else(before: float, middle: float, after: float) -> None:
+    if not (before > middle or after > middle):  # it is the highest
+        assert -0.5 <= between(before, middle, after) <= 0.5
 
 
 GARBAGE = st.floats(width=32) | st.sampled_from([math.nan, math.inf, -math.inf, 3e38, -3e38, 0.0])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from models.manifest import Input
 from runtime.engines import TensorSpec
 from runtime.tasks import Region, View
+from runtime.tasks.grid import grid_of
 from runtime.tasks.segment import class_count, make_decode
 from tests.naive import Array, cells_of, cut, into_source, manifest_of, softmax, view_of
 from wire.troubles import Refused
@@ -35,7 +36,8 @@ def plain_regions(
     winners: list[list[int | None]], view: View, least_share: float
 ) -> dict[int, tuple[float, list[tuple[int, int]]]]:
     """Of each class its share, and its cells, as (row, column)."""
-    shown, found = 0, {}
+    shown = 0
+    found: dict[int, list[tuple[int, int]]] = {}
     for row, line in enumerate(winners):
         for column, winner in enumerate(line):
             x, y = into_source(view, (column + 0.5) * CELL, (row + 0.5) * CELL)
@@ -169,8 +171,8 @@ def test_the_background_is_no_region_and_small_ones_are_none() -> None:
     assert isinstance(found, Region) and (found.label, found.share) == ("road", 0.3)
     scores = np.eye(3, dtype=np.float32)[numbers]
     made = manifest_of("segment", wanted, head="probabilities", background="last", min_share=0.0)
-    found = make_decode(made, (spec_of(scores),), ())((scores,), view)
-    assert [(each.index, each.share) for each in found] == [(0, 0.69), (1, 0.3)]  # type: ignore
+    regions: Any = make_decode(made, (spec_of(scores),), ())((scores,), view)
+    assert [(each.index, each.share) for each in regions] == [(0, 0.69), (1, 0.3)]
 
 
 def test_regions_that_the_model_is_not_sure_of_are_left_out() -> None:
@@ -223,6 +225,27 @@ def test_scores_that_are_no_numbers_are_seen_as_such(bad: float) -> None:
     made = manifest_of("segment", wanted, head="logits")
     found: Any = make_decode(made, (spec_of(scores),), ())((scores,), view_of(wanted, 64, 64))
     assert all(region.score is None or math.isnan(region.score) for region in found)
+
+
+def test_logits_may_be_large() -> None:
+    scores = np.zeros((1, 6, 6, 2), np.float32)
+    scores[..., 1] = 1000
+    wanted = input_of(6, 6)
+    made = manifest_of("segment", wanted, head="logits")
+    (found,) = make_decode(made, (spec_of(scores),), ())((scores,), view_of(wanted, 64, 64))
+    assert isinstance(found, Region) and found.score == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "cells"),
+    [(0.0, (0, 8)), (-4.1, (1, 8)), (-3.9, (0, 8)), (4.1, (0, 7)), (3.9, (0, 8))],
+)
+def test_a_cell_is_seen_where_its_middle_is(start: float, cells: tuple[int, int]) -> None:
+    grid = grid_of(TensorSpec("t", (1, 8, 8), "uint8"), input_of(8, 8), "it")
+    across = grid.seen(View(64, 64, start, 0, 1, 1))
+    down = grid.seen(View(64, 64, 0, start, 1, 1))
+    assert (across.left, across.right) == (down.top, down.bottom) == cells
+    assert (across.top, across.bottom) == (0, 8)
 
 
 def test_a_frame_of_which_no_cell_shows_anything_has_no_regions() -> None:
