@@ -200,7 +200,9 @@ def test_one_command_installs_and_enrolls_it(site: Site) -> None:
     machine.put(house(site.box.parent / VERSION), f"/opt/houses/{VERSION}")
     machine.put(site.side.enroll(), "/opt/houses/door.vedette")
     began_s = time.monotonic()
-    said = install(machine, VERSION, "--enroll", "/opt/houses/door.vedette", "--camera", f"'{CAMERA}'")
+    said = install(
+        machine, VERSION, "--enroll", "/opt/houses/door.vedette", "--camera", f"'{CAMERA}'"
+    )
     print(f"installed after {time.monotonic() - began_s:.0f} s")
     assert said["done"] is True, said
     assert (said["device"], said["pipelines"]) == (DEVICE, ["camera"])
