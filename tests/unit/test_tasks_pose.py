@@ -80,10 +80,10 @@ def test_movenet_against_plain_loops(
         output = chance.uniform(-0.05, 1.05, (1, 1, 3, 3)).astype(np.float32)
         real, scale = output[0, 0].astype(np.float64), None
     expected = [(x * WIDE, y * HIGH, score) for y, x, score in real.tolist()]
-    found = decode(wanted, output, view, head="movenet", min_score=0.2, scale=scale)
+    found = decode(wanted, output, view, head="movenet", min_score=0.2003, scale=scale)
     mean = sum(cut(score, 1) for _, _, score in expected) / 3
     box = box_around(expected, view)
-    if mean < 0.2 or box[0] >= box[2] or box[1] >= box[3]:
+    if mean < 0.2003 or box[0] >= box[2] or box[1] >= box[3]:
         assert found == ()
         return
     (pose,) = found
