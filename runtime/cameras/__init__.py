@@ -9,12 +9,17 @@ from typing import Protocol, runtime_checkable
 
 from runtime.frames import Aim, Frame, Layout, Losses
 from runtime.tasks import Box
+from wire.masking import masked
 from wire.troubles import Refused
 
 KINDS = {
     "synthetic": "runtime.cameras.synthetic",
     "file": "runtime.cameras.recording",
     "v4l2": "runtime.cameras.v4l2",
+    "rtsp": "runtime.cameras.rtsp",
+    "rtsps": "runtime.cameras.rtsp",
+    "http": "runtime.cameras.http",
+    "https": "runtime.cameras.http",
     "pipeline": "runtime.cameras.shared",
 }
 
@@ -64,7 +69,8 @@ def open_camera(uri: str, aim: Aim | None = None) -> Iterator[Camera]:
     """A started camera, stopped at the end of the `with`.
 
     `synthetic://640x480@30?digits=1`, `file://PATH?pace=&loop=`,
-    `v4l2:///dev/video0?size=1280x720&fps=30&format=YUYV`, `pipeline://NAME`.
+    `v4l2:///dev/video0?size=1280x720&fps=30&format=YUYV`, `pipeline://NAME`,
+    `rtsp://USER@HOST/PATH#password_file=PATH`, `http://HOST/PATH#fps=5`.
     Raises Refused for a URI that cannot be meant, Unavailable for a camera that is not there.
     """
     camera = make_camera(uri)
@@ -81,8 +87,8 @@ def make_camera(uri: str) -> Camera:
     kind, _, _ = uri.partition(":")  # urlsplit refuses file names with brackets
     if kind not in KINDS:
         raise Refused(
-            f"{uri!r} names no camera: use one of "
-            "synthetic://640x480@30, file://PATH, v4l2:///dev/video0"
+            f"{masked(uri)!r} names no camera: use one of synthetic://640x480@30, file://PATH, "
+            "v4l2:///dev/video0, rtsp://USER@HOST/PATH, http://HOST/PATH"
         )
     camera: Camera = importlib.import_module(KINDS[kind]).make(uri)
     return camera

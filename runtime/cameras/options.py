@@ -51,12 +51,13 @@ class Address:
         return Refused(f"{self.uri}: {why}")
 
 
-def parse(uri: str, keys: Sequence[str]) -> Address:
-    """Take a URI apart. keys: the options that this kind of camera has. Raises Refused.
+def parse(uri: str, keys: Sequence[str], mark: str = "?") -> Address:
+    """Take a URI apart. keys: the options that this kind of camera has. mark: what they follow.
+    Raises Refused.
 
     Only `?` and `%` are special, so that a file's name may hold `#`, `[` and blanks.
     """
-    place, _, query = uri.partition("://")[2].partition("?")
+    place, _, query = uri.partition("://")[2].partition(mark)
     given: dict[str, str] = {}
     for word in filter(None, query.split("&")):
         key, _, value = word.partition("=")

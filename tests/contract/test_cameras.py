@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
+import re
 import statistics
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 
@@ -15,6 +18,7 @@ import pytest
 
 from runtime.cameras import Camera, make_camera, open_camera
 from runtime.frames import Aim, Frame, Layout, Losses
+from tests.network_cameras import http_camera, rtsp_camera
 from tests.recordings import write_pictures, write_video
 from tests.sharing import lending
 from wire.troubles import Refused, Unavailable
@@ -34,8 +38,15 @@ CAMERAS = (
     "pipeline://copied",
     "pipeline://film",
     "own:synthetic://640x480@60?format=NV12",
+    "rtsp://{h264}/live?name=1#transport=tcp",
+    "http://{http}/stream?name=1#timeout=5",
+    "http://{http}/snapshot?name=1#fps=60",
     *REAL,
 )
+SERVERS = {
+    "h264": ("--fps", "100", "--size", "320x240", "--gop", "8", "--kbits", "500"),
+    "http": ("--fps", "100"),
+}
 SHARED = {  # what the owner of pipeline://NAME has
     "rgb": "synthetic://64x48@60",
     "yuyv": "synthetic://640x480@60?format=YUYV&padding=64",
@@ -55,9 +66,28 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def network() -> Iterator[Callable[[str], str]]:
+    """Gives the address of a camera of SERVERS, which is started when it is first asked for."""
+    with ExitStack() as stack:
+
+        @functools.cache
+        def address(name: str) -> str:
+            make = http_camera if name == "http" else rtsp_camera
+            return f"127.0.0.1:{stack.enter_context(make(*SERVERS[name])).port}"
+
+        yield address
+
+
 @pytest.fixture(params=CAMERAS)
-def uri(request: pytest.FixtureRequest, recordings: Path, tmp_path: Path) -> Iterator[str]:
-    uri = str(request.param).format(recordings)
+def uri(
+    request: pytest.FixtureRequest,
+    recordings: Path,
+    network: Callable[[str], str],
+    tmp_path: Path,
+) -> Iterator[str]:
+    servers = re.findall(r"{(\w+)}", str(request.param))
+    uri = str(request.param).format(recordings, **{name: network(name) for name in servers})
     if not uri.startswith("pipeline:"):
         yield uri
         return
@@ -77,7 +107,9 @@ def camera(uri: str) -> Iterator[Camera]:
 
 def is_live(uri: str) -> bool:
     """Its pictures come at their own times; the others come when they are wanted."""
-    return uri.startswith(("v4l2", "pipeline", "own")) or "@" in uri or "pace=" in uri
+    return (
+        uri.startswith(("v4l2", "pipeline", "own", "rtsp", "http")) or "@" in uri or "pace=" in uri
+    )
 
 
 def next_frame(camera: Camera) -> Frame:

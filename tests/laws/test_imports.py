@@ -39,6 +39,7 @@ VENDOR_HOMES = {
     "tensorrt": ("runtime/engines/tensorrt.py",),
     "picamera2": ("runtime/cameras/libcamera.py",),
     "gi": ("runtime/cameras/gstreamer.py",),
+    "av": ("runtime/cameras/video_decoder.py",),
     "jtop": ("agent/boards/jetson.py",),
     "paho": ("wire/mqtt/mqtt.py",),
     "cryptography": (

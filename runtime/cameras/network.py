@@ -1,0 +1,201 @@
+"""Cameras on the network: a thread receives and connects again, another decodes the newest.
+
+Nothing waits without a limit: the receiver drains the connection as fast as it comes, what waits
+for the decoder is bounded by time (`Backlog`), and decoded pictures overtake each other.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from runtime.ahead import NOTHING, Ahead, Slot, newest_wins
+from runtime.cameras.network_backlog import Backlog, Unit
+from runtime.cameras.network_wire import Leaving
+from runtime.frames import Aim, Frame, Layout, Losses
+from wire.troubles import Refused, Trouble, Unavailable
+
+FILL_S = 0.2  # how long the decoding thread waits before it looks whether it should stop
+FIRST_RETRY_S = 0.5
+LAST_RETRY_S = 10.0
+REFUSED_RETRY_S = 60.0  # cameras lock who comes with a wrong password again and again
+FIRST_PICTURE_S = 15.0  # most have a whole picture every few seconds
+LEAVE_S = 0.5
+STALE_NS = 500_000_000  # older than that when it came: decoded, since others build on it
+
+log = logging.getLogger("vedette.cameras")
+
+
+class Connection(Protocol):
+    """One connection to a camera, of the receiving thread alone."""
+
+    def open(self) -> None:
+        """Connect. Raises Refused (the camera says no), Unavailable, or Leaving."""
+
+    def receive(self, backlog: Backlog) -> None:
+        """Wait for what comes next and put it there. Raises as open() does."""
+
+    def close(self) -> None:
+        """May be called twice, and without open()."""
+
+
+class Decoder(Protocol):
+    """Makes pixels of compressed pictures. Of the decoding thread alone."""
+
+    def decode(self, unit: Unit, slot: Slot, aim: Aim | None) -> bool:
+        """Write a picture (layout, memory, seq, captured_ns). False: none came out, or a broken
+        one, which is counted."""
+
+
+Connect = Callable[[threading.Event], Connection]
+"""Makes a connection, not yet open; the event is set when it shall end."""
+
+
+class NetworkCamera:
+    """A camera that is reached by `connect`. where: how it is called in messages.
+
+    make_decoder: gets the counters of lost pictures; called on the decoding thread.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        connect: Connect,
+        make_decoder: Callable[[Losses], Decoder],
+        timeout_s: float,
+    ) -> None:
+        self.layout: Layout = NOTHING
+        self.losses = Losses()
+        self.absent: str | None = None
+        self.aim: Aim | None = None
+        self._where = where
+        self._connect = connect
+        self._make_decoder = make_decoder
+        self._timeout_s = timeout_s
+        self._ahead: Ahead | None = None
+        self._life: _Life | None = None
+        self._seq = 0
+        self._no: Refused | None = None
+        self._no_until_s = 0.0
+
+    def start(self) -> None:
+        """Connect, and wait for a first picture: only that says what its pictures are like."""
+        self.stop()
+        if self._no is not None and time.monotonic() < self._no_until_s:
+            raise self._no
+        self._life = life = _Life(self, self._connect, self._seq)
+        decoder = self._make_decoder(self.losses)
+        self._ahead = Ahead(lambda slot: self._fill(life, decoder, slot), newest_wins, self.losses)
+        self._ahead.start()
+        life.thread.start()
+        life.changed.wait(2 * self._timeout_s + FIRST_PICTURE_S)
+        if life.first is not None:
+            self.layout, self.absent = life.first, None
+            return
+        trouble = life.trouble or Unavailable(
+            f"{self._where}: sends no picture that can be decoded: "
+            "set its time from key frame to key frame to 2 s"
+        )
+        if isinstance(trouble, Refused):
+            self._no, self._no_until_s = trouble, time.monotonic() + REFUSED_RETRY_S
+        self.stop()
+        raise trouble
+
+    def read(self, timeout: float) -> Frame | None:
+        """The newest frame. None after `timeout` seconds; `absent` then says whether it is away."""
+        if self._ahead is None:
+            raise RuntimeError("read() of a camera that was not started")
+        frame = self._ahead.read(timeout)
+        if frame is not None:
+            self.layout = frame.layout
+        return frame
+
+    def stop(self) -> None:
+        """End both threads. One that waits for a network that hangs is left to its own timeout."""
+        life, self._life = self._life, None
+        ahead, self._ahead = self._ahead, None
+        self.absent = None
+        if life is None:
+            return
+        life.leave.set()
+        life.backlog.close()
+        if ahead is not None:
+            ahead.stop()
+        if life.thread.ident is not None:
+            life.thread.join(LEAVE_S)
+        self._seq = life.backlog.number
+
+    def _fill(self, life: _Life, decoder: Decoder, slot: Slot) -> bool:
+        unit = life.backlog.take(FILL_S)
+        if unit is None:
+            return False
+        try:
+            came = decoder.decode(unit, slot, self.aim)
+        finally:
+            life.backlog.give_back(unit)
+        if not came:
+            return False
+        if time.monotonic_ns() - slot.captured_ns > STALE_NS and life.first is not None:
+            self.losses.skipped += 1  # it stood behind a network that stood still
+            return False
+        if life.first is None:
+            life.first = slot.layout
+            life.changed.set()
+        if self.absent is not None and self._life is life:
+            self.absent = None
+            log.warning("camera: %s: is back", self._where)
+        return True
+
+
+class _Life:
+    """What lives from start() to stop(): an old thread that still hangs knows only its own."""
+
+    def __init__(self, camera: NetworkCamera, connect: Connect, number: int) -> None:
+        self.leave = threading.Event()
+        self.changed = threading.Event()  # there is a first picture, or trouble before it
+        self.first: Layout | None = None
+        self.trouble: Trouble | None = None
+        self.backlog = Backlog(camera.losses, number)
+        self._camera = camera
+        self._connect = connect
+        self.thread = threading.Thread(target=self._receive, name="receive", daemon=True)
+
+    def _receive(self) -> None:
+        pause_s = FIRST_RETRY_S
+        while not self.leave.is_set():
+            connection = self._connect(self.leave)
+            try:
+                connection.open()
+                while not self.leave.is_set():
+                    connection.receive(self.backlog)
+                    pause_s = FIRST_RETRY_S
+            except Leaving:
+                return
+            except Trouble as trouble:
+                connection.close()
+                if self._lose(trouble):
+                    return
+                self.leave.wait(REFUSED_RETRY_S if isinstance(trouble, Refused) else pause_s)
+                pause_s = min(2 * pause_s, LAST_RETRY_S)
+            except Exception as error:  # a bug: the reader gets to know it
+                self.backlog.fail(error)
+                self.changed.set()
+                raise
+            finally:
+                connection.close()
+
+    def _lose(self, trouble: Trouble) -> bool:
+        """Say that the camera is away. True: it never was there, which start() tells."""
+        self.backlog.interrupt()
+        if self.first is None:
+            self.trouble = trouble
+            self.changed.set()
+            return True
+        if not self.leave.is_set():
+            if self._camera.absent is None:
+                log.warning("camera: %s", trouble)
+            self._camera.absent = str(trouble)
+        return False

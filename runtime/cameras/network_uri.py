@@ -1,0 +1,103 @@
+"""Reads a network camera's URI: `rtsp://USER:PASSWORD@HOST:PORT/PATH?QUERY#key=value&key=value`.
+
+What follows `#` is for us and never sent: the query belongs to the camera.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from runtime.cameras.network_auth import Login
+from runtime.cameras.options import Address, parse
+from wire.masking import masked
+from wire.troubles import Refused, Unavailable
+
+PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+ENCRYPTED = ("rtsps", "https")
+TIMEOUT_S = 5.0
+KEYS = ("timeout", "password_file", "ca_file")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a network camera is. shown: its URI without secrets and options, for messages.
+
+    path: what is asked for, percent-encoded, query included. timeout_s: the longest wait for an
+    answer and the longest silence. address: the options.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    user: str | None
+    password: str | None
+    timeout_s: float
+    shown: str
+    address: Address
+
+    @property
+    def authority(self) -> str:
+        """HOST or HOST:PORT, as a request names it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def bare(self) -> str:
+        """The URI of a request: no name, no password."""
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+    def login(self) -> Login | None:
+        """Who we are, read anew each time. Raises Unavailable for a file that cannot be read."""
+        if self.user is None:
+            return None
+        file = self.address.given.get("password_file")
+        if file is None:
+            return Login(self.user, self.password or "")
+        try:
+            lines = Path(file).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "is no text"
+            raise Unavailable(f"{self.shown}: password_file {file}: {why}") from None
+        return Login(self.user, lines[0] if lines else "")
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Who vouches for the camera, if it is spoken to in secret."""
+        if self.scheme not in ENCRYPTED:
+            return None
+        try:
+            return ssl.create_default_context(cafile=self.address.given.get("ca_file"))
+        except (OSError, ssl.SSLError) as error:
+            raise Unavailable(f"{self.shown}: ca_file: {error}") from None
+
+
+def read(uri: str, keys: Sequence[str]) -> Target:
+    """Take a URI apart. keys: the options of this kind beside KEYS. Raises Refused, never with a
+    password in it."""
+    shown = masked(uri.partition("#")[0])
+    address = parse(masked(uri), (*keys, *KEYS), mark="#")
+    where = uri.partition("#")[0]
+    try:
+        found = urlsplit(where)
+        host, port = found.hostname, found.port
+    except ValueError:  # its text may quote a password
+        host, port = None, None
+    if not host or port == 0 or any(ord(one) <= 32 or ord(one) == 127 for one in where):
+        raise Refused(
+            f"{shown}: names no machine: write {uri.partition(':')[0]}://USER@HOST:PORT/PATH, and "
+            "%3A %2F %23 %40 for : / # @ in a name or password"
+        )
+    user = None if found.username is None else unquote(found.username)
+    password = None if found.password is None else unquote(found.password)
+    if "password_file" in address.given and (user is None or password is not None):
+        raise Refused(f"{shown}: password_file needs a name and no password before it: USER@HOST")
+    timeout_s = address.number("timeout", 1, 60)
+    path = (found.path or "/") + (f"?{found.query}" if found.query else "")
+    return Target(
+        found.scheme, host, port or PORTS[found.scheme], path, user, password,
+        TIMEOUT_S if timeout_s is None else timeout_s, shown, address,
+    )  # fmt: skip
