@@ -1,0 +1,52 @@
+"""docs/models.md: every example of it is a manifest that is taken, every key and head is in it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from models import manifest
+from models.consistency import HEADS
+from models.manifest import Anchors, Decoding, Input, Manifest
+from tests.laws.sources import ROOT
+
+TEXT = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
+ABOVE = """\
+schema = 1
+name = "m"
+version = "1"
+task = "detect"
+format = "onnx"
+file = "m.onnx"
+[input]
+width = 300
+height = 300
+colour = "rgb"
+layout = "NHWC"
+dtype = "float32"
+"""
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_is_taken(example: str) -> None:
+    taken = manifest.parse(ABOVE + example, "docs/models.md")
+    assert taken.decoding.head in example
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 3
+
+
+@pytest.mark.parametrize("struct", [Input, Decoding, Anchors, Manifest])
+def test_every_key_is_described(struct: Any) -> None:
+    missing = [key for key in struct.__struct_fields__ if f"`{key}`" not in TEXT]
+    tables = {"input", "outputs", "decoding", "limits", "floors", "card", "anchors"}
+    assert set(missing) <= tables
+    assert all(f"[{table}" in TEXT or f".{table}" in TEXT for table in missing)
+
+
+def test_every_head_that_finds_boxes_is_described() -> None:
+    assert [head for head in HEADS["detect"] if f"| `{head}` |" not in TEXT] == []
