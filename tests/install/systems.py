@@ -45,8 +45,7 @@ def install(
 
 
 def tree(root: Path) -> dict[str, str]:
-    """Every file, folder and link below, with its group and what it has: no times, and nothing of
-    accounts."""
+    """Every file, folder and link below, with what it has: no times, and nothing of accounts."""
     found = {}
     for path in sorted(root.rglob("*")):
         name = f"/{path.relative_to(root)}"
@@ -55,8 +54,13 @@ def tree(root: Path) -> dict[str, str]:
         if path.is_symlink():
             found[name] = f"-> {os.readlink(path)}"
         elif path.is_dir():
-            found[name] = f"folder {path.stat().st_mode:o} {path.stat().st_gid}"
+            found[name] = f"folder {path.stat().st_mode:o}"
         else:
-            status = path.stat()
-            found[name] = f"{status.st_mode:o} {status.st_gid} {hash(path.read_bytes())}"
+            found[name] = f"{path.stat().st_mode:o} {hash(path.read_bytes())}"
     return found
+
+
+def groups(folder: Path) -> dict[str, int]:
+    """Whose group each file below is, and the folder."""
+    found = (folder, *folder.rglob("*"))
+    return {str(path.relative_to(folder)): path.lstat().st_gid for path in found}

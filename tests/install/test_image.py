@@ -19,6 +19,7 @@ pytestmark = [
         reason="needs root, and systemd's tools",
     ),
     pytest.mark.slow,
+    pytest.mark.timeout(400),  # beside other work on a small machine
 ]
 
 CAMERA = ("--camera", "v4l2:///dev/video0")

@@ -16,7 +16,7 @@ from installing.places import Places
 
 from tests.install.dying import in_a_child
 from tests.install.pretended import wheelhouse
-from tests.install.systems import INSTALL, bare, install, tree
+from tests.install.systems import INSTALL, bare, groups, install, tree
 
 pytestmark = [
     pytest.mark.skipif(
@@ -65,6 +65,7 @@ def test_killed_at_every_step_and_run_again(
         killed += 1
         assert main.main(words) == 0
         assert tree(root) == tree(undisturbed), f"killed at step {steps}"
+        assert groups(root / "etc/vedette") == groups(undisturbed / "etc/vedette")
         shutil.rmtree(root)
     assert 10 < killed < MOST_STEPS
 
