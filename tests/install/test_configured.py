@@ -93,6 +93,7 @@ def test_begun_from_options(places: Places) -> None:
     meaning = configuring.read(places, RELEASE)
     assert meaning is not None
     assert meaning.broker == "mqtt://elsewhere" and meaning.period_s == 60.0
+    assert (places.config.stat().st_gid, places.config.stat().st_mode & 0o777) == (GROUP, 0o640)
     assert [(one.name, one.camera) for one in meaning.pipelines] == [("camera", CAMERA)]
     # what is there stays, and that is said
     progress = configure(places, Wish(None, "synthetic://1x1@1", None, None))
