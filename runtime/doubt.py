@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -11,9 +13,12 @@ from msgspec.structs import replace as replaced
 
 from runtime.golden import answer
 from runtime.loop import Model
-from runtime.tasks import Box, Class, Stats
+from runtime.opening import DECODERS
+from runtime.tasks import Box, Class, Region, Stats
 from runtime.tasks.classify import make_decode as make_classify
-from runtime.tasks.detect import make_decode as make_detect
+
+
+SURE = 0.6  # the mean probability of a region that is the same elsewhere
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,13 @@ def doubting(model: Model, tolerance: float) -> Doubt:
     """tolerance: by how much scores may differ elsewhere, 0 to 1."""
     if model.manifest.task == "classify":
         return ClassDoubt(model, tolerance)
-    if model.manifest.task == "detect":
+    if model.manifest.task in ("detect", "pose"):
         return BoxDoubt(model, tolerance)
+    if model.manifest.task == "segment":
+        is_boxes = model.manifest.decoding.head == "yolov8"
+        return BoxDoubt(model, tolerance) if is_boxes else RegionDoubt(model, tolerance)
+    if model.manifest.task == "embed":
+        return VectorDoubt(model)
     return StatsDoubt(model)
 
 
@@ -82,7 +92,10 @@ class BoxDoubt:
         lower = max(threshold / 2, threshold - tolerance)
         decoding = replaced(model.manifest.decoding, min_score=lower)
         low = replaced(model.manifest, decoding=decoding)
-        decode = make_detect(low, model.engine.gives, model.labels, model.anchors)
+        make_decode = importlib.import_module(DECODERS[model.manifest.task]).make_decode
+        if model.anchors is not None:
+            make_decode = partial(make_decode, anchors=model.anchors)
+        decode = make_decode(low, model.engine.gives, model.labels)
         self._tempted = replace(model, decode=decode)
 
     def judge(self, picture: Path) -> Judged | None:
@@ -91,6 +104,41 @@ class BoxDoubt:
             return None
         kind = tuple(sorted({each.index for each in found}))
         return Judged(kind, min((each.score for each in found), default=1.0))
+
+
+class RegionDoubt:
+    """Every region must be sure, and so large that it cannot come and go, or so small that it is
+    not compared."""
+
+    must_find = True
+    advice = "give pictures of what it should find, or correct [decoding] min_share"
+
+    def __init__(self, model: Model, tolerance: float) -> None:
+        self.model = model
+        self._tolerance = tolerance
+
+    def judge(self, picture: Path) -> Judged | None:
+        found = [each for each in answer(self.model, picture) if isinstance(each, Region)]
+        if any(self._tolerance / 2 < each.share < self._tolerance * 1.5 for each in found):
+            return None
+        large = [each for each in found if each.share > self._tolerance]
+        scores = [each.score for each in large if each.score is not None]
+        if not all(score >= SURE for score in scores):  # NaN must fail
+            return None
+        return Judged(tuple(sorted({each.index for each in large})), min(scores, default=1.0))
+
+
+class VectorDoubt:
+    """There must be a vector: how it turns on another processor nobody can tell from here."""
+
+    must_find = False
+    advice = "its outputs are no numbers, or all 0: export the model again"
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def judge(self, picture: Path) -> Judged | None:
+        return Judged((0,), 1.0) if answer(self.model, picture) else None
 
 
 class StatsDoubt:

@@ -15,10 +15,11 @@ from models.consistency import contradictions
 from models.manifest import Decoding, Input, Manifest, Output
 from runtime.engines import Engine, TensorSpec
 from runtime.inferring_boxes import Bare, guess_boxes
+from runtime.inferring_shapes import guess_shapes
 from wire.complaints import spelled
 from wire.troubles import Refused
 
-Task = Literal["classify", "detect", "raw"]
+Task = Literal["classify", "detect", "segment", "pose", "embed", "raw"]
 
 LARGEST_LABELS = 1_000_000  # bytes
 LARGEST_SIDE = 8192  # as in a manifest
@@ -150,10 +151,14 @@ def _decoding(engine: Engine, model_file: Path, eats: Input) -> tuple[Task, Deco
     ranks = [len(shape) for shape in shapes]
     if ranks == [4, 4] and shapes[0][:3] == shapes[1][:3] and 4 in (shapes[0][3], shapes[1][3]):
         return "detect", Decoding(head="fcos", min_score=0.4), "scores and boxes on one grid"
+    is_tflite = model_file.suffix.lower() == ".tflite"
+    bare = Bare(engine, eats, _label_count(model_file), is_tflite)
+    other = guess_shapes(bare)
+    if other is not None:
+        return other
     if len(shapes) == 1 and shapes[0] and np.prod(shapes[0]) == max(shapes[0]) >= 2:
         return "classify", *_scores(engine)
-    is_tflite = model_file.suffix.lower() == ".tflite"
-    boxes = guess_boxes(Bare(engine, eats, _label_count(model_file), is_tflite))
+    boxes = guess_boxes(bare)
     if boxes is not None:
         return "detect", *boxes
     return "raw", Decoding(), "outputs of no known form: their statistics are shown"
