@@ -10,6 +10,7 @@ from agent.ledger import Ledger
 from agent.runtimes import Runtimes
 from wire.config import Config, Pipeline
 from wire.local import Totals
+from wire.masking import masked
 from wire.messages import LogLevel, PipelineSettings, PipelineState, State, Trusted, Update
 
 # so that the state of 64 pipelines fits every broker
@@ -89,7 +90,7 @@ def _never_heard(configured: Pipeline, most: int) -> PipelineState:
         version=None,
         digest=None,
         engine=configured.engine,
-        camera=_short(configured.camera, most),
+        camera=_short(masked(configured.camera), most),
         absent=None,
         restarts=0,
         settings=PipelineSettings(

@@ -8,8 +8,10 @@ import posixpath
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from runtime import first_root
+from runtime import first_root, foresight_network
 from runtime.cameras import make_camera, options, v4l2_uri
+from runtime.cameras.network import NetworkCamera
+from runtime.cameras.network_uri import Target
 from runtime.engines import KINDS, engine_reason
 from runtime.locating import Located, locate, resolve
 from runtime.opening import read_labels
@@ -113,7 +115,9 @@ def _camera(name: str, pipeline: Pipeline, nodes: dict[str, str]) -> Iterator[st
     """nodes: the device nodes of the pipelines before, and whose they are; this one is added."""
     key = f"pipeline.{name}.camera"
     try:
-        make_camera(pipeline.camera)
+        camera = make_camera(pipeline.camera)
+        if isinstance(camera, NetworkCamera):
+            yield from _network(key, camera.target)
         if pipeline.camera.startswith("file:"):
             yield from _recording(key, pipeline.camera)
         if not pipeline.camera.startswith("v4l2:"):
@@ -128,6 +132,12 @@ def _camera(name: str, pipeline: Pipeline, nodes: dict[str, str]) -> Iterator[st
     owner = nodes.setdefault(os.path.realpath(node), name)
     if owner != name:
         yield f"{key}: this is the camera of pipeline {owner} under another name: it serves one"
+
+
+def _network(key: str, target: Target) -> Iterator[str]:
+    yield from (f"{key}: {what}" for what in foresight_network.about(target))
+    for path in foresight_network.files(target):
+        yield from _out_of_reach(key, path, "/etc/vedette")
 
 
 def _recording(key: str, uri: str) -> Iterator[str]:

@@ -39,6 +39,7 @@ from wire.local import (
     TakeSnapshot,
     Totals,
 )
+from wire.masking import masked
 from wire.messages import Losses, Phase, PipelineSettings
 from wire.observation import Observation
 from wire.steps import reached
@@ -153,7 +154,7 @@ class Reporter:
             version=model.manifest.version,
             digest=model.digest,
             engine=model.engine_kind,
-            camera=self._pipeline.camera_uri,
+            camera=masked(self._pipeline.camera_uri),
             frames=self.frames,
             losses=Losses(losses.skipped, losses.driver, losses.decode, losses.refused),
             stages=self._times.counts(),

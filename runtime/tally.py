@@ -13,6 +13,7 @@ from runtime.score import Score, can_judge
 from runtime.tasks import Found
 from runtime.timing import StageTimes
 from wire.histogram import Counts
+from wire.masking import masked
 
 LATELY = 64  # results that the shown frame rate looks back on
 JUDGED = ("classify", "detect")  # tasks of which the synthetic camera knows the truth
@@ -23,7 +24,7 @@ class Tally:
 
     def __init__(self, camera: Camera, camera_uri: str) -> None:
         self._camera = camera
-        self._uri = camera_uri
+        self._uri = masked(camera_uri)
         self._times = StageTimes()
         self._score = Score()
         self._ends: deque[int] = deque(maxlen=LATELY)

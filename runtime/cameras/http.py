@@ -96,10 +96,5 @@ def boundary(content_type: str) -> bytes:
 def make(uri: str) -> NetworkCamera:
     """The camera of an `http:` or `https:` URI, not yet connected. Raises Refused."""
     target = read(uri, ("fps",))
-    fps = target.address.number("fps", *FPS_LIMITS)
-    return NetworkCamera(
-        target.shown,
-        lambda leave: HttpConnection(target, FPS if fps is None else fps, leave),
-        AnyDecoder,
-        target.timeout_s,
-    )
+    fps = target.address.number("fps", *FPS_LIMITS) or FPS
+    return NetworkCamera(target, lambda leave: HttpConnection(target, fps, leave), AnyDecoder)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from runtime.ahead import NOTHING, Ahead, Slot, newest_wins
 from runtime.cameras.network_backlog import Backlog, Unit
+from runtime.cameras.network_uri import Target
 from runtime.cameras.network_wire import Leaving
 from runtime.frames import Aim, Frame, Layout, Losses
 from wire.troubles import Refused, Trouble, Unavailable
@@ -55,26 +56,22 @@ Connect = Callable[[threading.Event], Connection]
 
 
 class NetworkCamera:
-    """A camera that is reached by `connect`. where: how it is called in messages.
+    """A camera that is reached by `connect`. target: where it is, and what it is called.
 
-    make_decoder: gets the counters of lost pictures; called on the decoding thread.
+    make_decoder: gets the counters of lost pictures.
     """
 
     def __init__(
-        self,
-        where: str,
-        connect: Connect,
-        make_decoder: Callable[[Losses], Decoder],
-        timeout_s: float,
+        self, target: Target, connect: Connect, make_decoder: Callable[[Losses], Decoder]
     ) -> None:
+        self.target = target
         self.layout: Layout = NOTHING
         self.losses = Losses()
         self.absent: str | None = None
         self.aim: Aim | None = None
-        self._where = where
+        self._where = target.shown
         self._connect = connect
         self._make_decoder = make_decoder
-        self._timeout_s = timeout_s
         self._ahead: Ahead | None = None
         self._life: _Life | None = None
         self._seq = 0
@@ -91,7 +88,7 @@ class NetworkCamera:
         self._ahead = Ahead(lambda slot: self._fill(life, decoder, slot), newest_wins, self.losses)
         self._ahead.start()
         life.thread.start()
-        life.changed.wait(2 * self._timeout_s + FIRST_PICTURE_S)
+        life.changed.wait(2 * self.target.timeout_s + FIRST_PICTURE_S)
         if life.first is not None:
             self.layout, self.absent = life.first, None
             return

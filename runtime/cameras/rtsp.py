@@ -139,6 +139,4 @@ def make(uri: str) -> NetworkCamera:
     transport = target.address.choice("transport", TRANSPORTS, "tcp")
     if target.scheme == "rtsps" and transport == "udp":
         raise Refused(f"{target.shown}: rtsps goes over tcp only: leave out transport=udp")
-    return NetworkCamera(
-        target.shown, lambda leave: RtspConnection(target, leave), AnyDecoder, target.timeout_s
-    )
+    return NetworkCamera(target, lambda leave: RtspConnection(target, leave), AnyDecoder)

@@ -29,6 +29,7 @@ from runtime.measuring import (
 )
 from runtime.memory import peak_rss_bytes, process_started_ns
 from runtime.panel import Spread
+from wire.masking import masked
 from wire.troubles import Unavailable
 
 TRACED_FRAMES = 50  # measured with tracers attached, which slow everything down
@@ -66,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
             f"{words.camera}: ended before all was measured: add ?loop=yes, or fewer --frames"
         ) from None
     except NoFrames as reason:
-        raise Unavailable(f"{words.camera}: {reason}") from None
+        raise Unavailable(f"{masked(words.camera)}: {reason}") from None
     print(msgspec.json.encode(bill).decode() if words.json else in_words(bill))
     return 0
 
@@ -88,7 +89,7 @@ def measure(words: argparse.Namespace, model: Model) -> Bill:
         f"{model.manifest.name} {model.manifest.version}",
         model.engine_kind,
         engine_options(words).thread_count,
-        words.camera,
+        masked(words.camera),
         words.frames,
         pairs.raw,
         pairs.end_to_end,

@@ -15,6 +15,7 @@ from wire import config
 from wire.complaints import refusal
 from wire.config import Config, Pipeline, Updates
 from wire.folders import CONFIG, named_path
+from wire.masking import masked
 from wire.troubles import Trouble, one_line
 
 
@@ -92,7 +93,7 @@ def _telemetry(meant: Config) -> str:
 
 
 def _pipeline(pipeline: Pipeline) -> str:
-    words = f"{pipeline.model or 'what the fleet deploys'} on {pipeline.camera}"
+    words = f"{pipeline.model or 'what the fleet deploys'} on {masked(pipeline.camera)}"
     words += f", engine {pipeline.engine}" if pipeline.engine else ""
     words += f", {pipeline.threads} threads" if pipeline.threads else ""
     words += f", with {', '.join(pipeline.accelerators)}" if pipeline.accelerators else ""

@@ -34,6 +34,7 @@ from runtime.stopping import leave_on_sigterm, stop_on_signals
 from runtime.tally import Tally
 from runtime.tracking.telling import line_of
 from wire.folders import add_run_option
+from wire.masking import masked
 from wire.troubles import Refused, one_line
 
 PATIENCE_S = 0.5  # how long one step waits for a frame before the stop flag is looked at
@@ -68,7 +69,7 @@ def main(argv: Sequence[str]) -> int:
         if words.preview is not None:
             from runtime.preview import Preview  # costs what only a viewer needs
 
-            title = f"{model.manifest.name} on {words.camera}"
+            title = f"{model.manifest.name} on {masked(words.camera)}"
             preview = stack.enter_context(Preview(words.preview, title, look))
             watchers.append(preview.show)
             note(f"preview: {preview.address}")

@@ -37,6 +37,7 @@ from wire import config, fault
 from wire.folders import Folders, add_folder_options, folders_of
 from wire.local import Failed
 from wire.logs import log_to_stderr, set_level
+from wire.masking import masked
 from wire.observation import observation_of
 from wire.systemd import Notifier
 from wire.troubles import Trouble
@@ -252,9 +253,9 @@ def heard(number: signal.Signals) -> Callable[[], bool]:
 def title(model: Model, camera_uri: str) -> str:
     """What runs here, for people."""
     if not model.digest:
-        return f"no model on {printable(camera_uri, 200)}"
+        return f"no model on {printable(masked(camera_uri), 200)}"
     name = f"{model.manifest.name} {model.manifest.version}"
-    return f"{name} on {printable(camera_uri, 200)}"
+    return f"{name} on {printable(masked(camera_uri), 200)}"
 
 
 def note(line: str) -> None:

@@ -8,6 +8,7 @@ import os
 import shlex
 import stat
 from collections.abc import Iterator, Mapping
+from itertools import starmap
 from pathlib import Path
 
 from runtime.cameras import KINDS, make_camera, v4l2_uri
@@ -21,6 +22,7 @@ from wire.finding import Finding, Level
 from wire.troubles import Trouble
 
 OWN_CAMERAS = ("synthetic://64x48", f"file://{ZOO / 'digits' / 'tflite'}")
+NETWORK = ("rtsp:", "rtsps:", "http:", "https:")
 FRAME_S = 5.0
 RAW_DRIVERS = ("unicam", "rp1-cfe", "rkisp1", "tegra-video")  # CSI: a sensor's raw values
 WRITE = 2  # of a mode, as it stands for others
@@ -41,13 +43,24 @@ def look_at_cameras(config: Config | None, root: Path = Path("/")) -> Iterator[F
         yield from judged(listed, name, "warning" if name is None else "bad", root)
     for node, name in wanted.items():
         yield _missing(node, name, root)
+    yield from starmap(_try_own, _on_network(config))
     if not there and not wanted:
         yield from _none_at_all(config, root)
 
 
-def _try_own(uri: str) -> Finding:
-    name = uri.split(":")[0]
-    camera = make_camera(uri)
+def _on_network(config: Config | None) -> Iterator[tuple[str, str]]:
+    """(address, what it is called) of cameras that pipelines name: one more viewer does no harm."""
+    for name, pipeline in (config.pipeline if config else {}).items():
+        if pipeline.camera.startswith(NETWORK):
+            yield pipeline.camera, f"pipeline {name}"
+
+
+def _try_own(uri: str, name: str | None = None) -> Finding:
+    name = uri.split(":")[0] if name is None else name
+    try:
+        camera = make_camera(uri)
+    except Trouble as trouble:
+        return Finding("cameras", "bad", name, str(trouble))
     try:
         camera.start()
         frame = camera.read(FRAME_S)

@@ -1,0 +1,37 @@
+"""What a camera on the network would meet on this machine: its files, its password, its decoder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from runtime.cameras.network_uri import Target
+from runtime.cameras.video_decoder import need_decoder
+from runtime.secret_files import complaint_about
+from wire.troubles import Unavailable
+
+
+def about(target: Target) -> Iterator[str]:
+    """What is amiss, without a connection: a line each."""
+    given = target.address.given
+    if target.password:
+        yield (
+            "the password stands in this file: write USER@HOST without it, and "
+            "#password_file=/etc/vedette/NAME.password at the end"
+        )
+    password_file, ca_file = given.get("password_file"), given.get("ca_file")
+    if password_file is not None and (what := complaint_about(password_file)):
+        yield f"password_file {password_file}: {what}"
+    if ca_file is not None and not os.path.isfile(ca_file):
+        yield f"ca_file {ca_file}: there is no such file"
+    if target.scheme.startswith("rtsp"):
+        try:
+            need_decoder()
+        except Unavailable as trouble:
+            yield str(trouble)
+
+
+def files(target: Target) -> list[str]:
+    """The files that the service has to see."""
+    keys = ("password_file", "ca_file")
+    return [target.address.given[key] for key in keys if key in target.address.given]

@@ -1,0 +1,281 @@
+"""The parts of cameras on the network: addresses, logins, packets, and what waits for a decoder."""
+
+from __future__ import annotations
+
+import random
+import struct
+import time
+from pathlib import Path
+
+import cv2
+import pytest
+
+from runtime import jpeg
+from runtime.ahead import Slot
+from runtime.cameras import make_camera
+from runtime.cameras.http import boundary
+from runtime.cameras.network_auth import Login
+from runtime.cameras.network_backlog import JPEG, Backlog, Stream, Unit
+from runtime.cameras.network_decoder import AnyDecoder
+from runtime.cameras.network_uri import read
+from runtime.cameras.rtp import FORGIVE_NS, Depacketizer, Receiver, SenderClock
+from runtime.cameras.rtp_jpeg import JpegDepacketizer
+from runtime.cameras.rtp_video import H264, H265, VideoDepacketizer
+from runtime.cameras.rtsp_sdp import videos
+from runtime.commands import check_config
+from runtime.frames import Losses
+from tests.recordings import number_of, numbered
+from wire.masking import masked
+from wire.troubles import Refused
+
+H264_STREAM = Stream("h264")
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("rtsp://joe:s3cret@h/x", "rtsp://[hidden]@h/x"),
+        ("rtsp://joe@h/x#password_file=/a", "rtsp://joe@h/x#password_file=/a"),
+        ("rtsp://joe:s3@cret@h:554/x", "rtsp://[hidden]@h:554/x"),
+        ("rtsp://joe:s3/cret@h/x", "rtsp://[hidden]@h/x"),
+        ("rtsp://joe:s3#cret@h/x", "rtsp://[hidden]@h/x"),
+        ("rtsp://joe:s3?cret@h/x", "rtsp://[hidden]@h/x"),
+        ("http://h/x?usr=a&pwd=s3cret&n=1", "http://h/x?usr=a&pwd=[hidden]&n=1"),
+        ("http://h/x?loginpas=s3cret", "http://h/x?loginpas=[hidden]"),
+        ("rtsp://[fe80::1]:554/a@b", "rtsp://[fe80::1]:554/a@b"),
+        ("v4l2:///dev/video0?size=640x480", "v4l2:///dev/video0?size=640x480"),
+        ("file:///a:b@c.avi", "file:///a:b@c.avi"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(uri: str, shown: str) -> None:
+    assert masked(uri) == shown
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "rtsp://joe:s3/cret@h/x",
+        "rtsp://joe:s3#cret@h/x",
+        "rtsp://joe:s3 cret@h/x",
+        "rtsp://joe:s3cret@h:port/x",
+        "rtsp://joe:s3cret@/x",
+        "rtsp://joe:s3cret@h/x#tmeout=1",
+        "rtsp://joe:s3cret@h/x#timeout=no",
+        "rtsp://joe:s3cret@h/x#password_file=/a",
+        "rtsps://joe:s3cret@h/x#transport=udp",
+        "http://joe:s3cret@h/x#fps=0",
+        "rtps://joe:s3cret@h/x",
+    ],
+)
+def test_a_refused_address_does_not_tell_its_password(uri: str) -> None:
+    with pytest.raises(Refused) as raised:
+        make_camera(uri)
+    assert "s3cret" not in str(raised.value) and "cret@" not in str(raised.value)
+
+
+def test_the_query_is_the_cameras_and_the_options_are_ours() -> None:
+    target = read("rtsp://joe:a%40b@h:8554/cam?channel=1&subtype=0#timeout=3", ("transport",))
+    assert (target.bare, target.user, target.password) == (
+        "rtsp://h:8554/cam?channel=1&subtype=0", "joe", "a@b",
+    )  # fmt: skip
+    assert (
+        target.timeout_s == 3 and target.shown == "rtsp://[hidden]@h:8554/cam?channel=1&subtype=0"
+    )
+    assert read("rtsp://h", ()).bare == "rtsp://h/"
+    assert read("http://[::1]:80/x", ()).authority == "[::1]"
+
+
+def test_digest_is_as_the_rfc_has_it() -> None:
+    """The example of RFC 2617 without qop (corrected by its erratum 749)."""
+    login = Login("Mufasa", "Circle Of Life")
+    assert login.answer("GET", "/dir/index.html") is None
+    nonce = "dcd98b7102dd2f0e8b11d0f600bfb0c093"
+    assert login.learn(['Basic realm="x"', f'Digest realm="testrealm@host.com", nonce="{nonce}"'])
+    answer = login.answer("GET", "/dir/index.html")
+    assert answer is not None and 'response="670fd8c2df070c60b045671b8b24ff02"' in answer
+    assert login.learn(['Basic realm="x"'])
+    assert login.answer("GET", "/") == "Basic TXVmYXNhOkNpcmNsZSBPZiBMaWZl"
+    assert not login.learn(['Bearer realm="x"', 'Digest algorithm=NO-SUCH, nonce="1"'])
+
+
+@pytest.mark.parametrize(
+    ("header", "found"),
+    [
+        ("multipart/x-mixed-replace; boundary=frame", b"--frame"),
+        ('multipart/x-mixed-replace;boundary="--my boundary"', b"--my boundary"),
+        ("multipart/x-mixed-replace", b""),
+    ],
+)
+def test_a_boundary_is_found_as_cameras_write_it(header: str, found: bytes) -> None:
+    assert boundary(header) == found
+
+
+def test_what_a_camera_describes_is_understood() -> None:
+    sdp = (
+        "v=0\r\ns=x\r\na=control:*\r\nm=audio 0 RTP/AVP 0\r\na=control:track0\r\n"
+        "m=video 0 RTP/AVP 97 96\r\na=rtpmap:97 VP8/90000\r\na=rtpmap:96 H264/90000\r\n"
+        "a=fmtp:96 packetization-mode=1; sprop-parameter-sets=Z0LAHg==,aM4=\r\na=control:track1\r\n"
+    )
+    found, unknown = videos(sdp, "rtsp://h/live")
+    assert unknown == ["VP8"]
+    assert found[0].control == "rtsp://h/live/track1" and found[0].payload_type == 96
+    assert found[0].stream == Stream("h264", b"\0\0\0\1\x67\x42\xc0\x1e\0\0\0\1\x68\xce")
+    assert videos("", "rtsp://h") == ([], [])
+
+
+def packet(number: int, stamp: int, payload: bytes, mark: bool = False) -> memoryview:
+    kind = 96 | (0x80 if mark else 0)
+    return memoryview(struct.pack(">BBHII", 0x80, kind, number % 65536, stamp, 7) + payload)
+
+
+def received(depacketizer: Depacketizer, packets: list[memoryview]) -> tuple[Backlog, Losses]:
+    losses = Losses()
+    backlog = Backlog(losses, 0)
+    receiver = Receiver(depacketizer, 96, H264_STREAM, backlog)
+    for one in packets:
+        receiver.take(one)
+    return backlog, losses
+
+
+def h264(*packets: memoryview) -> tuple[list[bytes], Losses]:
+    backlog, losses = received(VideoDepacketizer(H264()), list(packets))
+    found = []
+    while (unit := backlog.take(0)) is not None:
+        found.append(bytes(unit.content))
+    return found, losses
+
+
+def test_fragments_and_aggregates_become_one_picture() -> None:
+    whole = [
+        packet(65534, 0, b"\x78\0\3\x67AB\0\2\x68C"),  # STAP-A: parameter sets
+        packet(65535, 0, b"\x7c\x85one"),  # FU-A: the beginning of an IDR picture
+        packet(0, 0, b"\x7c\x05two"),
+        packet(1, 0, b"\x7c\x45end", mark=True),
+        packet(2, 3000, b"\x41next", mark=True),
+    ]
+    key = b"\0\0\0\1\x67AB\0\0\0\1\x68C\0\0\0\1\x65onetwoend"
+    assert h264(*whole) == ([key, b"\0\0\0\1\x41next"], Losses())
+    twice = [one for one in whole for _ in range(2)]
+    assert h264(*twice)[0] == [key, b"\0\0\0\1\x41next"]
+    lost, losses = h264(*whole[:2], *whole[3:])
+    assert (lost, losses) == ([], Losses(driver=1, skipped=1))  # the next one builds on it
+
+
+def test_pictures_without_a_mark_end_with_the_next() -> None:
+    found, _ = h264(packet(0, 0, b"\x65key"), packet(1, 9, b"\x41b"), packet(2, 18, b"\x41c"))
+    assert found == [b"\0\0\0\1\x65key", b"\0\0\0\1\x41b"]
+
+
+def test_jpeg_in_packets_is_the_same_picture() -> None:
+    picture = cv2.imencode(".jpg", numbered(345, 320, 240), [cv2.IMWRITE_JPEG_QUALITY, 80])[1]
+    content = picture.tobytes()
+    tables = b"".join(content.split(b"\xff\xdb")[number][3:67] for number in (1, 2))
+    scan = content.partition(b"\xff\xda")[2][12:]
+    packets, at = [], 0
+    while at < len(scan):
+        head = struct.pack(">B3sBBBB", 0, at.to_bytes(3, "big"), 1, 255, 40, 30)
+        head += struct.pack(">BBH", 0, 0, 128) + tables if at == 0 else b""
+        part = scan[at : at + 1000]
+        at += len(part)
+        packets.append(packet(len(packets), 0, head + part, mark=at == len(scan)))
+    backlog, losses = received(JpegDepacketizer(), packets)
+    unit = backlog.take(0)
+    assert unit is not None and losses == Losses()
+    layout = jpeg.plan(unit.content, None)
+    memory = bytearray(layout.nbytes)
+    jpeg.decode(unit.content, layout, memory)
+    slot = Slot()
+    unit.stream = JPEG
+    assert AnyDecoder(losses).decode(unit, slot, None)
+    assert number_of(layout.shape(slot.memory)) == 345
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: VideoDepacketizer(H264()), lambda: VideoDepacketizer(H265()), JpegDepacketizer]
+)
+def test_garbage_is_lost_pictures_and_nothing_worse(make: type[Depacketizer]) -> None:
+    chance = random.Random(8)
+    packets = []
+    for number in range(4000):
+        one = bytearray(packet(number, number // 4, chance.randbytes(chance.randrange(40))))
+        for _ in range(chance.randrange(3)):
+            one[chance.randrange(len(one))] = chance.randrange(256)
+        packets.append(memoryview(one))
+    backlog, losses = received(make(), packets)
+    decoder, slot = AnyDecoder(losses), Slot()
+    while (unit := backlog.take(0)) is not None:
+        decoder.decode(unit, slot, None)
+    assert losses.driver > 100
+
+
+def test_a_picture_that_comes_late_is_older_and_a_broken_clock_is_believed_again() -> None:
+    clock = SenderClock()
+    period = 3000  # of 90 kHz: 30 pictures a second
+    second = 1_000_000_000
+
+    def at(number: int) -> int:
+        return second * number // 30
+
+    for number in range(30):
+        assert abs(clock.captured_ns(number * period, at(number)) - at(number)) < 1_000_000
+    late = clock.captured_ns(30 * period, at(30) + 2 * second)
+    assert abs(late - at(30)) < 10_000_000
+    wrap = SenderClock()
+    wrap.captured_ns(2**32 - period, 0)
+    assert abs(wrap.captured_ns(0, at(1)) - at(1)) < 1_000_000
+    frozen = SenderClock()
+    ages = [at(n) - frozen.captured_ns(0, at(n)) for n in range(300)]  # its stamps stand still
+    assert max(ages) < FORGIVE_NS + second and ages.count(0) >= 2
+
+
+def test_who_falls_behind_goes_on_with_a_whole_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    now_ns = [0]
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now_ns[0])
+    losses = Losses()
+    backlog = Backlog(losses, 0)
+
+    def put(*, is_key: bool = False) -> None:
+        unit = backlog.fresh()
+        unit.is_key = is_key
+        backlog.put(unit)
+        now_ns[0] += 33_000_000
+
+    def taken() -> list[int]:
+        return [unit.number for unit in iter(lambda: backlog.take(0), None)]
+
+    put()  # nothing to build on
+    put(is_key=True)
+    put()
+    assert (taken(), losses.skipped) == ([2, 3], 1)
+    for _ in range(30):  # nobody decodes for a second
+        put()
+    put(is_key=True)
+    put()
+    assert taken() == [34, 35]
+    assert losses.skipped == 31
+    backlog.lost()
+    put()
+    assert (taken(), losses) == ([], Losses(skipped=32, driver=1))
+
+
+def test_a_unit_grows_and_has_an_end() -> None:
+    unit = Unit()
+    while unit.add(bytes(1 << 20)):
+        assert len(unit.memory) <= 1 << 25
+    assert unit.size == 1 << 24
+
+
+def test_check_config_says_what_a_network_camera_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "vedette.toml"
+    config.write_text(
+        '[broker]\nurl = "mqtt://localhost"\n'
+        '[pipeline.door]\nmodel = "digits"\ncamera = "rtsp://joe:s3cret@h/x"\n'
+        '[pipeline.yard]\nmodel = "digits"\ncamera = "http://joe@h/x#password_file=/no/such"\n'
+    )
+    assert check_config.main([str(config)]) == 0
+    told = "".join(capsys.readouterr())
+    assert "s3cret" not in told and "rtsp://[hidden]@h/x" in told
+    assert "pipeline.door.camera: the password stands in this file" in told
+    assert "pipeline.yard.camera: password_file /no/such: there is no such file" in told
