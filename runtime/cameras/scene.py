@@ -88,6 +88,61 @@ class Path2D:
     ink: Wander
 
 
+@dataclass(frozen=True)
+class Lane:
+    """How one digit walks: across the whole picture and back, for ever, never turning its face.
+
+    pixels: that it goes in a frame. room: how far it can go. phase: where it begins, in pixels.
+    """
+
+    pixels: float
+    room: float
+    phase: float
+    top: int
+    side: int
+
+    def left(self, seq: int) -> int:
+        """The left edge of the glyph in frame `seq`."""
+        gone = (self.phase + self.pixels * seq) % (2 * self.room)
+        return round(min(gone, 2 * self.room - gone))
+
+
+class Walkers:
+    """A scene of digits that walk to and fro, each in its lane, and hide each other where lanes
+    overlap. Box k of the truth is the same digit in every frame."""
+
+    def __init__(self, samples: Samples, size: tuple[int, int], digits: int, seed: int) -> None:
+        self._still = Scene(samples, size, digits, seed, hold=1)
+        width, height = size
+        rng = np.random.default_rng((seed, 2))
+        # lanes overlap by a fifth: neighbours hide a part of each other
+        side = int(min(height / (0.8 * digits + 0.2), height / 2.5, width / 3))
+        room = width - side
+        self._samples = [int(i) for i in rng.choice(len(samples), digits, replace=False)]
+        tops = np.linspace(0, height - side, digits) if digits > 1 else [(height - side) / 2]
+        self._lanes = [
+            Lane(
+                float(rng.uniform(0.004, 0.012)) * width,
+                room,
+                float(rng.uniform(0, 2 * room)),
+                round(float(top)),
+                side,
+            )
+            for top in tops
+        ]
+
+    def at(self, seq: int) -> tuple[Placed, ...]:
+        """What frame `seq` shows, in the order in which it is drawn."""
+        return tuple(
+            Placed(sample, lane.left(seq), lane.top, lane.side, 110)
+            for sample, lane in zip(self._samples, self._lanes, strict=True)
+        )
+
+    def truth(self, seq: int) -> tuple[Box, ...]:
+        """The true label and the box around the ink of every digit of frame `seq`, in pixels."""
+        return tuple(self._still.box(placed) for placed in self.at(seq))
+
+
 class Scene:
     """Where the digits are in frame `seq`: a function of (seed, seq), so truth is recomputed.
 
