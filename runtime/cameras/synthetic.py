@@ -2,6 +2,7 @@
 
 `synthetic://640x480@30?digits=1&format=RGB3&seed=0&hold=1&padding=0`. With @fps it is live: frame
 n is due at start + n / fps and a late reader gets the newest. Without, every read is a new frame.
+With motion=walk each digit stays the same and goes to and fro across the picture.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 
 from runtime.cameras import options
 from runtime.cameras.painter import Canvas, Painter
-from runtime.cameras.scene import Scene, held_out
+from runtime.cameras.scene import Scene, Walkers, held_out
 from runtime.frames import BYTES_PER_PIXEL, Aim, Frame, Layout, Losses
 from runtime.sharing.memory import shared_memory
 from runtime.tasks import Box
@@ -37,6 +38,7 @@ class Wish:
     digits: int
     seed: int
     hold: int
+    motion: str = "roam"
 
 
 @dataclass
@@ -64,7 +66,11 @@ class SyntheticCamera:
         self._sleep = sleep
         samples = held_out()
         size = (wish.layout.width, wish.layout.height)
-        self._scene = Scene(samples, size, wish.digits, wish.seed, wish.hold)
+        self._scene: Scene | Walkers = (
+            Walkers(samples, size, wish.digits, wish.seed)
+            if wish.motion == "walk"
+            else Scene(samples, size, wish.digits, wish.seed, wish.hold)
+        )
         self._painter = Painter(wish.layout, samples, wish.seed)
         self._free: deque[Buffer] = deque()
         self._next = 0
@@ -137,7 +143,7 @@ def make(uri: str) -> SyntheticCamera:
 
 def parse(uri: str) -> Wish:
     """Read the URI. Raises Refused with what is allowed."""
-    address = options.parse(uri, ("format", *NUMBERS))
+    address = options.parse(uri, ("format", "motion", *NUMBERS))
     size = SIZE.fullmatch(address.place.rstrip("/"))
     if size is None:
         raise address.refused(
@@ -152,6 +158,9 @@ def parse(uri: str) -> Wish:
     format = address.choice("format", tuple(BYTES_PER_PIXEL), "RGB3")
     if format in ("YUYV", "NV12") and (width % 2 or height % 2):
         raise address.refused(f"{format} needs an even width and height")
+    motion = address.choice("motion", ("roam", "walk"), "roam")
+    if motion == "walk" and "hold" in address.given:
+        raise address.refused("with motion=walk no digit ever changes: leave hold out")
     stride = width * BYTES_PER_PIXEL[format] + _whole(address, "padding", 0)
     return Wish(
         Layout(format, width, height, stride),
@@ -159,6 +168,7 @@ def parse(uri: str) -> Wish:
         _whole(address, "digits", 1),
         _whole(address, "seed", 0),
         _whole(address, "hold", 1),
+        motion,
     )
 
 
