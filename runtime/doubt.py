@@ -17,7 +17,6 @@ from runtime.opening import DECODERS
 from runtime.tasks import Box, Class, Region, Stats
 from runtime.tasks.classify import make_decode as make_classify
 
-
 SURE = 0.6  # the mean probability of a region that is the same elsewhere
 
 

@@ -222,7 +222,7 @@ def test_a_letterboxed_picture_has_it_in_the_same_place(
     wide = np.full((HIGH, 2 * WIDE, 3), 128, np.uint8)
     wide[:, WIDE // 2 : WIDE // 2 + WIDE] = painted()
     found = found_in(model, tmp_path, wide)
-    assert found and all(0 <= each.x and each.x + each.width <= 2 * WIDE for each in found)
+    assert found and all(each.x >= 0 and each.x + each.width <= 2 * WIDE for each in found)
     if isinstance(found[0], Region):
         for each in found:
             left, top, right, bottom = list(PLACES.values())[CLASSES.index(each.label) - 1]

@@ -92,14 +92,13 @@ def movenet(path: Path, width: int, height: int) -> Path:
     the means of the places, weighted with how strong the colour is there."""
     file = _opened(width, height)
     strong = file.node("Relu", [_strengths(file)])
-    summed = {"axes": [2, 3], "keepdims": 0}
-    total = file.node("Add", [_sum(file, strong, summed), file.constant(np.float32(1e-6))])
+    total = file.node("Add", [_sum(file, strong), file.constant(np.float32(1e-6))])
     parts = []
     for places in (_places(height)[:, None], _places(width)[None, :]):
         shares = np.broadcast_to(places, (height, width)).astype(np.float32)
         weighted = file.node("Mul", [strong, file.constant(np.ascontiguousarray(shares))])
-        parts.append(file.node("Div", [_sum(file, weighted, summed), total]))
-    parts.append(file.node("ReduceMax", [strong], attributes=summed))
+        parts.append(file.node("Div", [_sum(file, weighted), total]))
+    parts.append(file.node("ReduceMax", [strong], attributes={"axes": [2, 3], "keepdims": 0}))
     shape = file.constant(np.array([1, 1, 3, 1], np.int64))
     columns = [file.node("Reshape", [part, shape]) for part in parts]
     file.node("Concat", columns, "output", {"axis": 3})
@@ -111,8 +110,9 @@ def _places(count: int) -> Array:
     return (np.arange(count) + 0.5) / count
 
 
-def _sum(file: OnnxFile, tensor: str, over: dict[str, Sequence[int] | int]) -> str:
-    axes = file.constant(np.array(over["axes"], np.int64))
+def _sum(file: OnnxFile, tensor: str) -> str:
+    """Over height and width."""
+    axes = file.constant(np.array([2, 3], np.int64))
     return file.node("ReduceSum", [tensor, axes], attributes={"keepdims": 0})
 
 
@@ -120,8 +120,10 @@ def vectors(path: Path, width: int, height: int, is_unit: bool = False) -> Path:
     """(1, 48): the mean strengths of the three colours in each sixteenth of the picture, plus BIAS;
     of length 1 if it should be."""
     file = _opened(width, height)
-    pooled = file.node("AveragePool", [_strengths(file)], attributes={
-        "kernel_shape": [height // 4, width // 4], "strides": [height // 4, width // 4]})  # fmt: skip
+    part = [height // 4, width // 4]
+    pooled = file.node(
+        "AveragePool", [_strengths(file)], attributes={"kernel_shape": part, "strides": part}
+    )
     flat = file.node("Flatten", [pooled])
     if is_unit:
         flat = file.node("Add", [flat, file.constant(BIAS)])
