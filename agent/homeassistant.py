@@ -55,6 +55,8 @@ FOUND_MORE = (
     f" 'captured': value_json.captured, 'found': value_json.found[:{MOST_THINGS}]}} | tojson }}}}"
 )
 COUNT = "{{ value_json.found | length }}"
+IN_ZONE = "{{ value_json.get('zones', {}).get('%s', {}).get('count') }}"
+CROSSED = "{{ value_json.get('lines', {}).get('%s', {}).get('%s') }}"
 UNLESS_STALE = (
     "{% if not (value_json.health.get('clock_synchronised') is true"
     f" and now().timestamp() - value_json.time > {STALE_S}) %}}"
@@ -79,7 +81,7 @@ class Component(Struct, frozen=True, omit_defaults=True):
     value_template: str
     device_class: str | None = None
     entity_category: Literal["diagnostic"] | None = None
-    state_class: Literal["measurement"] | None = None
+    state_class: Literal["measurement", "total_increasing"] | None = None
     unit_of_measurement: str | None = None
     suggested_display_precision: int | None = None
     json_attributes_topic: str | None = None
@@ -195,6 +197,7 @@ class Discovery:
         state = topics.state(self._config.fleet, self._config.device)
         return {
             **self._results(name),
+            **self._places(name),
             "camera": Component(
                 "binary_sensor",
                 self._unique("pipeline", name, "camera"),
@@ -245,6 +248,31 @@ class Discovery:
                 state_class="measurement",
             ),
         }
+
+    def _places(self, name: str) -> dict[str, Component]:
+        """How many are in each zone, and how many crossed each line since the runtime began."""
+        result = topics.result(self._config.fleet, self._config.device, name)
+        made = {}
+        for zone in self._config.pipeline[name].zone:
+            made[_joined("zone", zone)] = Component(
+                "sensor",
+                self._unique("pipeline", name, "zone", zone),
+                f"{name} {zone}",
+                result,
+                IN_ZONE % zone,
+                state_class="measurement",
+            )
+        for line, wanted in self._config.pipeline[name].line.items():
+            for direction in wanted.directions:
+                made[_joined("line", line, direction)] = Component(
+                    "sensor",
+                    self._unique("pipeline", name, "line", line, direction),
+                    f"{name} {line} {direction}",
+                    result,
+                    CROSSED % (line, direction),
+                    state_class="total_increasing",
+                )
+        return made
 
 
 def _joined(*names: str) -> str:

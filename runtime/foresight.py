@@ -19,6 +19,7 @@ from runtime.plausible import check_plausible
 from runtime.readers import obstacle
 from runtime.secret_files import complaint_about
 from runtime.sharing.configured import check_pace, readers_of
+from runtime.tracking.foreign import foreign_labels
 from wire.config import Broker, Config, Pipeline, Updates
 from wire.mqtt.url import address_of
 from wire.toml_lines import KeyPath
@@ -168,7 +169,8 @@ def _model(name: str, pipeline: Pipeline) -> Iterator[str]:
                 needed = []
             elif path.is_dir():
                 needed.append(located.file)
-            _glance(located)
+            foreign = foreign_labels(pipeline, _glance(located))
+            yield from (f"pipeline.{name}.{words}" for words in foreign)
     except Trouble as trouble:
         yield f"{key}: {trouble}"
     if engine is not None and (reason := engine_reason(engine)):
@@ -177,9 +179,10 @@ def _model(name: str, pipeline: Pipeline) -> Iterator[str]:
     yield from itertools.islice(filter(None, reach), 1)
 
 
-def _glance(located: Located) -> None:
-    """Raises Refused for what can be seen to be no good without loading it."""
+def _glance(located: Located) -> tuple[str, ...]:
+    """The labels. Raises Refused for what can be seen to be no good without loading it."""
     if located.engine_kind != "null":
         check_plausible(located.file)
-    if located.manifest is not None:
-        read_labels(located.manifest, located.folder)
+    if located.manifest is None:
+        return ()
+    return read_labels(located.manifest, located.folder)

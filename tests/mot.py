@@ -47,7 +47,7 @@ class Judge:
         left = dict(tracks)
         met: dict[int, int] = {}
         for thing, box in truth.items():  # who had each other keeps each other
-            number = self._number_of.get(thing)
+            number = self._number_of.get(thing, -1)
             if number in left and overlap(box, left[number]) >= LEAST:
                 met[thing] = number
                 del left[number]

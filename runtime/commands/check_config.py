@@ -16,6 +16,7 @@ from wire.complaints import refusal
 from wire.config import Config, Pipeline, Updates
 from wire.folders import CONFIG, named_path
 from wire.masking import masked
+from wire.observation import Filter
 from wire.troubles import Trouble, one_line
 
 
@@ -104,9 +105,18 @@ def _pipeline(pipeline: Pipeline) -> str:
         words += f"; results {when}, at most {pipeline.results_per_s:g}/s"
         score = pipeline.min_score
         words += f", from score {score:g}" if score is not None else ""
+    words += _observed(pipeline)
     limits = pipeline.limits
     words += f"; fault above {limits.p95_ms:g} ms (p95)" if limits.p95_ms else ""
     return words + (f"; fault above {limits.memory_mib} MiB" if limits.memory_mib else "")
+
+
+def _observed(pipeline: Pipeline) -> str:
+    """What is made of boxes."""
+    words = "" if pipeline.filter == Filter() else "; filtered"
+    words += "; tracked" if pipeline.tracking else ""
+    words += f"; zones {', '.join(pipeline.zone)}" if pipeline.zone else ""
+    return words + (f"; lines {', '.join(pipeline.line)}" if pipeline.line else "")
 
 
 def _updates(updates: Updates) -> str:

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from agent.homeassistant import Discovery, kept, remembered
 from wire import topics
 from wire.config import Config, parse
+from wire.happenings import ZoneSums
 from wire.health import Health
 from wire.histogram import Histogram
 from wire.messages import (
@@ -180,6 +181,30 @@ def result(*labels: str) -> Result:
     found = tuple(Thing(label, 0, 0.9, (1.0, 2.0, 3.0, 4.0)) for label in labels)
     stages = StageDurations(1.0, 2.0, 3.0, 4.0, 10.0)
     return Result("front", "digits", "7", "d" * 64, 42, NOW_S, stages, found)
+
+
+def test_zones_and_lines_are_sensors() -> None:
+    places = """
+[pipeline.front.tracking]
+[pipeline.front.zone.porch_PLACE]
+points = [[0, 0], [1, 0], [1, 1]]
+[pipeline.front.line.gate]
+points = [[0, 0.5], [1, 0.5]]
+directions = ["in", "out"]
+"""
+    config = parse(TOML + places, "vedette.toml")
+    made = announced(config)[FRONT]["components"]
+    assert isinstance(made, dict)
+    names = {"zone_porch-_PLACE": "3", "line_gate_in": "12", "line_gate_out": "0"}
+    assert set(made) - set(components()) == set(names)
+    zones, lines = {"porch_PLACE": ZoneSums(3, 5, 2)}, {"gate": {"in": 12, "out": 0}}
+    counted = replace(result("person"), zones=zones, lines=lines)
+    for name, shown in names.items():
+        assert render(made[name]["value_template"], counted) == shown
+        assert render(made[name]["value_template"], result("person")) == "None"
+        assert made[name]["state_topic"] == topics.result("home", "door", "front")
+    assert made["line_gate_in"]["state_class"] == "total_increasing"
+    assert len({each["unique_id"] for each in made.values()}) == len(made)
 
 
 def test_off_means_nothing_is_said() -> None:

@@ -47,11 +47,11 @@ def test_overlaps_are_those_of_plain_loops(ours: list[mot.Xywh], theirs: list[mo
 
 def most_gain(gains: Floats) -> float:
     """By trying every order."""
-    rows, columns = gains.shape
+    rows, columns = int(gains.shape[0]), int(gains.shape[1])
     if rows > columns:
         return most_gain(gains.T)
     return max(
-        sum(max(0.0, gains[i, order[i]]) for i in range(rows))
+        sum(max(0.0, float(gains[i, order[i]])) for i in range(rows))
         for order in itertools.permutations(range(columns), rows)
     )
 
@@ -99,7 +99,7 @@ def eight_dimensions(boxes: Floats, seconds: Sequence[float], seen_at: Sequence[
 def test_four_small_filters_are_the_one_of_eight_dimensions() -> None:
     rng = np.random.default_rng(3)
     first = np.array([[0.4, 0.5, 0.1, 0.2], [0.9, 0.1, 0.3, 0.05]])
-    seconds = rng.uniform(0.01, 0.3, 12)
+    seconds = rng.uniform(0.01, 0.3, 12).tolist()
     seen_at = [first + rng.normal(0, 0.01, first.shape) + [0.02 * k, 0, 0, 0] for k in range(12)]
     state, places = motion.begun(first), []
     for dt, boxes in zip(seconds, seen_at, strict=True):
