@@ -17,7 +17,7 @@ from runtime.tasks import Box, View
 from runtime.tasks.anchors import by_rule
 from runtime.tasks.detect import class_count, make_decode
 from tests.detect_by_the_book import found_by_the_book
-from tests.heads import HEADS, RULE, TALL, WIDE, Head, quantised, specs_of
+from tests.heads import CELLS, HEADS, RULE, RULE_BOXES, TALL, WIDE, Head, quantised, specs_of
 from wire.troubles import Refused
 
 Array = np.ndarray[Any, Any]
@@ -148,6 +148,85 @@ def test_one_number_that_is_none_spoils_its_row_only(head: Head, of: str, bad: f
 
 def found_in(manifest: Manifest, outputs: tuple[Array, ...]) -> Any:
     return make_decode(manifest, specs_of(outputs), LABELS)(outputs, PLAIN)
+
+
+@pytest.mark.parametrize("name", ["yolov8 in rows", "yolov10", "ssd-raw, corners in pixels"])
+def test_a_box_that_is_none_takes_nobodys_place(name: str) -> None:
+    """The best one reaches to infinity."""
+    real = [10, 10, 20, 20]
+    outputs: tuple[Array, ...]
+    if name.startswith("ssd"):
+        boxes, scores = [[10, 10, np.inf, 20], real], [[0.9, 0, 0], [0, 0.8, 0]]
+        outputs = (np.array([boxes], np.float32), np.array([scores], np.float32))
+    elif name == "yolov10":
+        outputs = (np.array([[[10, 10, np.inf, 20, 0.9, 0], [*real, 0.8, 1]]], np.float32),)
+    else:
+        rows = np.zeros((1, CELLS, 7), np.float32)
+        rows[0, :2] = [[10, 10, np.inf, 20, 0.9, 0, 0], [*real, 0, 0.8, 0]]
+        outputs = (rows,)
+    (box,) = found_in(HEADS[name].manifest(min_score=0.3, max_boxes=1), outputs)
+    assert (box.index, round(box.score, 3)) == (1, 0.8)
+
+
+@pytest.mark.parametrize("name", ["yolov8", "yolov8 in rows", "yolox decoded", "ssd-raw, corners"])
+def test_of_thousands_that_are_good_enough_the_best_are_found(name: str) -> None:
+    n, most = 5000, 30
+    by_chance = np.random.default_rng(5)
+    scores = by_chance.permutation(np.linspace(0.3, 0.99, n)).astype(np.float32)
+    places = np.arange(n)
+    left, top = (places % 100) * 0.009, (places // 100) * 0.015  # side by side: none overlap
+    corners = np.stack((left, top, left + 0.004, top + 0.01), axis=1).astype(np.float32)
+    others = np.zeros((n, 2), np.float32)
+    rows: tuple[Array, ...]
+    if name == "ssd-raw, corners":
+        rows = (corners[None], np.concatenate((scores[:, None], others), axis=1)[None])
+    else:
+        sizes = corners[:, 2:] - corners[:, :2]
+        one = [np.ones((n, 1), np.float32)] * (name == "yolox decoded")
+        columns = (corners[:, :2] + sizes / 2, sizes, *one, scores[:, None], others)
+        rows = (np.concatenate(columns, axis=1)[None],)
+    head = HEADS[name]
+    found = found_in(
+        head.manifest(boxes="shares", min_score=0.2, max_boxes=most),
+        head.given(tuple(each.astype(np.float32) for each in rows)),
+    )
+    assert [box.score for box in found] == pytest.approx(sorted(scores.tolist())[: -most - 1 : -1])
+
+
+def test_a_huge_box_does_not_blur_those_of_other_classes() -> None:
+    rows = np.zeros((1, CELLS, 7), np.float32)
+    rows[0, 0] = 48, 32, 1e30, 1e30, 0.9, 0, 0
+    rows[0, 1] = 20, 20, 10, 10, 0, 0.8, 0
+    rows[0, 2] = 20, 20, 10, 11, 0, 0.7, 0  # the same again
+    rows[0, 3] = 40, 20, 10, 11, 0, 0.6, 0
+    found = found_in(HEADS["yolov8 in rows"].manifest(min_score=0.1), (rows,))
+    assert [(box.index, round(box.score, 3)) for box in found] == [(0, 0.9), (1, 0.8), (1, 0.6)]
+
+
+@pytest.mark.parametrize(("name", "in_columns"), [("yolov8", True), ("yolov5", False)])
+def test_an_output_as_wide_as_long_lies_as_the_head_is_exported(
+    name: str, in_columns: bool
+) -> None:
+    ahead = 4 if in_columns else 5
+    rows = np.zeros((CELLS, CELLS), np.float32)
+    rows[9, :4] = 48, 32, 20, 20
+    rows[9, 4] = 0.9
+    rows[9, ahead + 100] = 0.95
+    output = np.ascontiguousarray(rows.T if in_columns else rows)[None]
+    (box,) = make_decode(HEADS[name].manifest(min_score=0.5), specs_of((output,)), ())(
+        (output,), PLAIN
+    )
+    assert isinstance(box, Box)
+    assert (box.index, box.x) == (100, 38)
+
+
+def test_a_softmax_is_worked_out_wherever_it_may_be_enough() -> None:
+    """0.9047 of a softmax over two: 2.25 above the other, where 2.197 are needed."""
+    outputs = tuple(np.zeros((1, RULE_BOXES, width), np.float32) for width in (4, 4))
+    outputs[1][0, 5] = 0, 2.25, -30, -30
+    outputs[1][0, 6] = 0, 2.19, -30, -30
+    (box,) = found_in(HEADS["ssd-raw of torch"].manifest(min_score=0.9), outputs)
+    assert (box.index, round(box.score, 4)) == (0, 0.9047)
 
 
 def test_found_boxes_own_their_numbers(head: Head) -> None:
