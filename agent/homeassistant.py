@@ -50,9 +50,14 @@ FOUND = (
     "{% endfor %}{% endset %}"
     f"{{{{ (line | string)[:{LONGEST_STATE}] or 'nothing' }}}}"
 )
+# without masks, points and vectors: the recorder drops attributes of more than 16 KiB
 FOUND_MORE = (
+    "{% set short = namespace(found=[]) %}"
+    f"{{% for one in value_json.found[:{MOST_THINGS}] %}}"
+    "{% set short.found = short.found + [dict(one.items()"
+    " | rejectattr(0, 'in', ['mask', 'points', 'values']))] %}{% endfor %}"
     "{{ {'model': value_json.model, 'version': value_json.version, 'frame': value_json.frame,"
-    f" 'captured': value_json.captured, 'found': value_json.found[:{MOST_THINGS}]}} | tojson }}}}"
+    " 'captured': value_json.captured, 'found': short.found} | tojson }}"
 )
 COUNT = "{{ value_json.found | length }}"
 IN_ZONE = "{{ value_json.get('zones', {}).get('%s', {}).get('count') }}"

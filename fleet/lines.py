@@ -111,6 +111,10 @@ def result_words(result: Result) -> str:
 
 def thing_words(thing: Thing) -> str:
     label = printable(thing.label, 40) or f"#{thing.index}"
+    if thing.share is not None:
+        return f"{label} in {number(100 * thing.share)} % of the picture"
+    if thing.length is not None:
+        return f"{label} of length {number(thing.length, digits=3)}"
     if thing.score is not None:
         return f"{label} {number(100 * thing.score)} %"
     return f"{label} mean {number(thing.mean, digits=3)}" if thing.mean is not None else label

@@ -11,9 +11,10 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Iterator
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -21,8 +22,19 @@ from runtime import preview as preview_module
 from runtime import web
 from runtime.canvas import Canvas
 from runtime.frames import BYTES_PER_PIXEL, Frame, Layout, Pixels
-from runtime.preview import Preview
-from runtime.tasks import Box, Class, Found, Stats
+from runtime.preview import Preview, sight
+from runtime.tasks import (
+    Box,
+    Class,
+    Found,
+    Instance,
+    Mask,
+    Point,
+    Pose,
+    Region,
+    Stats,
+    Vector,
+)
 from tests.story.feeding import (
     BOX,
     VGA,
@@ -198,6 +210,22 @@ def test_a_picture_says_what_it_shows_itself(preview: Preview, pipeline: Pipelin
     assert seen["kind"] == "boxes" and seen["more"] == 12
     assert [box["index"] for box in seen["found"]] == [19, 18, 17, 16, 15, 14, 13, 12]
     assert seen["found"][0]["label"] == "犬 19\r\nX: y"
+
+
+def test_masks_points_and_vectors_are_not_in_the_head_of_an_answer() -> None:
+    """There is little room; and they are drawn, not written."""
+    mask = Mask((90, 90), (1,) * 8100)
+    sides = (1, 2, 3, 4)
+    found: tuple[tuple[str, Found], ...] = (
+        ("boxes", (Instance(1, "cat", 0.9, *sides, mask=mask),) * 9),
+        ("boxes", (Pose(1, "body", 0.9, *sides, points=(Point("nose", 1, 2, 0.5),) * 400),) * 9),
+        ("regions", (Region(1, "road", None, 0.25, *sides, mask),) * 9),
+        ("vectors", (Vector("out", 2.5, (0.123456789,) * 2000),) * 9),
+    )
+    for kind, each in found:
+        shown = sight(each)
+        assert (shown.kind, len(shown.found), shown.more) == (kind, 8, 1)
+        assert len(quote(msgspec.json.encode(shown))) < 4000
 
 
 def test_many_who_ask_for_numbers_do_not_work_the_loop_s_interpreter(

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from models.manifest import Decoding
 from runtime.confidence import ROUNDING, Confidence
 from runtime.loop import Model
-from runtime.tasks import Box, Class, Found, Stats
+from runtime.tasks import Box, Class, Found, Mask, Region, Stats, Vector
 from tests.by_hand import model_of
 from wire.messages import Scores
 
 NAN, INF = math.nan, math.inf
+UNIT = Decoding("unit-vector")
 
 
 def classes(*scores: float) -> Found:
@@ -45,6 +46,22 @@ def test_the_best_of_each_result() -> None:
 
 def test_statistics_and_nothing_have_none() -> None:
     assert added((Stats("out", (1,), NAN, INF, NAN),), ()) == Scores()
+
+
+def test_regions_have_a_score_where_their_model_gives_one() -> None:
+    mask = Mask((1, 1), (1,))
+    sure = (Region(0, "a", 0.75, 0.5, 0, 0, 1, 1, mask), Region(1, "b", 0.5, 0.4, 0, 0, 1, 1, mask))
+    assert added(sure) == Scores(1, 0.75, 0)
+    assert added((Region(0, "a", None, 0.5, 0, 0, 1, 1, mask),)) == Scores()
+    assert added((Region(0, "a", NAN, 0.5, 0, 0, 1, 1, mask),)) == Scores(0, 0.0, 1)
+
+
+def test_a_vector_has_none_and_must_be_there() -> None:
+    """Its decoding leaves out what is no number."""
+    manifest = msgspec.structs.replace(model_of().manifest, task="embed", decoding=UNIT)
+    embedder = replace(model_of(), manifest=manifest)
+    assert added((Vector("out", 1.0, (1.0,)),), model=embedder) == Scores()
+    assert added((), model=embedder) == Scores(0, 0.0, 1)
 
 
 @pytest.mark.parametrize("bad", [NAN, INF, -INF, 1.5, -0.5])

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +34,7 @@ from wire.messages import (
     Window,
     to_json,
 )
-from wire.results import Result, StageDurations, Thing
+from wire.results import Mask, Result, StageDurations, Thing
 
 NOW_S = 1_800_000_000.0
 TOML = """
@@ -337,6 +338,17 @@ def test_many_things_fit_into_what_home_assistant_takes() -> None:
     assert found.attributes is not None
     assert len(found.attributes["found"]) == 20  # type: ignore[arg-type]
     assert seen("count", message).value == "100"
+
+
+def test_masks_points_and_vectors_are_no_attributes() -> None:
+    """They would fill what its recorder keeps."""
+    large = Thing("cat", 1, 0.9, (1, 2, 3, 4), share=0.5, mask=Mask((90, 90), (1,) * 8100),
+                  points={"nose": (1, 2, 0.5)}, length=2.0, values=(0.5,) * 900)  # fmt: skip
+    found = seen("found", msgspec.structs.replace(result(), found=(large,) * 3))
+    assert found.value == "cat (3)" and found.attributes is not None
+    assert found.attributes["found"] == [
+        {"label": "cat", "index": 1, "score": 0.9, "box": [1, 2, 3, 4], "share": 0.5, "length": 2}
+    ] * 3  # fmt: skip
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=("Cs",)), max_size=30), max_size=5))

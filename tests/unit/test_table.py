@@ -20,7 +20,7 @@ from runtime.frames import Losses
 from runtime.panel import Panel, Spread, Stages
 from runtime.table import Table, duration, plain_line, summary
 from runtime.table_view import render
-from runtime.tasks import Box, Class, Found, Stats
+from runtime.tasks import Box, Class, Found, Mask, Region, Stats, Vector
 
 TIMES = Stages(
     Spread(812, 1300, 1790),
@@ -155,6 +155,18 @@ def test_statistics_are_said_in_numbers() -> None:
     found = (Stats("scores", (1, 10), -3.5, 4.25, 0.01),)
     assert "scores -3.5 to 4.25, mean 0.01" in plain_line(PANEL, found)
     assert "-3.5 to 4.25, mean 0.01" in shown(PANEL, found, 80)
+
+
+def test_regions_and_vectors_are_said_in_words() -> None:
+    mask = Mask((1, 1), (0, 1))
+    box = (0, 0, 9, 9)
+    found = (Region(0, "sky", 0.9, 0.25, *box, mask), Region(1, "road", None, 0.5, *box, mask))
+    assert plain_line(PANEL, found).endswith(
+        "found road 50% of the picture, sky 25% of the picture"
+    )
+    assert "50% of the picture" in shown(PANEL, found, 80)
+    vector = (Vector("embedding", 3.25, (0.5,) * 128),)
+    assert plain_line(PANEL, vector).endswith("found embedding 128 numbers, length 3.25")
 
 
 def test_where_there_is_no_terminal_a_line_is_said_now_and_then(

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from fleet.actions.place import ServedFolder
 from fleet.actions.shelf import VariantLine
+from fleet.serve.acting.golden_shapes import Mask, Point, mask_path, pose_path
 from fleet.wording import printable
 from models import bundle
 from models.flatzip import Entry
@@ -38,11 +39,15 @@ class Place(Struct, frozen=True):
 
 
 class Expected(Struct, frozen=True):
-    """Something that must be found. score: 0 to 1, None of a raw output. label: or its words."""
+    """Something that must be found. score: 0 to 1, None of a raw output. label: or its words.
+    area, bones: SVG paths of its mask and of its keypoints. is_vector: it is compared by cosine."""
 
     label: str
     score: float | None = None
     place: Place | None = None
+    area: str | None = None
+    bones: str | None = None
+    is_vector: bool = False
 
 
 class Picture(Struct, frozen=True):
@@ -65,6 +70,7 @@ class Sample(Struct, frozen=True):
     min_overlap: float
     width: int | None = None
     height: int | None = None
+    min_cosine: float = 0.0
 
 
 class _Answer(Struct, frozen=True):
@@ -80,6 +86,12 @@ class _Answer(Struct, frozen=True):
     minimum: float | None = None
     maximum: float | None = None
     mean: float | None = None
+    share: float | None = None
+    mask: Mask | None = None
+    points: tuple[Point, ...] = ()
+    skeleton: tuple[tuple[int, int], ...] = ()
+    length: float | None = None
+    values: tuple[float, ...] = ()
 
 
 def samples_of(folder: ServedFolder, variant: VariantLine) -> tuple[Sample, ...]:
@@ -134,6 +146,7 @@ def _sample(path: Path, entries: dict[str, Entry], number: int, golden: Golden) 
         golden.min_overlap,
         width,
         height,
+        golden.min_cosine,
     )
 
 
@@ -149,10 +162,19 @@ def _expected(one: _Answer) -> Expected:
     if one.mean is not None:
         words = f"{one.name}: {one.minimum or 0:.4g} to {one.maximum or 0:.4g}, mean {one.mean:.4g}"
         return Expected(printable(words, 120))
-    place = None
-    if one.x is not None and one.y is not None and one.width and one.height:
-        place = Place(one.x, one.y, one.width, one.height)
-    return Expected(printable(one.label, 60), one.score, place)
+    if one.length is not None:
+        words = f"{one.name}: {len(one.values)} numbers, length {one.length:.4g}"
+        return Expected(printable(words, 120), is_vector=True)
+    label = printable(one.label, 60)
+    if one.share is not None:
+        label += f" in {one.share:.0%} of the picture"
+    if one.x is None or one.y is None or not one.width or not one.height:
+        return Expected(label, one.score)
+    place = Place(one.x, one.y, one.width, one.height)
+    area = None
+    if one.mask is not None:
+        area = mask_path(one.mask, one.x, one.y, one.width, one.height)
+    return Expected(label, one.score, place, area, pose_path(one.points, one.skeleton))
 
 
 def _size(content: bytes) -> tuple[int | None, int | None]:
