@@ -12,14 +12,26 @@ from models import bundle, flatzip, manifest
 from models.flatzip import Entry
 from models.manifest import Golden
 from runtime import jpeg
+from runtime.differing import differs
 from runtime.engines.onnx_outside import check_outside
 from runtime.first_root import complaint_about, described
-from runtime.golden import differs, read_answer
+from runtime.golden import read_answer
 from runtime.goldens import small_png
 from runtime.inferring import packed_labels
 from runtime.jpeg import BrokenPicture
 from runtime.opening import read_labels
-from runtime.tasks import Box, Class, Found, Stats
+from runtime.tasks import (
+    Box,
+    Class,
+    Found,
+    Instance,
+    Mask,
+    Point,
+    Pose,
+    Region,
+    Stats,
+    Vector,
+)
 from tests.by_hand import model_of
 from tests.fuzz.door import Door, Opened
 from tests.laws.sources import ROOT
@@ -84,7 +96,7 @@ def open_manifest(folder: Path, last: ExitStack) -> Opened:
     return Opened(attempt, (MANIFEST.encode(), *found))
 
 
-def answer(task: str, mine: Found, seed: bytes) -> Door:
+def answer(task: str, mine: Found, seed: bytes, name: str = "") -> Door:
     """The expected answer of a golden sample, compared with what a model found."""
 
     def open_answer(folder: Path, last: ExitStack) -> Opened:
@@ -96,7 +108,7 @@ def answer(task: str, mine: Found, seed: bytes) -> Door:
 
         return Opened(attempt, (seed, b"[]"))
 
-    return Door(f"golden.{task}", "who packs a model", open_answer, form="json")
+    return Door(name or f"golden.{task}", "who packs a model", open_answer, form="json")
 
 
 ANSWERS = (
@@ -105,6 +117,30 @@ ANSWERS = (
         "detect",
         (Box(7, "seven", 0.9, 1.0, 2.0, 20.0, 20.0),),
         b'[{"label":"seven","index":7,"score":0.9,"x":1,"y":2,"width":20,"height":20}]',
+    ),
+    answer(
+        "segment",
+        (Instance(7, "seven", 0.9, 1.0, 2.0, 20.0, 20.0, mask=Mask((2, 2), (1, 3))),),
+        b'[{"label":"seven","index":7,"score":0.9,"x":1,"y":2,"width":20,"height":20,'
+        b'"mask":{"size":[2,2],"counts":[1,3]}}]',
+    ),
+    answer(
+        "segment",
+        (Region(7, "seven", None, 0.5, 1.0, 2.0, 20.0, 20.0, Mask((2, 2), (1, 3))),),
+        b'[{"label":"seven","index":7,"share":0.5,"x":1,"y":2,"width":20,"height":20,'
+        b'"mask":{"size":[2,2],"counts":[1,3]}}]',
+        "golden.regions",
+    ),
+    answer(
+        "pose",
+        (Pose(0, "body", 0.9, 1.0, 2.0, 20.0, 20.0, points=(Point("nose", 3.0, 4.0, 0.9),)),),
+        b'[{"label":"body","index":0,"score":0.9,"x":1,"y":2,"width":20,"height":20,'
+        b'"points":[{"name":"nose","x":3,"y":4,"score":0.9}],"skeleton":[[0,1]]}]',
+    ),
+    answer(
+        "embed",
+        (Vector("out", 2.0, (0.6, 0.8)),),
+        b'[{"name":"out","length":2,"values":[0.6,0.8]}]',
     ),
     answer(
         "raw",

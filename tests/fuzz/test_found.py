@@ -41,7 +41,7 @@ def test_one_byte_of_a_device_ended_the_depot() -> None:
     server.asked("door", b"[" * 4000)
 
 
-@pytest.mark.parametrize("task", ["classify", "detect", "raw"])
+@pytest.mark.parametrize("task", ["classify", "detect", "segment", "pose", "embed", "raw"])
 def test_an_expected_answer_that_is_no_text(tmp_path: Path, task: str) -> None:
     path = tmp_path / "answer.json"
     path.write_bytes(b'[{"label":"\xff","index":7,"score":0.9}]')
