@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from runtime.tasks import Box
+
 Pixels = npt.NDArray[np.uint8]
 Memory = mmap.mmap | memoryview | bytearray | Pixels
 
@@ -93,14 +95,41 @@ class Losses:
     refused: int = 0  # came with the driver's error flag, or with a wrong size
 
 
+@dataclass(frozen=True)
+class Rect:
+    """A rectangle in whole pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def box(self) -> tuple[slice, slice]:
+        """As an index into (rows, columns)."""
+        return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of a frame the model is to look at: box, which another model found, in source pixels;
+    region: that with some margin, in pixels of the buffer."""
+
+    box: Box
+    region: Rect
+
+
 class Frame:
     """One captured image, valid until it is released.
 
     seq: the driver's counter. captured_ns: CLOCK_MONOTONIC, stamped by the driver. memory: what was
-    lent, None after it was given back; who shares a camera knows its buffers by them.
+    lent, None after it was given back; who shares a camera knows its buffers by them. part: None:
+    the model looks at all of it.
     """
 
-    __slots__ = ("_give_back", "_pixels", "_watch", "captured_ns", "layout", "memory", "seq")
+    __slots__ = (
+        "_give_back", "_pixels", "_watch", "captured_ns", "layout", "memory", "part", "seq",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -116,6 +145,7 @@ class Frame:
         self.captured_ns = captured_ns
         self.layout = layout
         self.memory: Memory | None = memory
+        self.part: Part | None = None
         self._pixels: Pixels | None = layout.shape(flat)
         self._watch = weakref.ref(flat)  # every view of this frame keeps `flat` alive
         self._give_back = give_back

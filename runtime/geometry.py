@@ -5,25 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from models.manifest import Input
-from runtime.frames import Layout
-from runtime.tasks import View
+from runtime.frames import Layout, Rect
+from runtime.tasks import Box, View
 
 CHROMA_IN_PAIRS = ("YUYV", "NV12")  # two pixels (NV12: two rows as well) share their colour
-
-
-@dataclass(frozen=True)
-class Rect:
-    """A rectangle in whole pixels."""
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    @property
-    def box(self) -> tuple[slice, slice]:
-        """As an index into (rows, columns)."""
-        return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
 
 
 @dataclass(frozen=True)
@@ -39,13 +24,19 @@ class Placement:
         return (self.source.width, self.source.height) == (self.target.width, self.target.height)
 
 
-def place(wanted: Input, layout: Layout) -> Placement:
-    """How a frame of this layout is brought to the size that the model wants."""
-    unit = 2 if layout.format in CHROMA_IN_PAIRS else 1
-    source = Rect(0, 0, layout.width, layout.height)
+def unit_of(layout: Layout) -> int:
+    """Pixels that share their colour cannot be taken apart: what sides are multiples of."""
+    return 2 if layout.format in CHROMA_IN_PAIRS else 1
+
+
+def place(wanted: Input, layout: Layout, region: Rect | None = None) -> Placement:
+    """How a frame of this layout, or a region of it in multiples of `unit_of`, is brought to the
+    size that the model wants."""
+    unit = unit_of(layout)
+    source = region or Rect(0, 0, layout.width, layout.height)
     target = Rect(0, 0, wanted.width, wanted.height)
     if wanted.fit == "letterbox":
-        target = _centred(target, layout.width, layout.height, unit)
+        target = _centred(target, source.width, source.height, unit)
     elif wanted.fit == "crop":
         source = _centred(source, wanted.width, wanted.height, unit)
     return Placement(source, target, _view(source, target, layout))
@@ -58,7 +49,28 @@ def _centred(inside: Rect, width: int, height: int, unit: int) -> Rect:
     tall = min(inside.height, _nearest(height * scale, unit))
     x = (inside.width - fitted) // 2 // unit * unit
     y = (inside.height - tall) // 2 // unit * unit
-    return Rect(x, y, fitted, tall)
+    return Rect(inside.x + x, inside.y + y, fitted, tall)
+
+
+def region_around(box: Box, margin: float, layout: Layout) -> Rect:
+    """The pixels of the buffer that show a box and, on each side, `margin` times its width or
+    height more; as far as there are any. Never empty."""
+    unit = unit_of(layout)
+    shrink_x = layout.width / layout.source[0]
+    shrink_y = layout.height / layout.source[1]
+    x, width = _span(box.x, box.width, margin, shrink_x, layout.width, unit)
+    y, height = _span(box.y, box.height, margin, shrink_y, layout.height, unit)
+    return Rect(x, y, width, height)
+
+
+def _span(
+    first: float, length: float, margin: float, shrink: float, most: int, unit: int
+) -> tuple[int, int]:
+    low = (first - margin * length) * shrink
+    high = (first + (1 + margin) * length) * shrink
+    start = min(max(0, int(low // unit) * unit), most - unit)
+    end = max(start + unit, min(most, int(-(-high // unit)) * unit))
+    return start, end - start
 
 
 def _nearest(length: float, unit: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from time import monotonic_ns
 
@@ -13,7 +13,7 @@ from runtime.cameras import Camera
 from runtime.engines import Engine, Tensor, TensorSpec
 from runtime.frames import Aim, Frame
 from runtime.prepare import Prepare
-from runtime.tasks import Decode, Found, View
+from runtime.tasks import Box, Decode, Found, View
 from runtime.timing import Timing
 
 Clock = Callable[[], int]
@@ -43,12 +43,16 @@ class Model:
 
 @dataclass(frozen=True)
 class Result:
-    """What the model `digest` found in frame `seq`, and when the frame passed each gate."""
+    """What the model `digest` found in frame `seq`, and when the frame passed each gate.
+
+    of: the box of another pipeline at which it looked; None: at the whole frame.
+    """
 
     seq: int
     digest: str
     found: Found
     timing: Timing
+    of: Box | None = field(default=None, kw_only=True)
 
 
 class _NoEngine:
@@ -144,13 +148,14 @@ class Loop:
             read_ns = clock()
             view = model.prepare(frame, model.engine.input())
             self._glance(frame)
-            seq, captured_ns = frame.seq, frame.captured_ns
+            seq, captured_ns, part = frame.seq, frame.captured_ns, frame.part
         prepared_ns = clock()
         outputs = model.engine.run()
         inferred_ns = clock()
         found = model.decode(outputs, view)
         timing = Timing(captured_ns, read_ns, prepared_ns, inferred_ns, clock())
-        self._emit(Result(seq, model.digest, found, timing))
+        of = None if part is None else part.box
+        self._emit(Result(seq, model.digest, found, timing, of=of))
         return True
 
     def _adopt(self, offered: Model) -> None:

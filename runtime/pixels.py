@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from models.manifest import Input
-from runtime.frames import Layout, Pixels
-from runtime.geometry import Placement, Rect
+from runtime.frames import Layout, Pixels, Rect
+from runtime.geometry import Placement
 
 Step = Callable[[Pixels], None]
 
@@ -40,7 +40,33 @@ RECOLOUR = {
 }
 
 
-def compile_picture(wanted: Input, layout: Layout, placement: Placement, into: Pixels) -> Step:
+class Scratch:
+    """Memory between two passes. What is compiled anew uses it again: no allocation per frame where
+    each frame has another part to look at."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Pixels] = []
+        self._taken = 0
+
+    def rewind(self) -> None:
+        """All that was taken can be taken again."""
+        self._taken = 0
+
+    def take(self, *shape: int) -> Pixels:
+        """An array of this shape, of any content."""
+        size = int(np.prod(shape))
+        if self._taken == len(self._blocks):
+            self._blocks.append(np.empty(size, np.uint8))
+        elif self._blocks[self._taken].size < size:
+            self._blocks[self._taken] = np.empty(size, np.uint8)
+        block = self._blocks[self._taken]
+        self._taken += 1
+        return block[:size].reshape(shape)
+
+
+def compile_picture(
+    wanted: Input, layout: Layout, placement: Placement, into: Pixels, scratch: Scratch
+) -> Step:
     """A step that fills `into` (uint8, (height, width, 3), grey: (height, width)) from a frame.
 
     Grey made from YUYV or NV12 is their luma as it is, 16 to 235 (see `limited_luma`).
@@ -49,19 +75,19 @@ def compile_picture(wanted: Input, layout: Layout, placement: Placement, into: P
     source, target = placement.source, placement.target
     if layout.format == "YUYV":
         if target.width % 2 or source.width % 2:
-            return _odd(wanted, layout, placement, into)
-        return _yuyv(source, target, method, RECOLOUR["YUYV", wanted.colour], into)
+            return _odd(wanted, layout, placement, into, scratch)
+        return _yuyv(source, target, method, RECOLOUR["YUYV", wanted.colour], into, scratch)
     if layout.format == "NV12":
         if wanted.colour == "grey":
             return _scaled(source, target, method, into)  # the Y rows come first
         if (target.width | target.height | source.width | source.height) % 2:
-            return _odd(wanted, layout, placement, into)
-        return _nv12(layout, placement, method, RECOLOUR["NV12", wanted.colour], into)
+            return _odd(wanted, layout, placement, into, scratch)
+        return _nv12(layout, placement, method, RECOLOUR["NV12", wanted.colour], into, scratch)
     code = RECOLOUR.get((layout.format, wanted.colour))
     if code is None:
         return _scaled(source, target, method, into)
     channels = () if layout.format == "GREY" else (3,)
-    return _recoloured(placement, method, code, channels, into)
+    return _recoloured(placement, method, code, channels, into, scratch)
 
 
 def limited_luma(layout: Layout, wanted: Input) -> bool:
@@ -82,8 +108,9 @@ def _scaled(source: Rect, target: Rect, method: int, into: Pixels) -> Step:
 
 
 def _recoloured(
-    placement: Placement, method: int, code: int, channels: tuple[int, ...], into: Pixels
-) -> Step:
+    placement: Placement, method: int, code: int, channels: tuple[int, ...], into: Pixels,
+    scratch: Scratch,
+) -> Step:  # fmt: skip
     target = placement.target
     if placement.same_size:
         rows, columns = placement.source.box
@@ -92,7 +119,7 @@ def _recoloured(
             cv2.cvtColor(pixels[rows, columns], code, into)
 
         return recolour
-    small = np.empty((target.height, target.width, *channels), np.uint8)
+    small = scratch.take(target.height, target.width, *channels)
     scale = _scaled(placement.source, target, method, small)
 
     def step(pixels: Pixels) -> None:
@@ -102,9 +129,11 @@ def _recoloured(
     return step
 
 
-def _yuyv(source: Rect, target: Rect, method: int, code: int, into: Pixels) -> Step:
+def _yuyv(
+    source: Rect, target: Rect, method: int, code: int, into: Pixels, scratch: Scratch
+) -> Step:
     """Scale whole macropixels Y0 U Y1 V, so that luma and chroma are never mixed up."""
-    macro = np.empty((target.height, target.width // 2, 4), np.uint8)
+    macro = scratch.take(target.height, target.width // 2, 4)
     pairs = macro.reshape(target.height, target.width, 2)
     half_source = Rect(source.x // 2, source.y, source.width // 2, source.height)
     half_target = Rect(0, 0, target.width // 2, target.height)
@@ -125,10 +154,12 @@ def _yuyv(source: Rect, target: Rect, method: int, code: int, into: Pixels) -> S
     return step
 
 
-def _nv12(layout: Layout, placement: Placement, method: int, code: int, into: Pixels) -> Step:
+def _nv12(
+    layout: Layout, placement: Placement, method: int, code: int, into: Pixels, scratch: Scratch
+) -> Step:
     source, target = placement.source, placement.target
-    luma = np.empty((target.height, target.width), np.uint8)
-    chroma = np.empty((target.height // 2, target.width // 2, 2), np.uint8)
+    luma = scratch.take(target.height, target.width)
+    chroma = scratch.take(target.height // 2, target.width // 2, 2)
     half_source = Rect(source.x // 2, source.y // 2, source.width // 2, source.height // 2)
     half_target = Rect(0, 0, target.width // 2, target.height // 2)
     scale_luma = _scaled(source, target, method, luma)
@@ -143,10 +174,12 @@ def _nv12(layout: Layout, placement: Placement, method: int, code: int, into: Pi
     return step
 
 
-def _odd(wanted: Input, layout: Layout, placement: Placement, into: Pixels) -> Step:
+def _odd(
+    wanted: Input, layout: Layout, placement: Placement, into: Pixels, scratch: Scratch
+) -> Step:
     """Odd sizes split a chroma pair: convert the whole frame first, and scale that. Slower."""
     channels = () if wanted.colour == "grey" else (3,)
-    full = np.empty((layout.height, layout.width, *channels), np.uint8)
+    full = scratch.take(layout.height, layout.width, *channels)
     code = RECOLOUR[layout.format, wanted.colour]
     scale = _scaled(placement.source, placement.target, INTERPOLATION[wanted.interpolation], into)
     yuyv = layout.format == "YUYV"

@@ -15,13 +15,14 @@ import numpy.typing as npt
 
 from models.manifest import Input
 from runtime.engines import Tensor
-from runtime.frames import Aim, Frame, Layout, Pixels
+from runtime.frames import Aim, Frame, Layout, Part, Pixels, Rect
 from runtime.geometry import place
-from runtime.pixels import Step, compile_picture, limited_luma
+from runtime.pixels import Scratch, Step, compile_picture, limited_luma
 from runtime.tasks import View
 
 Prepare = Callable[[Frame, Tensor], View]
 Store = Callable[[], object]
+Table = npt.NDArray[Any]
 
 HALF_STEP = 0.501  # of a quantised code, and room for the rounding of scales
 
@@ -44,27 +45,40 @@ class _Compiled:
     def __init__(self, wanted: Input) -> None:
         self._wanted = wanted
         self._layout: Layout | None = None
+        self._part: Part | None = None
         self._out: Tensor | None = None
+        self._target: Rect | None = None  # what is not padding in `_out`
+        self._scratch = Scratch()
+        self._padding = _padding(wanted)
+        self._tables: dict[bool, Table] = {}  # by whether grey values are limited luma
         self._step: Step
         self._view: View
 
     def __call__(self, frame: Frame, out: Tensor) -> View:
-        if frame.layout is not self._layout or out is not self._out:
-            self._compile(frame.layout, out)
+        if frame.layout is not self._layout or out is not self._out or frame.part is not self._part:
+            self._compile(frame.layout, frame.part, out)
         self._step(frame.pixels)
         return self._view
 
-    def _compile(self, layout: Layout, out: Tensor) -> None:
-        if layout != self._layout or out is not self._out:
-            placement = place(self._wanted, layout)
+    def _compile(self, layout: Layout, part: Part | None, out: Tensor) -> None:
+        if layout != self._layout or part != self._part or out is not self._out:
+            placement = place(self._wanted, layout, None if part is None else part.region)
             self._view = placement.view
-            out[...] = _padding(self._wanted)
+            if out is not self._out or placement.target != self._target:
+                out[...] = self._padding
             region = _region(self._wanted, out, *placement.target.box)
-            codes = _codes(limited_luma(layout, self._wanted))
-            picture, store = _store(self._wanted, region, codes)
-            fill = compile_picture(self._wanted, layout, placement, picture)
+            self._scratch.rewind()
+            picture, store = _store(self._wanted, region, self._table(layout), self._scratch)
+            fill = compile_picture(self._wanted, layout, placement, picture, self._scratch)
             self._step = fill if store is None else _both(fill, store)
-        self._layout, self._out = layout, out
+            self._target = placement.target
+        self._layout, self._part, self._out = layout, part, out
+
+    def _table(self, layout: Layout) -> Table:
+        limited = limited_luma(layout, self._wanted)
+        if limited not in self._tables:
+            self._tables[limited] = stored_values(self._wanted, _codes(limited))
+        return self._tables[limited]
 
 
 def _both(fill: Step, store: Store) -> Step:
@@ -122,23 +136,22 @@ def _padding(wanted: Input) -> npt.NDArray[Any]:
 
 
 def _store(
-    wanted: Input, region: Tensor, codes: npt.NDArray[np.float64]
+    wanted: Input, region: Tensor, table: Table, scratch: Scratch
 ) -> tuple[Pixels, Store | None]:
     """The uint8 picture to fill, and the step that turns it into what the region must hold."""
-    table = stored_values(wanted, codes)
     planar = wanted.layout == "NCHW" and wanted.channels == 3
     if not planar:
         if wanted.dtype != "float32":
             bytes_in_place = region.view(np.uint8)
             return bytes_in_place, _bytes_step(table, bytes_in_place)
-        picture = np.empty(region.shape, np.uint8)
+        picture = scratch.take(*region.shape)
         return picture, _floats_step(table, picture, region)
-    picture = np.empty((*region.shape[1:], 3), np.uint8)
+    picture = scratch.take(*region.shape[1:], 3)
     if wanted.dtype != "float32":
         planes = list(region.view(np.uint8))
         recode = [_bytes_step(table[:, c : c + 1], plane) for c, plane in enumerate(planes)]
         return picture, _split(picture, planes, recode)
-    planes = [np.empty(region.shape[1:], np.uint8) for _ in range(3)]
+    planes = [scratch.take(*region.shape[1:]) for _ in range(3)]
     widen: list[Store | None] = [
         _floats_step(table[:, c : c + 1], plane, region[c]) for c, plane in enumerate(planes)
     ]

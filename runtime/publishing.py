@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from runtime.loop import Clock, Model, Result
 from runtime.tasks import Box, Class, Entry, Found, Region, score_of
-from runtime.things import told
+from runtime.things import thing, told
 from runtime.timing import Timing
 from runtime.tracking.observer import Observed
 from runtime.tracking.telling import News, marked, standing
@@ -87,6 +87,7 @@ class Publisher:
             (behind_ns + result.timing.captured_ns) / 1e9,
             durations(result.timing),
             *told(found),
+            of=None if result.of is None else thing(result.of),
         )
         if not isinstance(result, Observed):
             return said

@@ -7,6 +7,8 @@ cannot make its memory so that others map it.
 from __future__ import annotations
 
 import tempfile
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +18,8 @@ from runtime.cameras import Camera, make_camera
 from runtime.frames import Aim, Frame, Layout, Losses
 from runtime.sharing.own import OwnCamera
 from runtime.sharing.owner import make_shareable, shared
+from runtime.tasks import Box
+from tests.by_hand import result_at
 
 READERS = 2
 
@@ -32,12 +36,36 @@ def lending(uri: str, run_folder: Path, readers: int = READERS) -> Iterator[OwnC
 
 def enter(stack: ExitStack, uri: str, run_folder: Path, readers: int) -> OwnCamera:
     camera = make_camera(uri)
-    make_shareable(camera, readers)
-    names = ("rgb", "yuyv", "copied", "film", "door")
+    make_shareable(camera, readers, 1)
+    names = ("rgb", "yuyv", "copied", "film", "crops", "door")
     own = stack.enter_context(shared(camera, names[-1], run_folder, readers))
     for name in names[:-1]:
         (run_folder / f"camera-{name}.sock").symlink_to(run_folder / f"camera-{names[-1]}.sock")
     return own
+
+
+@contextmanager
+def finding(uri: str, run_folder: Path) -> Iterator[OwnCamera]:
+    """The camera, shared, whose owner's loop finds the same thing in each frame."""
+    found, stop = (Box(0, "thing", 0.9, 10.0, 10.0, 30.0, 20.0),), threading.Event()
+    with lending(uri, run_folder) as own:
+
+        def loop() -> None:
+            own.start()
+            while not stop.is_set():
+                frame = own.read(0.1)
+                if frame is not None:
+                    frame.release()
+                    own.offer(result_at(time.monotonic_ns(), found, frame.seq))
+            own.stop()
+
+        thread = threading.Thread(target=loop)
+        thread.start()
+        try:
+            yield own
+        finally:
+            stop.set()
+            thread.join()
 
 
 class Wrapped:

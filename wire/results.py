@@ -64,6 +64,7 @@ class StageDurations(Struct, frozen=True):
 
 class Result(Struct, frozen=True, omit_defaults=True):
     """What the model found in one frame. captured: Unix time, in seconds, of the sensor's stamp.
+    of: the box, found in this frame by the pipeline that owns the camera, at which alone it looked.
 
     zones: each one's sums. lines: crossings by direction since the process began. happened: what
     tracks did since the result before, also in frames that no result tells of.
@@ -81,6 +82,7 @@ class Result(Struct, frozen=True, omit_defaults=True):
     zones: dict[Name, ZoneSums] = {}
     lines: dict[Name, dict[Name, Natural]] = {}
     happened: tuple[Happening, ...] = ()
+    of: Thing | None = None
 
 
 class Spread(Struct, frozen=True):

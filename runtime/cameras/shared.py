@@ -10,12 +10,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections import deque
+from dataclasses import dataclass
 from functools import partial
 
 from runtime.cameras import Ended
 from runtime.cameras.shared_line import Hushed, Line
 from runtime.cameras.shared_uri import Source, parse
-from runtime.frames import Aim, Frame, Layout, Losses
+from runtime.frames import Aim, Frame, Layout, Losses, Part
+from runtime.sharing.crops import Crop, part_of
 from runtime.sharing.memory import Imported
 from runtime.sharing.own import Tally
 from runtime.sharing.packets import (
@@ -49,6 +52,16 @@ def make(uri: str) -> SharedCamera:
     return SharedCamera(parse(uri))
 
 
+@dataclass
+class Lease:
+    """A buffer on loan, and how many frames of it are not home."""
+
+    line: Line
+    number: int
+    buffer: Imported
+    frames: int
+
+
 class SharedCamera:
     """What pipeline `source.pipeline` lends. seq and captured_ns are its owner's."""
 
@@ -64,16 +77,18 @@ class SharedCamera:
         self._lie: Lie | None = None  # of the last picture, and what it means
         self._lies = NOTHING
         self._is_welcome = False
-        self._loans = 0  # the candidate included
+        self._loans = 0  # buffers, those of `_ready` included
         self._asked = False  # and not answered yet
-        self._candidate: Frame | None = None  # came after its read had given up
+        self._ready: deque[Frame] = deque()  # came after its read had given up, or more boxes
+        self._crop = source.crop
+        self._choice = None if source.crop is None else source.crop.choice
         self._retry_at = 0.0
         self._is_started = False
 
     def start(self) -> None:
         """Raises Unavailable if its owner is not running."""
         self.stop()
-        self._line = line = Line(self._source.run, self._source.pipeline)
+        self._line = line = Line(self._source.run, self._source.pipeline, self._choice)
         try:
             if not self._await_welcome(line, time.monotonic() + WELCOME_S):
                 raise Unavailable(f"pipeline {self._source.pipeline} gives no frames: is it well?")
@@ -94,7 +109,7 @@ class SharedCamera:
         while self._line is None:
             if not self._reconnect(deadline):
                 return None
-        if self._loans - (self._candidate is not None) >= MOST_LOANS:
+        if self._loans >= MOST_LOANS and not self._ready:
             time.sleep(timeout)  # only the caller can change that
             return None
         try:
@@ -107,7 +122,8 @@ class SharedCamera:
         """Let go of the owner. Memory that is still on loan is unmapped when it comes home."""
         self._is_started = False
         line, self._line = self._line, None
-        self._candidate, self._asked, self._is_welcome = None, False, False
+        self._ready.clear()
+        self._asked = self._is_welcome = False
         self._buffers, self._lie = {}, None
         self._loans = 0
         if line is not None:
@@ -120,11 +136,14 @@ class SharedCamera:
         while (packet := line.receive(0)) is not None:
             if not self._take(line, packet):
                 return None
-        if self._candidate is not None and not self._asked:
-            self._ask(line, Want(sides(self.aim), now=True))
+        aim = sides(self.aim) if self._crop is None else None
+        if self._ready and (self._asked or self._crop is not None):
+            return self._handed_out()
+        if self._ready:
+            self._ask(line, Want(aim, now=True))
             deadline = max(deadline, time.monotonic() + ANSWER_S)
         elif not self._asked:
-            self._ask(line, Want(sides(self.aim)))
+            self._ask(line, Want(aim))
         while True:
             packet = line.receive(deadline - time.monotonic())
             if packet is None or isinstance(packet, Nothing):
@@ -142,11 +161,12 @@ class SharedCamera:
     def _take(self, line: Line, packet: FromOwner) -> bool:
         """Whether to go on. Raises Refused, Ended."""
         if isinstance(packet, Picture):
-            frame, older = self._frame(line, packet), self._candidate
-            self._asked, self._candidate = False, frame
-            if older is not None:
-                older.release()
+            frames = self._frames(line, packet)
+            while self._ready and self._crop is None:  # overtaken
+                self._ready.popleft().release()
                 self.losses.skipped += 1
+            self._ready += frames
+            self._asked = False
         elif isinstance(packet, Nothing):
             self._asked = False
         elif isinstance(packet, Absent):
@@ -161,12 +181,13 @@ class SharedCamera:
         return True
 
     def _handed_out(self) -> Frame | None:
-        frame, self._candidate = self._candidate, None
-        if frame is not None:
-            self.layout = frame.layout
+        if not self._ready:
+            return None
+        frame = self._ready.popleft()
+        self.layout = frame.layout
         return frame
 
-    def _frame(self, line: Line, picture: Picture) -> Frame:
+    def _buffer(self, line: Line, picture: Picture) -> Imported:
         buffers = self._buffers
         for number in picture.gone:
             buffers.pop(number, None)
@@ -176,21 +197,41 @@ class SharedCamera:
         buffer = buffers.get(picture.buffer)
         if buffer is None:
             raise Refused("a picture came in memory that is not known")
+        return buffer
+
+    def _frames(self, line: Line, picture: Picture) -> list[Frame]:
+        """One, or one for each box."""
+        buffer = self._buffer(line, picture)
         if picture.lie != self._lie or self._lies.nbytes > len(buffer.memory):
             self._lies = layout_of(picture.lie, len(buffer.memory))
             self._lie = picture.lie
-        self._tally.add(picture.counts, 1)
+        parts = [None] if self._crop is None else self._parts(self._crop, picture)
+        self._tally.add(picture.counts, len(parts))
         self._loans += 1
         buffer.begin()
-        home = partial(self._come_home, line, picture.buffer, buffer)
-        return Frame(picture.seq, picture.captured_ns, self._lies, buffer.memory, home)
+        lease = Lease(line, picture.buffer, buffer, len(parts))
+        home = partial(self._come_home, lease)
+        frames = []
+        for part in parts:
+            frame = Frame(picture.seq, picture.captured_ns, self._lies, buffer.memory, home)
+            frame.part = part
+            frames.append(frame)
+        return frames
 
-    def _come_home(self, line: Line, number: int, buffer: Imported) -> None:
-        buffer.end()
-        if line is self._line:
+    def _parts(self, crop: Crop, picture: Picture) -> list[Part | None]:
+        if not picture.spots:
+            raise Refused("a picture came without a box")
+        return [part_of(spot, crop.margin, self._lies) for spot in picture.spots]
+
+    def _come_home(self, lease: Lease) -> None:
+        lease.frames -= 1
+        if lease.frames:
+            return
+        lease.buffer.end()
+        if lease.line is self._line:
             self._loans -= 1
             with contextlib.suppress(Hushed):  # the next read finds out
-                line.send(Home(number))
+                lease.line.send(Home(lease.number))
 
     def _await_welcome(self, line: Line, deadline: float) -> bool:
         """Whether it came in time. Raises Hushed, Refused, Ended."""
@@ -226,7 +267,7 @@ class SharedCamera:
                 return False
         self._retry_at = time.monotonic() + RETRY_S
         try:
-            self._line = Line(self._source.run, self._source.pipeline)
+            self._line = Line(self._source.run, self._source.pipeline, self._choice)
         except Trouble as trouble:
             self.absent = str(trouble)
             return time.monotonic() < deadline

@@ -13,6 +13,7 @@ from pathlib import Path
 from runtime.sharing.packets import (
     MOST_BYTES,
     VERSION,
+    Choice,
     FromOwner,
     FromReader,
     Hello,
@@ -34,7 +35,7 @@ class Line:
     """One connection to the owner of a pipeline's camera. descriptor: that came with the packet
     that was received last; who takes it sets it to None."""
 
-    def __init__(self, run_folder: Path, pipeline: str) -> None:
+    def __init__(self, run_folder: Path, pipeline: str, choice: Choice | None) -> None:
         """Connect. Raises Unavailable if nobody shares the camera, Refused for a path too long."""
         path = socket_path(run_folder, pipeline)
         if len(os.fsencode(path)) > LONGEST_PATH:
@@ -54,7 +55,7 @@ class Line:
                 f"({os.strerror(error.errno or 0)} at {path}): is it running?"
             ) from None
         with contextlib.suppress(Hushed):  # it may have said why already
-            self.send(Hello(VERSION))
+            self.send(Hello(VERSION, choice))
 
     def send(self, packet: FromReader) -> None:
         """Raises Hushed."""

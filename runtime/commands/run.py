@@ -29,7 +29,7 @@ from runtime.locating import resolve
 from runtime.loop import Loop, Model, Result, look_away
 from runtime.memory import peak_rss_bytes, process_started_ns
 from runtime.panel import Panel
-from runtime.sharing.configured import camera_by_hand
+from runtime.sharing.configured import camera_by_hand, offering
 from runtime.stopping import leave_on_sigterm, stop_on_signals
 from runtime.tally import Tally
 from runtime.tracking.telling import line_of
@@ -50,7 +50,7 @@ def main(argv: Sequence[str]) -> int:
         )
         camera.aim = model.aim
         tally = Tally(camera, words.camera)
-        watchers: list[Callable[[Result], None]] = []
+        watchers: list[Callable[[Result], None]] = [offering(camera)]
 
         observe = observer_of(words, camera, model.labels, note)
 

@@ -30,7 +30,7 @@ from runtime.panel import Panel, printable
 from runtime.reloading import Reloading, pipeline_of, settings_of
 from runtime.reporting import Pipeline, Reporter
 from runtime.serving import Service
-from runtime.sharing.configured import service_camera
+from runtime.sharing.configured import offering, service_camera
 from runtime.sources import Sources
 from runtime.takeover import Takeover
 from wire import config, fault
@@ -207,6 +207,7 @@ def watched(
     """The loop's two hooks: the reporter's, and the preview's where one was asked for. A preview
     that cannot be is no reason not to serve."""
     reporter.observe(observation_of(wanted))
+    reporter.show = offer = offering(camera)
     if not words.preview:
         return reporter.emit, reporter.glance
     from runtime.preview import Preview  # costs what only a viewer needs
@@ -223,7 +224,10 @@ def watched(
         log.warning("no preview: %s", trouble)
         return reporter.emit, reporter.glance
     log.info("preview: %s", preview.address)
-    reporter.show = preview.show
+
+    def show(seen: Result) -> None:
+        offer(seen)
+        preview.show(seen)
 
     def emit(result: Result) -> None:
         reporter.emit(result)
@@ -233,6 +237,7 @@ def watched(
         reporter.glance(frame)
         preview.glance(frame)
 
+    reporter.show = show
     return emit, glance
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from runtime.cameras import Camera, make_camera, options
 from runtime.cameras.patient import PatientCamera
-from runtime.cameras.shared_uri import in_folder
+from runtime.cameras.shared_uri import in_folder, parse
+from runtime.loop import Result
+from runtime.sharing.own import OwnCamera
 from runtime.sharing.owner import make_shareable, shared
 from wire.config import Config
 from wire.consistency import shared_pipeline
@@ -33,9 +35,11 @@ def service_camera(config: Config, name: str, run_folder: Path) -> Iterator[Came
     if not readers:
         yield PatientCamera(camera)
         return
+    others = [one.camera for one in config.pipeline.values()]
+    cascades = sum(shared_pipeline(one) == name and parse(one).crop is not None for one in others)
     readers += GUESTS
     check_pace(uri)
-    make_shareable(camera, readers)
+    make_shareable(camera, readers, cascades)
     with shared(PatientCamera(camera), name, run_folder, readers) as own:
         yield own
 
@@ -49,9 +53,18 @@ def camera_by_hand(uri: str, share: str | None, run_folder: Path) -> Iterator[Ca
         yield camera
         return
     check_pace(uri)
-    make_shareable(camera, BY_HAND)
+    make_shareable(camera, BY_HAND, 1)
     with shared(camera, share, run_folder, BY_HAND) as own:
         yield own
+
+
+def offering(camera: Camera) -> Callable[[Result], None]:
+    """What gives each result of a shared camera's owner to those who look at it more closely."""
+    return camera.offer if isinstance(camera, OwnCamera) else nobody
+
+
+def nobody(result: Result) -> None:
+    """Takes what a camera found that nobody shares."""
 
 
 def check_pace(uri: str) -> None:

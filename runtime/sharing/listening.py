@@ -16,11 +16,12 @@ from typing import IO
 from runtime.cameras import Camera
 from runtime.sharing.capture import Capture
 from runtime.sharing.newest import Newest
-from runtime.sharing.packets import Over, encoded
+from runtime.sharing.packets import Over
 from runtime.sharing.reader import Gone, Reader
 from wire.local import LONGEST_PATH, hold
 from wire.troubles import Refused, Trouble, Unavailable
 
+MOST_REFUSED = 4  # who wait to be told at a time that there is no room for them
 LOOK_S = 5.0  # how often the socket is looked for, in case somebody removed it
 
 log = logging.getLogger("vedette.cameras")
@@ -50,19 +51,21 @@ class Listening:
     def open(self) -> None:
         """Begin. A folder that cannot be used is tried again and again."""
         self._newest.readers.append(self._look)
+        self._newest.ring = self._ring
         self._keep_open()
         self._thread.start()
 
     def close(self) -> None:
         """Send everybody away."""
         self._is_closing = True
-        os.eventfd_write(self._ringing, 1)
+        self._ring()
         self._thread.join()
         self._newest.readers.remove(self._look)
         with self._newest.changed:
             for number in list(self._readers):
                 self._dismiss(number, Over("its owner ends"))
         self._shut()
+        self._newest.ring = lambda: None
         os.close(self._ringing)
 
     def _work(self) -> None:
@@ -71,16 +74,32 @@ class Listening:
             if not events:
                 self._keep_open()
             for number, _ in events:
-                if number in self._readers:
+                if number == self._ringing:
+                    os.eventfd_read(self._ringing)
+                    self._tell_found()
+                elif number in self._readers:
                     self._hear(number)
-                elif self._socket is not None and number == self._socket.fileno():
-                    self._welcome(self._socket)
-            self._sweep()
+            self._sweep()  # who left makes room for who comes
+            if self._socket is not None and self._socket.fileno() in dict(events):
+                self._welcome(self._socket)
 
     def _hear(self, number: int) -> None:
         with self._newest.changed:
             if not self._readers[number][1].is_gone:
                 self._try(number, self._readers[number][1].hear)
+
+    def _ring(self) -> None:
+        os.eventfd_write(self._ringing, 1)
+
+    def _tell_found(self) -> None:
+        with self._newest.changed:
+            taken = self._newest.take_found()
+            if taken is None:
+                return
+            for number, (_, reader) in list(self._readers.items()):
+                if not reader.is_gone:
+                    self._try(number, lambda _, reader=reader: reader.hear_found(*taken))
+            self._newest.put_down(taken[0])
 
     def _look(self) -> None:
         """Something is new. `changed` held, on the capture thread or ours."""
@@ -128,15 +147,16 @@ class Listening:
         except OSError:  # gone again, or no descriptor is left
             return
         ours.setblocking(False)
-        if len(self._readers) >= self._most:
-            why = f"{self._most} already share this camera, and no more can"
-            with contextlib.suppress(OSError):
-                ours.send(encoded(Over(why)))
+        served = sum(not reader.refusal for _, reader in self._readers.values())
+        if len(self._readers) >= self._most + MOST_REFUSED:
             ours.close()
             return
+        reader = Reader(ours, self._newest, self._capture)
+        if served >= self._most:
+            reader.refusal = f"{served} already share this camera, and no more can"
         self._poll.register(ours, select.POLLIN)
         with self._newest.changed:
-            self._readers[ours.fileno()] = ours, Reader(ours, self._newest, self._capture)
+            self._readers[ours.fileno()] = ours, reader
 
     def _keep_open(self) -> None:
         """Take the address, again if somebody removed it."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from runtime.frames import Frame, Losses
 from runtime.sharing.memory import Mapped
 from runtime.sharing.packets import Counts
+from runtime.tasks import Found
 
 
 @dataclass(eq=False)
@@ -49,10 +50,15 @@ class Buffers:
         return number
 
 
+def _nobody() -> None:
+    """Rings at nobody's."""
+
+
 class Newest:
     """changed: guards everything here and the readers; notified when something is new.
 
-    absent: why no frames can come now. readers: called with each change, `changed` held.
+    absent: why no frames can come now. readers: called with each change, `changed` held. cascades:
+    how many readers want what the owner's model found. ring: called when it found something.
     """
 
     def __init__(self) -> None:
@@ -63,6 +69,9 @@ class Newest:
         self.absent: str | None = None
         self.buffers = Buffers()
         self.readers: list[Callable[[], None]] = []
+        self.cascades = 0
+        self.ring: Callable[[], None] = _nobody
+        self._found: tuple[Loan, Found] | None = None
         self._homes: deque[Loan] = deque()
 
     def post(self, frame: Frame, memory: Mapped, losses: Losses) -> None:
@@ -109,10 +118,27 @@ class Newest:
         if not loan.holders:
             self._homes.append(loan)
 
+    def keep_found(self, loan: Loan, found: Found) -> None:
+        """What the owner's model found in a frame, whose hold passes on with it. Overtakes what
+        nobody took. Any thread, `changed` not held."""
+        with self.changed:
+            before = self.take_found()
+            self._found = loan, found
+            if before is not None:
+                self.put_down(before[0])
+        self.ring()
+
+    def take_found(self) -> tuple[Loan, Found] | None:
+        """The newest such, and the hold on its frame. `changed` held."""
+        found, self._found = self._found, None
+        return found
+
     def empty(self) -> None:
         """Forget the newest: the camera stops."""
         with self.changed:
             self._replace(None)
+            if (found := self.take_found()) is not None:
+                self.put_down(found[0])
 
     def has_homes(self) -> bool:
         """Is there something to give back?"""

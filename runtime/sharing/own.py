@@ -7,6 +7,7 @@ from functools import partial
 
 from runtime.cameras import Camera
 from runtime.frames import Aim, Frame, Losses
+from runtime.loop import Result
 from runtime.sharing.capture import PATIENCE_S, Capture
 from runtime.sharing.newest import Loan, Newest
 from runtime.sharing.packets import Counts
@@ -47,6 +48,7 @@ class OwnCamera:
         self._tally = Tally(self.losses, Counts())
         self._had = -1
         self._loans = 0
+        self._awaited: Loan | None = None  # its result is not there yet
         self._is_started = False
 
     @property
@@ -91,9 +93,18 @@ class OwnCamera:
         home = partial(self._come_home, loan)
         return Frame(frame.seq, frame.captured_ns, frame.layout, loan.memory, home)
 
+    def offer(self, result: Result) -> None:
+        """What the loop's model found in the frame that came home last, for those who want to look
+        at it more closely."""
+        loan = self._awaited
+        if loan is not None and loan.frame.seq == result.seq:
+            self._awaited = None
+            self._newest.keep_found(loan, result.found)
+
     def stop(self) -> None:
         """The camera runs on while others read it."""
         self._is_started = False
+        self._await(None)
         capture, changed = self._capture, self._newest.changed
         with changed:
             capture.leave(self)
@@ -117,4 +128,12 @@ class OwnCamera:
 
     def _come_home(self, loan: Loan) -> None:
         self._loans -= 1
-        self._newest.give(loan)
+        if self._newest.cascades:
+            self._await(loan)
+        else:
+            self._newest.give(loan)
+
+    def _await(self, loan: Loan | None) -> None:
+        before, self._awaited = self._awaited, loan
+        if before is not None:
+            self._newest.give(before)

@@ -14,12 +14,14 @@ from runtime.sharing.own import OwnCamera
 from runtime.sharing.packets import socket_path
 
 MORE = 3  # buffers: one in the mailbox, one that replaces it, one for a reader that holds two
+CASCADING = 2  # more: one whose result is awaited, one whose result waits for its reader
 
 
-def make_shareable(camera: object, readers: int) -> None:
-    """Have a camera that is not started make memory for so many readers, if it can."""
+def make_shareable(camera: object, readers: int, cascades: int) -> None:
+    """Have a camera that is not started make memory for so many readers, if it can. cascades: how
+    many of them want what the owner's model finds."""
     if isinstance(camera, Shareable):
-        camera.spare = readers + MORE
+        camera.spare = readers + MORE + CASCADING * cascades
 
 
 @contextmanager

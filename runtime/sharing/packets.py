@@ -18,18 +18,32 @@ from wire.troubles import Refused
 
 VERSION = 1
 MOST_BYTES = 16 * 1024  # that an owner says at once
-MOST_ASKED_BYTES = 2048  # that a reader says
+MOST_ASKED_BYTES = 256  # that a reader says, after its first word
 LONGEST_REASON = 1000
+MOST_BOXES = 16
 
 Count = Annotated[int, Meta(ge=0, le=1 << 62)]
 Side = Annotated[int, Meta(ge=1, le=1 << 16)]
+Label = Annotated[str, Meta(max_length=200)]
+Place = Annotated[float, Meta(ge=-1e9, le=1e9)]  # a bound keeps infinities and NaN out
 Reason = Annotated[str, Meta(max_length=LONGEST_REASON)]
 
 
+class Choice(Struct, frozen=True, array_like=True):
+    """Boxes of the owner's results: of these labels (none: of any), of this score at least, and so
+    many of a result at most."""
+
+    labels: Annotated[tuple[Label, ...], Meta(max_length=64)]
+    min_score: Annotated[float, Meta(ge=0, le=1)]
+    most: Annotated[int, Meta(ge=1, le=MOST_BOXES)]
+
+
 class Hello(Struct, frozen=True, tag="hello", array_like=True):
-    """A reader's first word."""
+    """A reader's first word. choice: it wants frames in which the owner's model found such boxes,
+    with these; None: it wants every frame."""
 
     version: int
+    choice: Choice | None = None
 
 
 class Want(Struct, frozen=True, tag="want", array_like=True):
@@ -47,7 +61,8 @@ class Home(Struct, frozen=True, tag="home", array_like=True):
 
 
 class Counts(Struct, frozen=True, array_like=True):
-    """Of the owner's camera since its process began. captured: frames that its thread read."""
+    """Of the owner's camera since its process began. captured: frames that its thread read; for
+    who wants boxes, only these: how many were chosen."""
 
     captured: Count = 0
     skipped: Count = 0
@@ -74,8 +89,21 @@ class Welcome(Struct, frozen=True, tag="welcome", array_like=True):
     absent: Reason | None
 
 
+class Spot(Struct, frozen=True, array_like=True):
+    """A box that the owner's model found, in pixels of the source frame."""
+
+    index: Annotated[int, Meta(ge=-(1 << 40), le=1 << 40)]
+    label: Label
+    score: Place
+    x: Place
+    y: Place
+    width: Place
+    height: Place
+
+
 class Picture(Struct, frozen=True, tag="picture", array_like=True):
     """A frame on loan. size: bytes of its buffer. gone: buffers that will not come again.
+    spots: the boxes that were chosen, for a reader that wants some.
 
     The buffer's descriptor is with the first picture in it.
     """
@@ -87,6 +115,7 @@ class Picture(Struct, frozen=True, tag="picture", array_like=True):
     lie: Lie
     counts: Counts
     gone: tuple[Count, ...] = ()
+    spots: Annotated[tuple[Spot, ...], Meta(max_length=MOST_BOXES)] = ()
 
 
 class Nothing(Struct, frozen=True, tag="nothing", array_like=True):

@@ -5,16 +5,21 @@ from __future__ import annotations
 import socket
 import time
 from array import array
+from typing import NamedTuple
 
 from runtime.cameras import Ended
 from runtime.frames import Layout
 from runtime.sharing.capture import Capture
+from runtime.sharing.crops import chosen
 from runtime.sharing.newest import Loan, Newest
 from runtime.sharing.packets import (
     LONGEST_REASON,
     MOST_ASKED_BYTES,
+    MOST_BYTES,
     VERSION,
     Absent,
+    Choice,
+    Counts,
     FromOwner,
     FromReader,
     Hello,
@@ -22,6 +27,7 @@ from runtime.sharing.packets import (
     Nothing,
     Over,
     Picture,
+    Spot,
     Want,
     Welcome,
     aim_of,
@@ -29,9 +35,11 @@ from runtime.sharing.packets import (
     from_reader,
     lie_of,
 )
+from runtime.tasks import Found
 from wire.troubles import Refused
 
 MOST_LOANS = 2
+STALE_S = 1.0  # a result for which its reader had no time for so long is not shown to it
 MOST_PER_S = 5000  # packets; a reader of a camera with 1,000 frames a second sends 2,000
 
 
@@ -39,20 +47,32 @@ class Gone(Exception):
     """This reader is no more, or is to be no more."""
 
 
+class Kept(NamedTuple):
+    """A result that waits for this reader. came_s: monotonic."""
+
+    loan: Loan
+    spots: tuple[Spot, ...]
+    came_s: float
+
+
 class Reader:
     """Serves one connection. All methods with `newest.changed` held.
 
-    layout: of the camera, when it is asked.
+    layout: of the camera, when it is asked. refusal: why it is not served, if it is not.
     """
 
     def __init__(self, ours: socket.socket, newest: Newest, capture: Capture) -> None:
         self.is_gone = False
+        self.refusal = ""
         self._socket = ours
         self._newest = newest
         self._capture = capture
         self._had = -1
         self._wants = False
         self._loans: dict[int, Loan] = {}
+        self._choice: Choice | None = None
+        self._chosen = 0  # boxes so far
+        self._kept: Kept | None = None
         self._known: set[int] = set()
         self._freed: list[int] = []
         self._has_said_hello = False
@@ -64,7 +84,7 @@ class Reader:
     def hear(self, layout: Layout) -> None:
         """Take one packet from the socket. Raises Gone, Refused."""
         try:
-            content = self._socket.recv(MOST_ASKED_BYTES)
+            content = self._socket.recv(MOST_ASKED_BYTES if self._has_said_hello else MOST_BYTES)
         except BlockingIOError:
             return
         except OSError as error:
@@ -89,10 +109,22 @@ class Reader:
         if not self._is_welcome:
             self._is_welcome = True
             self._had, self._told = newest.order, newest.absent
-            self.say(Welcome(lie_of(layout), newest.counts, newest.absent))
+            counts = newest.counts if self._choice is None else Counts()
+            self.say(Welcome(lie_of(layout), counts, newest.absent))
         if newest.absent != self._told:
             self._told = newest.absent
             self.say(Absent(None if self._told is None else self._told[:LONGEST_REASON]))
+        if self._wants and len(self._loans) < MOST_LOANS:
+            self._offer()
+
+    def hear_found(self, loan: Loan, found: Found) -> None:
+        """The owner's model has found this in that frame. Raises Gone."""
+        spots = chosen(found, self._choice) if self._choice is not None else ()
+        if not spots or not self._is_welcome:
+            return
+        self._chosen += len(spots)
+        loan.holders += 1
+        self._keep(Kept(loan, spots, time.monotonic()))
         if self._wants and len(self._loans) < MOST_LOANS:
             self._offer()
 
@@ -108,7 +140,10 @@ class Reader:
 
     def close(self) -> None:
         """Take back all that it has. May be called twice."""
+        if self._choice is not None and not self.is_gone:
+            self._newest.cascades -= 1
         self.is_gone = True
+        self._keep(None)
         self._capture.leave(self)
         for loan in self._loans.values():
             self._newest.put_down(loan)
@@ -131,9 +166,13 @@ class Reader:
 
     def _obey(self, packet: FromReader) -> None:
         if isinstance(packet, Hello):
+            if self.refusal:  # said now: who closes before it has heard all resets the connection
+                raise Refused(self.refusal)
             if packet.version != VERSION or self._has_said_hello:
                 raise Refused(f"speaks version {packet.version}, here is {VERSION}: restart both")
             self._has_said_hello = True
+            self._choice = packet.choice
+            self._newest.cascades += packet.choice is not None
             self._capture.join(self, None)
         elif not self._is_welcome:
             raise Refused("says more than it may before it is welcome")
@@ -155,10 +194,26 @@ class Reader:
                 self._wants = False
                 self.say(Nothing())
 
+    def _keep(self, kept: Kept | None) -> None:
+        before, self._kept = self._kept, kept
+        if before is not None:
+            self._newest.put_down(before.loan)
+
     def _offer(self) -> None:
-        loan = self._newest.take(self._had)
-        if loan is None:
+        if self._choice is None:
+            loan = self._newest.take(self._had)
+            if loan is not None:
+                self._lend(loan, loan.counts, ())
             return
+        kept, self._kept = self._kept, None
+        if kept is not None and (
+            time.monotonic() - kept.came_s > STALE_S or kept.loan.buffer in self._loans
+        ):
+            self._newest.put_down(kept.loan)
+        elif kept is not None:
+            self._lend(kept.loan, Counts(self._chosen), kept.spots)
+
+    def _lend(self, loan: Loan, counts: Counts, spots: tuple[Spot, ...]) -> None:
         is_new = loan.buffer not in self._known
         frame, freed = loan.frame, tuple(self._freed[:64])
         lie = lie_of(frame.layout)
@@ -166,7 +221,7 @@ class Reader:
         self._loans[loan.buffer] = loan
         self._wants, self._had = False, loan.order
         picture = Picture(
-            loan.buffer, len(loan.memory), frame.seq, frame.captured_ns, lie, loan.counts, freed
+            loan.buffer, len(loan.memory), frame.seq, frame.captured_ns, lie, counts, freed, spots
         )
         self.say(picture, loan.memory.descriptor if is_new else None)
         self._known.add(loan.buffer)

@@ -110,7 +110,7 @@ class Observer:
         moved, self._moved = tuple(self._moved), []
         return Observed(
             result.seq, result.digest, boxes, result.timing,
-            marks, zones, self._ground.line_sums(), moved, self.wanted,
+            marks, zones, self._ground.line_sums(), moved, self.wanted, of=result.of,
         )  # fmt: skip
 
     def _notice(self, digest: str) -> None:

@@ -95,6 +95,7 @@ def line_of(result: Result) -> object:
         "digest": result.digest,
         "found": found,
         "timing": result.timing,
+        "of": result.of,
         "zones": result.zones,
         "lines": result.lines,
         "happened": [happening(moved, 0.0) for moved in result.moved],

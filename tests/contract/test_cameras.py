@@ -20,7 +20,7 @@ from runtime.cameras import Camera, make_camera, open_camera
 from runtime.frames import Aim, Frame, Layout, Losses
 from tests.network_cameras import http_camera, rtsp_camera
 from tests.recordings import write_pictures, write_video
-from tests.sharing import lending
+from tests.sharing import finding, lending
 from wire.troubles import Refused, Unavailable
 
 REAL = os.environ.get("VEDETTE_TEST_CAMERAS", "").split()
@@ -37,6 +37,7 @@ CAMERAS = (
     "pipeline://yuyv",
     "pipeline://copied",
     "pipeline://film",
+    "pipeline://crops?crop=*&most=1",
     "own:synthetic://640x480@60?format=NV12",
     "rtsp://{h264}/live?name=1#transport=tcp",
     "http://{http}/stream?name=1#timeout=5",
@@ -52,6 +53,7 @@ SHARED = {  # what the owner of pipeline://NAME has
     "yuyv": "synthetic://640x480@60?format=YUYV&padding=64",
     "copied": "opaque:synthetic://640x480@60",
     "film": "file://{}/mjpeg.avi?loop=yes&pace=100",
+    "crops": "synthetic://640x480@60?format=NV12",
 }
 MOST_BUFFERS = 32  # the most that V4L2 gives one stream
 PATIENCE_S = 10.0
@@ -91,9 +93,9 @@ def uri(
     if not uri.startswith("pipeline:"):
         yield uri
         return
-    inner = SHARED[uri.removeprefix("pipeline://")].format(recordings)
-    with lending(inner, tmp_path):
-        yield f"{uri}?run={tmp_path}"
+    name, _, crops = uri.removeprefix("pipeline://").partition("?")
+    with (finding if crops else lending)(SHARED[name].format(recordings), tmp_path):
+        yield f"{uri}{'&' if crops else '?'}run={tmp_path}"
 
 
 @pytest.fixture
