@@ -87,7 +87,8 @@ def draw_line(
         tip = foot + towards * far
         for colour, wide in ((BLACK, thick + 2), (LINE, thick)):
             cv2.arrowedLine(picture, rounded(foot), rounded(tip), colour, wide, cv2.LINE_AA, 0, 0.4)
-        spot = tip + towards * size * 0.8
+        long = width(clean(words), size, BOLD) + size // 2  # the plate begins where the arrow ends
+        spot = tip + towards * (abs(towards[0]) * long + abs(towards[1]) * size * 1.4) * 0.55
         plate(picture, words, int(spot[0]), int(spot[1] - size * 0.7), LINE, is_centred=True)
     plate(picture, name, int(a[0]), int(a[1] - size * 0.7), LINE)
 
