@@ -21,7 +21,10 @@ from wire.troubles import Unavailable
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-MISSING = "H.264 and H.265 need PyAV: pip install 'vedette[network]'; or set the camera to MJPEG"
+MISSING = (
+    "H.264 and H.265 need PyAV: pip install 'vedette[network]', or on a device "
+    "sudo scripts/install --engines litert,onnx,network; or set the camera to MJPEG"
+)
 LOW_DELAY = 1 << 19  # AV_CODEC_FLAG_LOW_DELAY
 FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 MOST_THREADS = 4  # they share one picture, where the camera made it of several slices

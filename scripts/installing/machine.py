@@ -17,6 +17,7 @@ KNOWN = {"debian": ("12", "13"), "raspbian": ("12", "13"), "ubuntu": ("22.04", "
 # what is seen through to the system: only its vendor packages it, built for its own Python
 VENDORS = ("picamera2", "tensorrt")
 ENGINES = ("litert", "onnx")
+EXTRAS = (*ENGINES, "network")  # what else a device may need: the decoder of network cameras
 
 
 @dataclass(frozen=True)

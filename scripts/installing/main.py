@@ -15,7 +15,7 @@ from pathlib import Path
 from installing import durable, removal, upgrade
 from installing.configuring import Wish
 from installing.installation import STEPS, Order, install, summary
-from installing.machine import ENGINES
+from installing.machine import EXTRAS
 from installing.places import Places
 from installing.progress import Progress, complain, conclude
 from installing.services import Services, services_of
@@ -83,9 +83,9 @@ def _check(words: argparse.Namespace, places: Places) -> None:
         raise Wrong("--purge goes with --uninstall")
     if words.enroll is not None and not words.enroll.is_file():
         raise Wrong(f"{words.enroll} is no file: `vedette fleet enroll NAME` makes it")
-    unknown = set(words.engines or ()) - set(ENGINES)
+    unknown = set(words.engines or ()) - set(EXTRAS)
     if unknown:
-        raise Wrong(f"there is no engine {sorted(unknown)[0]!r}: possible: {', '.join(ENGINES)}")
+        raise Wrong(f"there is no engine {sorted(unknown)[0]!r}: possible: {', '.join(EXTRAS)}")
     if places.is_here and os.geteuid() != 0:
         raise Wrong("this changes the system: run it with sudo")
     if not places.root.is_dir():
@@ -178,7 +178,8 @@ def parser() -> argparse.ArgumentParser:
     add("--camera", metavar="URI", help="as v4l2:///dev/video0; for a new configuration")
     add("--model", metavar="NAME", help="of the zoo, or a path; for a new configuration")
     add("--broker", metavar="URL", help="without --enroll: as mqtt://HOST; for a new configuration")
-    add("--engines", type=_names, metavar="NAMES", help="default: litert,onnx")
+    add("--engines", type=_names, metavar="NAMES", help="default: litert,onnx; network: for H.264 "
+        "and H.265 of rtsp cameras")  # fmt: skip
     add("--offline", type=Path, metavar="WHEELHOUSE", help="the folder of scripts/wheelhouse")
     add("--upgrade", action="store_true", help="replace the release that runs; go "
         "back if the new one does not come up")  # fmt: skip

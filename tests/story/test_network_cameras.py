@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from runtime.ahead import Slot
 from runtime.cameras import Camera, make_camera, open_camera
+from runtime.cameras.network_backlog import Unit
 from runtime.cameras.patient import PatientCamera
+from runtime.cameras.video_decoder import VideoDecoder
 from runtime.frames import Frame
 from tests.gate import TcpGate
 from tests.network_cameras import CameraProcess, age_ms, http_camera, rtsp_camera
@@ -155,9 +158,18 @@ def test_a_frozen_camera_is_absent_and_its_old_pictures_are_not_shown() -> None:
         until(camera, look)
 
 
-def test_what_stood_still_in_the_network_is_not_shown_when_it_comes() -> None:
+def test_what_stood_still_in_the_network_is_not_shown_when_it_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decode = VideoDecoder.decode
+
+    def slow(self: VideoDecoder, unit: Unit, slot: Slot) -> tuple[int, int] | None:
+        time.sleep(0.01)  # so that each could be shown
+        return decode(self, unit, slot)
+
+    monkeypatch.setattr(VideoDecoder, "decode", slow)
     with (
-        rtsp_camera(*SMALL) as server,
+        rtsp_camera("--size", "320x240", "--gop", "60", "--kbits", "800") as server,
         TcpGate(server.port) as gate,
         open_camera(live(gate, "#timeout=10")) as camera,
     ):
@@ -176,8 +188,35 @@ def test_what_stood_still_in_the_network_is_not_shown_when_it_comes() -> None:
 
         until(camera, look)
         assert camera.losses.skipped - skipped >= 20, "nothing old came: the test is no good"
-        assert max(ages) < 1500, ages
+        assert max(ages) < 1000, ages
         assert camera.absent is None
+
+
+def test_a_sender_faster_than_the_decoder_builds_up_no_delay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    decode = VideoDecoder.decode
+
+    def slow(self: VideoDecoder, unit: Unit, slot: Slot) -> tuple[int, int] | None:
+        time.sleep(0.03)  # three pictures come meanwhile
+        return decode(self, unit, slot)
+
+    monkeypatch.setattr(VideoDecoder, "decode", slow)
+    with (
+        rtsp_camera("--size", "320x240", "--gop", "250", "--fps", "100") as server,
+        open_camera(live(server)) as camera,
+    ):
+        ages: list[float] = []
+        end = time.monotonic() + 3.5
+
+        def look(frame: Frame | None) -> bool:
+            if frame is not None:
+                ages.append(age_ms(frame))
+            return time.monotonic() > end
+
+        until(camera, look)
+        assert len(ages) > 10 and camera.losses.skipped > 60
+        assert max(ages) < 1000, ages  # if all waited, the last before a key frame: 1.7 s
 
 
 @pytest.mark.parametrize("kind", ["rtsp", "http"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import struct
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from runtime import jpeg
 from runtime.ahead import Slot
 from runtime.cameras import make_camera
 from runtime.cameras.http import boundary
+from runtime.cameras.network import NetworkCamera
 from runtime.cameras.network_auth import Login
 from runtime.cameras.network_backlog import JPEG, Backlog, Stream, Unit
 from runtime.cameras.network_decoder import AnyDecoder
@@ -26,7 +29,7 @@ from runtime.commands import check_config
 from runtime.frames import Losses
 from tests.recordings import number_of, numbered
 from wire.masking import masked
-from wire.troubles import Refused
+from wire.troubles import Refused, Unavailable
 
 H264_STREAM = Stream("h264")
 
@@ -249,10 +252,10 @@ def test_who_falls_behind_goes_on_with_a_whole_picture(monkeypatch: pytest.Monke
     assert (taken(), losses.skipped) == ([2, 3], 1)
     for _ in range(30):  # nobody decodes for a second
         put()
+    assert (taken(), losses.skipped) == ([], 31)
     put(is_key=True)
     put()
     assert taken() == [34, 35]
-    assert losses.skipped == 31
     backlog.lost()
     put()
     assert (taken(), losses) == ([], Losses(skipped=32, driver=1))
@@ -263,6 +266,53 @@ def test_a_unit_grows_and_has_an_end() -> None:
     while unit.add(bytes(1 << 20)):
         assert len(unit.memory) <= 1 << 25
     assert unit.size == 1 << 24
+
+
+class Hanging:
+    """A connection that brings one picture and ends; the next one never comes to be."""
+
+    def __init__(self, is_first: bool, until: threading.Event, those: list[Hanging]) -> None:
+        self._is_first = is_first
+        self._until = until
+        self._those = those
+
+    def open(self) -> None:
+        if not self._is_first:
+            self._those.append(self)
+            self._until.wait()
+
+    def receive(self, backlog: Backlog) -> None:
+        unit = backlog.fresh()
+        unit.is_key, unit.captured_ns = True, time.monotonic_ns()
+        unit.add(cv2.imencode(".jpg", numbered(1))[1].tobytes())
+        backlog.put(unit)
+        time.sleep(0.5)  # until it was decoded
+        raise Unavailable("it has ended")
+
+    def close(self) -> None:
+        pass
+
+
+def test_stop_leaves_behind_who_hangs() -> None:
+    until, hanging = threading.Event(), list[Hanging]()
+    count = itertools.count()
+
+    def connect(_: threading.Event) -> Hanging:
+        return Hanging(next(count) == 0, until, hanging)
+
+    camera = NetworkCamera(read("http://h/", ()), connect, AnyDecoder)
+    camera.start()
+    try:
+        with camera.read(5) or pytest.fail("no frame"):
+            pass
+        while not hanging:  # until it has begun to connect again
+            time.sleep(0.05)
+        stopping = threading.Thread(target=camera.stop)
+        stopping.start()
+        stopping.join(20)
+        assert not stopping.is_alive()
+    finally:
+        until.set()
 
 
 def test_check_config_says_what_a_network_camera_lacks(
