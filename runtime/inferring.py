@@ -14,7 +14,7 @@ import numpy as np
 from models.consistency import contradictions
 from models.manifest import Decoding, Input, Manifest, Output
 from runtime.engines import Engine, TensorSpec
-from runtime.inferring_boxes import Bare, guess_boxes
+from runtime.inferring_boxes import Bare, guess_boxes, unknown_form
 from runtime.inferring_shapes import guess_shapes
 from wire.complaints import spelled
 from wire.troubles import Refused
@@ -161,7 +161,7 @@ def _decoding(engine: Engine, model_file: Path, eats: Input) -> tuple[Task, Deco
     boxes = guess_boxes(bare)
     if boxes is not None:
         return "detect", *boxes
-    return "raw", Decoding(), "outputs of no known form: their statistics are shown"
+    return "raw", Decoding(), f"{unknown_form(shapes)}: their statistics are shown"
 
 
 def _scores(engine: Engine) -> tuple[Decoding, str]:

@@ -140,6 +140,14 @@ def _two(bare: Bare) -> Guess | None:
     return made, f"{said}; assumed: the usual anchors of SSD MobileNet, activation {activation}"
 
 
+def unknown_form(shapes: list[tuple[int, ...]]) -> str:
+    """What outputs are that no head was guessed for."""
+    ranks = [len(each) for each in shapes]
+    if ranks == [3, 3] and shapes[0][1] == shapes[1][1] and 4 in (shapes[0][2], shapes[1][2]):
+        return "boxes and scores of a raw SSD, whose anchors only a manifest can name"
+    return "outputs of no known form"
+
+
 def _decoding(head: str, **said: Any) -> Decoding:
     given = {name: value for name, value in said.items() if value is not None}
     return msgspec.convert(

@@ -202,7 +202,7 @@ def test_an_output_that_no_manifest_can_name_is_refused(tmp_path: Path) -> None:
         def input(self) -> Any: ...
         def close(self) -> None: ...
         def run(self) -> tuple[Any, ...]:
-            return ()
+            return (np.zeros((1, 2, 2), np.float32),)
 
     with pytest.raises(Refused, match="output that no manifest can have"):
         infer_manifest(Path("m.tflite"), Odd())

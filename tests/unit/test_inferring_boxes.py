@@ -172,7 +172,11 @@ def test_raw_ssd_that_is_decoded_already() -> None:
 def test_what_no_head_gives_is_shown_raw(shapes: list[tuple[int, ...]]) -> None:
     chance = np.random.default_rng(4)
     outputs = tuple(chance.normal(0, 1, shape).astype(np.float32) for shape in shapes)
-    assert infer_manifest(Path("m.onnx"), Exported(outputs))[0].task == "raw"
+    made, told = infer_manifest(Path("m.onnx"), Exported(outputs))
+    assert made.task == "raw"
+    raw_ssd = shapes == [(1, 900, 4), (1, 900, 91)]
+    assert ("anchors only a manifest can name" in told[-1]) == raw_ssd
+    assert told[-1].endswith("their statistics are shown")
 
 
 def test_whole_numbers_without_a_scale_are_shown_raw() -> None:
