@@ -33,8 +33,9 @@ def encode(columns: Array) -> Mask:
     """The mask of a grid that is given column by column: (columns, rows), contiguous, bool or
     uint8. Neither side is 0."""
     cells = columns.reshape(-1)
-    ends = np.flatnonzero(cells[1:] != cells[:-1]) + 1
-    counts = np.diff(ends, prepend=0, append=cells.size).tolist()
+    ends = np.flatnonzero(cells[1:] != cells[:-1])  # where a run has its last cell
+    lasts = [-1, *ends.tolist(), cells.size - 1]
+    counts = [last - before for before, last in zip(lasts, lasts[1:], strict=False)]
     if cells[0]:
         counts.insert(0, 0)
     return Mask((columns.shape[1], columns.shape[0]), tuple(counts))

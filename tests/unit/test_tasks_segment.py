@@ -186,10 +186,10 @@ def test_regions_that_the_model_is_not_sure_of_are_left_out() -> None:
 
 
 def test_a_mask_is_no_finer_than_the_manifest_wants() -> None:
-    """Cells of 4 x 4 become one, which belongs where half of them do."""
+    """Cells of 4 x 4 become one, which belongs where its middle does."""
     numbers = np.zeros((1, 16, 16), np.uint8)
     numbers[0, :, :8] = 1
-    numbers[0, 0:4, 8:10] = 1  # half of a coarser cell
+    numbers[0, 0:4, 8:11] = 1  # the middle of a coarser cell, too
     numbers[0, 4:8, 8] = 1  # a quarter of the one below
     numbers[0, 15, 15] = 1  # the box is the whole picture
     wanted = input_of(16, 16)
@@ -199,7 +199,7 @@ def test_a_mask_is_no_finer_than_the_manifest_wants() -> None:
     assert cells_of(found.mask) == [
         [True, True, True, False], *([[True, True, False, False]] * 3)
     ]  # fmt: skip
-    assert found.share == pytest.approx((16 * 8 + 8 + 4 + 1) / 256)
+    assert found.share == pytest.approx((16 * 8 + 12 + 4 + 1) / 256)
 
 
 def test_more_than_254_classes_and_more_than_a_processor_turns_around() -> None:
