@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from runtime.reloading import Reloading, pipeline_of
-from tests.unit.test_reporting import Desk
+from runtime.tasks import Box
+from tests.by_hand import result_at
+from tests.unit.test_reporting import OLD, Desk
 from wire.folders import Folders
+from wire.local import Found
 from wire.messages import PipelineSettings
+from wire.results import Result
 from wire.troubles import Refused
 
 FIRST = 'camera = "synthetic://64x48"\nmodel = "digits"'
@@ -87,6 +92,53 @@ def test_what_needs_a_restart_is_said_until_it_is_as_it_was(
         caplog.clear()
         service.reload(pipeline)
         assert ("camera: changed, used when this service is restarted" in caplog.text) is said
+
+
+ZONES = "tracking = {}\nzone.left = {points = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}\n"
+
+
+def seen(service: Service, times: int = 3, score: float = 0.9) -> Result:
+    """What is published of a box that stands at the left."""
+    desk = service.desk
+    for _ in range(times):
+        desk.clock.sleep(0.1)
+        box = Box(0, "0", score, 100, 200, 60, 90)
+        desk.reporter.emit(result_at(desk.clock.ns(), (box,), digest=OLD.digest))
+    return [each for each in desk.heard() if isinstance(each, Found)][-1].result
+
+
+def test_zones_are_taken_and_tracks_stay(service: Service) -> None:
+    service.desk.reporter.apply(PipelineSettings("every", 30.0))
+    assert seen(service).found[0].track is None
+    text = FIRST + '\nresults = "every"\nresults_per_s = 30\n' + ZONES
+    service.reload(text)
+    said = seen(service)
+    assert (said.found[0].track, said.zones["left"].entered) == (1, 1)
+    service.reload(text + "zone.all = {points = [[0, 0], [1, 0], [1, 1], [0, 1]]}\n")
+    more = seen(service, 1)
+    assert (more.found[0].track, more.found[0].zones) == (1, ("left", "all"))
+    assert more.zones["left"].entered == 1
+
+
+def test_filters_do_not_falsify_what_is_said_of_the_model(service: Service) -> None:
+    text = FIRST + '\nresults = "every"\nresults_per_s = 30\nfilter = {min_score = 0.5}\n'
+    service.reload(text)
+    assert seen(service, score=0.4).found == ()
+    totals = service.desk.reporter.totals()
+    assert (totals.frames, totals.scores.frames) == (3, 3)
+    assert totals.scores.sum == pytest.approx(1.2)
+
+
+def test_a_label_that_the_model_lacks_is_said(
+    service: Service, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("vedette"), "propagate", True)
+    reporter = service.desk.reporter
+    monkeypatch.setattr(reporter, "_counted", replace(OLD, labels=("person",)))
+    service.reload(FIRST + '\nfilter = {labels = ["persn"]}\n')
+    assert (
+        "filter.labels: the model finds nothing called persn; did you mean person?" in caplog.text
+    )
 
 
 @pytest.mark.parametrize("pipeline", ["camera = 3", 'model = "digits"'])
