@@ -42,10 +42,10 @@ class Rewriting:
         middles = self.constant(np.tile(MIDDLES * STRIDE, 2)[None])
         self.corners = self.node("Add", self.node("Mul", edges, outward), middles)
 
-    def constant(self, value: Array) -> str:
+    def constant(self, value: Any) -> str:
         self._count += 1
         name = f"heads/constant{self._count}"
-        self.model.graph.initializer.append(numpy_helper.from_array(value, name))
+        self.model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
@@ -66,10 +66,13 @@ class Rewriting:
     def same(self, value: float, rows: int, width: int) -> str:
         return self.constant(np.full((1, rows, width), value, np.float32))
 
-    def write(self, path: Path, outputs: Iterable[tuple[str, tuple[int, ...]]]) -> Path:
+    def write(
+        self, path: Path, outputs: Iterable[tuple[str, tuple[int, ...]]],
+        dtype: int = TensorProto.FLOAT,
+    ) -> Path:  # fmt: skip
         del self.model.graph.output[:]
         for name, shape in outputs:
-            value = helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+            value = helper.make_tensor_value_info(name, dtype, shape)
             self.model.graph.output.append(value)
         onnx.checker.check_model(self.model)
         onnx.save(self.model, path)
@@ -87,6 +90,17 @@ def yolov8_rows_in_shares(path: Path) -> Path:
     to = Rewriting()
     shares = to.times(to.centres(), [1 / WIDE, 1 / TALL, 1 / WIDE, 1 / TALL])
     return to.write(path, [(to.joined(shares, to.scores), (1, CELLS, 4 + CLASSES))])
+
+
+def yolov8_int8(path: Path) -> Path:
+    """Boxes and scores in one int8 tensor, of 1/255 from -128 on: as full-integer exports are."""
+    to = Rewriting()
+    shares = to.times(to.centres(), [1 / WIDE, 1 / TALL, 1 / WIDE, 1 / TALL])
+    rows = to.joined(shares, to.scores)
+    scale, zero = to.constant(np.float32(1 / 255)), to.constant(np.int8(-128))
+    stored = to.node("QuantizeLinear", rows, scale, zero)
+    turned = to.node("Transpose", stored, perm=[0, 2, 1])
+    return to.write(path, [(turned, (1, 4 + CLASSES, CELLS))], TensorProto.INT8)
 
 
 def yolov5(path: Path) -> Path:
