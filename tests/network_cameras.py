@@ -94,7 +94,7 @@ class CameraProcess:
 def rtsp_camera(*words: str) -> CameraProcess:
     """`tests/rtsp_server.py` with these options; skips the test where GStreamer is missing."""
     if not can_serve_rtsp():
-        pytest.skip(f"no RTSP server here: apt-get install {PACKAGES}")
+        pytest.skip(f"no RTSP server here: run scripts/setup, or apt-get install {PACKAGES}")
     return CameraProcess([SYSTEM_PYTHON, str(HERE / "rtsp_server.py"), *words])
 
 
