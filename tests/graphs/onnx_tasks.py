@@ -56,6 +56,17 @@ def regions(path: Path, width: int, height: int, head: str = "logits") -> Path:
     return file.save(path)
 
 
+def bright(path: Path, width: int, height: int, level: float = 115.0) -> Path:
+    """A map of one class, logits (1, 1, height, width): above 0 where the mean of red, green and
+    blue is over a level of 255."""
+    file = _opened(width, height)
+    mean = file.node("ReduceMean", ["input"], attributes={"axes": [1], "keepdims": 1})
+    above = file.node("Sub", [mean, file.constant(np.float32(level / 255))])
+    file.node("Mul", [above, file.constant(np.float32(50))], name="output")
+    file.output("output", (1, 1, height, width), FLOAT)
+    return file.save(path)
+
+
 def instances(path: Path, width: int, height: int, boxes: Sequence[Sequence[float]]) -> Path:
     """As YOLOv8-seg: "rows" (1, 4 + 3 + 3, n), n as many as the strides 8, 16, 32 give, and
     "prototypes" (1, 3, height / 4, width / 4). boxes: centre x and y, width, height and class (red,
