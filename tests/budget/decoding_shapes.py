@@ -73,7 +73,9 @@ def by_cells(maps: Array) -> Array:
 def rows(width: int, objects: int = 16) -> Array:
     """(1, width, 8400) for 640x640: a box, a score, and numbers around 0."""
     chance = np.random.default_rng(1)
-    output = (chance.random((1, width, 8400), np.float32) - np.float32(0.5)) * np.float32(0.2)
+    output: Array = (chance.random((1, width, 8400), np.float32) - np.float32(0.5)) * np.float32(
+        0.2
+    )
     output[0, :2] = chance.uniform(100, 540, (2, 8400))
     output[0, 2:4] = chance.uniform(60, 200, (2, 8400))
     output[0, 4, :: 8400 // objects] = chance.uniform(0.5, 1, -(-8400 // (8400 // objects)))
