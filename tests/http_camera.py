@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import re
 import secrets
+import ssl
 import sys
 import threading
 import time
@@ -126,6 +127,7 @@ def main() -> None:
     parser.add_argument("--size", default="320x240")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--login", metavar="USER:PASSWORD")
+    parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
     words = parser.parse_args()
     width, _, height = words.size.partition("x")
     Handler.fps, Handler.size, Handler.login = words.fps, (int(width), int(height)), words.login
@@ -133,6 +135,10 @@ def main() -> None:
     assert MADE <= 1 << BITS
     server = ThreadingHTTPServer(("127.0.0.1", words.port), Handler)
     server.daemon_threads = True
+    if words.tls:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*words.tls)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     print(server.server_address[1], flush=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdin.read()  # until whoever started us is gone

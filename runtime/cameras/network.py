@@ -23,7 +23,7 @@ FILL_S = 0.2  # how long the decoding thread waits before it looks whether it sh
 FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 10.0
 REFUSED_RETRY_S = 60.0  # cameras lock who comes with a wrong password again and again
-FIRST_PICTURE_S = 15.0  # most have a whole picture every few seconds
+START_S = 20.0  # the watchdog of a service waits for 30; most have a key frame every few seconds
 LEAVE_S = 0.5
 STALE_NS = 500_000_000  # older than that when it came: decoded, since others build on it
 
@@ -88,12 +88,12 @@ class NetworkCamera:
         self._ahead = Ahead(lambda slot: self._fill(life, decoder, slot), newest_wins, self.losses)
         self._ahead.start()
         life.thread.start()
-        life.changed.wait(2 * self.target.timeout_s + FIRST_PICTURE_S)
+        life.changed.wait(START_S)
         if life.first is not None:
             self.layout, self.absent = life.first, None
             return
         trouble = life.trouble or Unavailable(
-            f"{self._where}: sends no picture that can be decoded: "
+            f"{self._where}: sends no picture within {START_S:g} s that can be decoded: "
             "set its time from key frame to key frame to 2 s"
         )
         if isinstance(trouble, Refused):
@@ -129,10 +129,13 @@ class NetworkCamera:
         unit = life.backlog.take(FILL_S)
         if unit is None:
             return False
+        broken, number = self.losses.decode, unit.number
         try:
             came = decoder.decode(unit, slot, self.aim)
         finally:
             life.backlog.give_back(unit)
+        if self.losses.decode != broken:
+            life.backlog.interrupt()  # what builds on it would be smeared
         if not came:
             return False
         if time.monotonic_ns() - slot.captured_ns > STALE_NS and life.first is not None:
@@ -141,7 +144,7 @@ class NetworkCamera:
         if life.first is None:
             life.first = slot.layout
             life.changed.set()
-        if self.absent is not None and self._life is life:
+        if self.absent is not None and number > life.lost_at:
             self.absent = None
             log.warning("camera: %s: is back", self._where)
         return True
@@ -156,6 +159,7 @@ class _Life:
         self.first: Layout | None = None
         self.trouble: Trouble | None = None
         self.backlog = Backlog(camera.losses, number)
+        self.lost_at = number  # the last picture of a connection that has ended
         self._camera = camera
         self._connect = connect
         self.thread = threading.Thread(target=self._receive, name="receive", daemon=True)
@@ -187,6 +191,7 @@ class _Life:
     def _lose(self, trouble: Trouble) -> bool:
         """Say that the camera is away. True: it never was there, which start() tells."""
         self.backlog.interrupt()
+        self.lost_at = self.backlog.number
         if self.first is None:
             self.trouble = trouble
             self.changed.set()

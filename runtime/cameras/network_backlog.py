@@ -124,7 +124,8 @@ class Backlog:
             self._needs_key = True
 
     def interrupt(self) -> None:
-        """The connection has ended: what it sent is old when it comes back."""
+        """What waits is no use, for the connection has ended or what it builds on is broken: go on
+        with the next key frame."""
         with self._condition:
             self._skip()
 

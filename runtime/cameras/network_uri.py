@@ -95,7 +95,7 @@ def read(uri: str, keys: Sequence[str]) -> Target:
     password = None if found.password is None else unquote(found.password)
     if "password_file" in address.given and (user is None or password is not None):
         raise Refused(f"{shown}: password_file needs a name and no password before it: USER@HOST")
-    timeout_s = address.number("timeout", 1, 60)
+    timeout_s = address.number("timeout", 1, 15)
     path = (found.path or "/") + (f"?{found.query}" if found.query else "")
     return Target(
         found.scheme, host, port or PORTS[found.scheme], path, user, password,
