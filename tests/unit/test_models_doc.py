@@ -9,7 +9,7 @@ import pytest
 
 from models import manifest
 from models.consistency import HEADS
-from models.manifest import Anchors, Decoding, Input, Manifest
+from models.manifest import Anchors, Decoding, Golden, Input, Manifest
 from tests.laws.sources import ROOT
 
 TEXT = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
@@ -32,7 +32,9 @@ dtype = "float32"
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_is_taken(example: str) -> None:
-    taken = manifest.parse(ABOVE + example, "docs/models.md")
+    told = re.match(r"# task (\w+)", example)
+    above = ABOVE.replace("detect", told[1]) if told else ABOVE
+    taken = manifest.parse(above + example, "docs/models.md")
     assert taken.decoding.head in example
 
 
@@ -50,3 +52,9 @@ def test_every_key_is_described(struct: Any) -> None:
 
 def test_every_head_that_finds_boxes_is_described() -> None:
     assert [head for head in HEADS["detect"] if f"| `{head}` |" not in TEXT] == []
+
+
+def test_every_head_is_named_and_every_key_of_a_golden_sample() -> None:
+    heads = {head for possible in HEADS.values() for head in possible} - {"none"}
+    assert [head for head in sorted(heads) if f"`{head}`" not in TEXT] == []
+    assert [key for key in Golden.__struct_fields__ if key not in TEXT] == []
