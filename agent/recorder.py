@@ -22,7 +22,7 @@ SAMPLE_S = 10.0  # how often the board is read; throttling in between may go uns
 LEAST_S = 1.0  # between two readings: shares of the processor need some time to be shares of
 MOST_BYTES = 48_000  # of one record: the smallest brokers take packets of 64 KiB
 
-BOOK = "agent.book"  # in the run folder
+BOOK, FAULTS_BOOK = "agent.book", "agent.faults"  # in the run folder
 LEDGER_NOTE, FAULTS_NOTE, UPDATES_NOTE = "ledger", "faults", "updates"
 
 
@@ -47,7 +47,9 @@ class Recorder:
         self._fresh = fresh
         kept = newest([keeping.note(LEDGER_NOTE), _content(self._book)])
         self.ledger = Ledger(boot, clock.uptime_s(), kept)
-        self.faults = Faults(keeping.note(FAULTS_NOTE))
+        self._faults_book = run_folder / FAULTS_BOOK
+        # what was said while the disk took nothing is known here alone
+        self.faults = Faults(_content(self._faults_book) or keeping.note(FAULTS_NOTE))
         self.health = board.read()
         self.windows: dict[str, Window] = {}  # of the newest record
         self._sampled_s = clock.uptime_s()
@@ -71,8 +73,7 @@ class Recorder:
             self.cut(silent)
         if not self.ledger.hear(totals):
             return False
-        with contextlib.suppress(OSError):  # it only matters if we are killed
-            write_durably(self._book, self.ledger.book())
+        _keep_for_this_boot(self._book, self.ledger.book())
         return True
 
     def sample(self) -> None:
@@ -102,8 +103,9 @@ class Recorder:
         """Faults that began or ended become events."""
         if sayings:
             bodies = [self._event(s.kind, s.subject, s.pipeline, s.text) for s in sayings]
-            notes = {FAULTS_NOTE: self.faults.book()}
-            self._keeping.append([("event", body) for body in bodies], notes)
+            book = self.faults.book()
+            self._keeping.append([("event", body) for body in bodies], {FAULTS_NOTE: book})
+            _keep_for_this_boot(self._faults_book, book)
             self._fresh()
 
     def note(self, subject: str, pipeline: str | None, text: str) -> None:
@@ -176,6 +178,11 @@ class Recorder:
                 update=update,
             )
         )
+
+
+def _keep_for_this_boot(path: Path, content: bytes) -> None:
+    with contextlib.suppress(OSError):  # it only matters if we are killed, or the disk is full
+        write_durably(path, content)
 
 
 def _content(path: Path) -> bytes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import threading
 import time
@@ -52,8 +53,9 @@ def active_s(machine: Machine, unit: str) -> float:
 def print_costs(machine: Machine) -> None:
     """What docs/performance.md has of both services."""
     for unit in (AGENT, RUNTIME):
-        group = "/sys/fs/cgroup" + machine.shows(unit, "ControlGroup")
-        pss = machine(f"awk '/^Pss:/{{print $2}}' /proc/$(cat {group}/cgroup.procs)/smaps_rollup")
+        group = shlex.quote("/sys/fs/cgroup" + machine.shows(unit, "ControlGroup"))
+        memory = f"/proc/{machine.shows(unit, 'MainPID')}/smaps_rollup"
+        pss = machine(f"awk '/^Pss:/{{print $2}}' {memory}")
         usage = f"systemctl show -P CPUUsageNSec {unit}"
         took = machine(f"a=$({usage}); sleep 60; b=$({usage}); echo $(((b-a)/1000000))")
         now, peak = (int(machine(f"cat {group}/memory.{key}")) for key in ("current", "peak"))
