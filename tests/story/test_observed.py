@@ -77,13 +77,26 @@ def test_a_score_that_is_not_published_takes_no_mark_of_another() -> None:
     assert [(each.score, each.zones) for each in said.found] == [(0.9, ("left",))]
 
 
-def test_off_means_that_nothing_waits() -> None:
-    desk = Desk(mode="off")
+def test_a_crossing_alone_is_news() -> None:
+    desk = Desk(Observation(tracking=Tracking(), line=FLOOR.line))
+    desk.show(9, box(0.66))
+    xs = [0.66 - 0.02 * k for k in range(15)]
+    said = {k: each for k, x in enumerate(xs) if (each := desk.show(10 + k / 10, box(x)))}
+    assert [[each.kind for each in one.happened] for one in said.values()] == [["cross"]]
+
+
+def test_switched_off_nothing_waits_until_it_is_on_again() -> None:
+    desk = Desk()
+    for k in range(3):
+        desk.show(10 + k / 1000, box(0.66))  # the next may be said in a second
     for k in range(10):
-        assert desk.show(1 + k / 10, box(0.2)) is None
+        desk.show(10.1 + k / 20, box(0.64 - 0.02 * k))
+    desk.publisher.apply(PipelineSettings("off", 1.0))
+    assert desk.show(10.9, box(0.32)) is None
     desk.publisher.apply(PipelineSettings("change", 1.0))
-    said = desk.show(1.95, box(0.2))
+    said = desk.show(11.2, box(0.20))
     assert said is not None
+    assert said.lines["middle"]["west"] == 1
     assert said.happened == ()
 
 

@@ -225,13 +225,15 @@ def test_numbers_are_unique_in_a_frame_and_never_come_again(
 def test_ten_thousand_boxes_are_bounded() -> None:
     one = tracker(patience_s=60.0)
     rng = np.random.default_rng(0)
-    for k in range(12):
-        crowd = [
-            Sighting(0, "x", 0.9, (float(x), float(y), 0.01, 0.01))
-            for x, y in rng.uniform(0, 1, (10_000, 2))
-        ]
+    for k in range(14):
+        if k % 2 == 0:  # each crowd is seen twice, and has numbers
+            crowd = [
+                Sighting(0, "x", float(score), (float(x), float(y), 0.001, 0.001))
+                for x, y, score in rng.uniform(0.5, 1, (10_000, 3))
+            ]
         got = one.step(crowd + crowd[:50], k / 30)
         assert len(got) == len(crowd) + 50
+        assert sum(track is not None for track in got) > 0 or k > 6
     assert len(one._tracks) <= MOST_TRACKS
 
 
