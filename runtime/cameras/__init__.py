@@ -16,6 +16,7 @@ KINDS = {
     "synthetic": "runtime.cameras.synthetic",
     "file": "runtime.cameras.recording",
     "v4l2": "runtime.cameras.v4l2",
+    "csi": "runtime.cameras.csi",
     "rtsp": "runtime.cameras.rtsp",
     "rtsps": "runtime.cameras.rtsp",
     "http": "runtime.cameras.http",
@@ -69,7 +70,7 @@ def open_camera(uri: str, aim: Aim | None = None) -> Iterator[Camera]:
     """A started camera, stopped at the end of the `with`.
 
     `synthetic://640x480@30?digits=1`, `file://PATH?pace=&loop=`,
-    `v4l2:///dev/video0?size=1280x720&fps=30&format=YUYV`, `pipeline://NAME`,
+    `v4l2:///dev/video0?size=1280x720&fps=30&format=YUYV`, `csi://0`, `pipeline://NAME`,
     `rtsp://USER@HOST/PATH#password_file=PATH`, `http://HOST/PATH#fps=5`.
     Raises Refused for a URI that cannot be meant, Unavailable for a camera that is not there.
     """
@@ -88,7 +89,7 @@ def make_camera(uri: str) -> Camera:
     if kind not in KINDS:
         raise Refused(
             f"{masked(uri)!r} names no camera: use one of synthetic://640x480@30, file://PATH, "
-            "v4l2:///dev/video0, rtsp://USER@HOST/PATH, http://HOST/PATH"
+            "v4l2:///dev/video0, csi://0, rtsp://USER@HOST/PATH, http://HOST/PATH"
         )
     camera: Camera = importlib.import_module(KINDS[kind]).make(uri)
     return camera

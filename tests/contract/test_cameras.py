@@ -18,6 +18,7 @@ import pytest
 
 from runtime.cameras import Camera, make_camera, open_camera
 from runtime.frames import Aim, Frame, Layout, Losses
+from tests import csi_cameras
 from tests.network_cameras import http_camera, rtsp_camera
 from tests.recordings import write_pictures, write_video
 from tests.sharing import finding, lending
@@ -42,6 +43,8 @@ CAMERAS = (
     "rtsp://{h264}/live?name=1#transport=tcp",
     "http://{http}/stream?name=1#timeout=5",
     "http://{http}/snapshot?name=1#fps=60",
+    "pi://0?size=320x240&fps=100",
+    "jetson://0?size=320x240&fps=100",
     *REAL,
 )
 SERVERS = {
@@ -110,7 +113,9 @@ def camera(uri: str) -> Iterator[Camera]:
 def is_live(uri: str) -> bool:
     """Its pictures come at their own times; the others come when they are wanted."""
     return (
-        uri.startswith(("v4l2", "pipeline", "own", "rtsp", "http")) or "@" in uri or "pace=" in uri
+        uri.startswith(("v4l2", "pipeline", "own", "rtsp", "http", "csi", *csi_cameras.KINDS))
+        or "@" in uri
+        or "pace=" in uri
     )
 
 
