@@ -7,6 +7,7 @@ camera's memory belongs to one thread.
 
 from __future__ import annotations
 
+import queue
 import threading
 import weakref
 from collections import deque
@@ -50,6 +51,9 @@ class Buffers:
         return number
 
 
+Bell = queue.SimpleQueue["Loan | None"]
+
+
 def _nobody() -> None:
     """Rings at nobody's."""
 
@@ -59,6 +63,7 @@ class Newest:
 
     absent: why no frames can come now. readers: called with each change, `changed` held. cascades:
     how many readers want what the owner's model found. ring: called when it found something.
+    bell: where the owner's loop waits for its next loan; None in it: something else is new.
     """
 
     def __init__(self) -> None:
@@ -69,6 +74,7 @@ class Newest:
         self.absent: str | None = None
         self.buffers = Buffers()
         self.readers: list[Callable[[], None]] = []
+        self.bell: Bell | None = None
         self.cascades = 0
         self.ring: Callable[[], None] = _nobody
         self._found: tuple[Loan, Found] | None = None
@@ -79,9 +85,13 @@ class Newest:
         with self.changed:
             self.order += 1
             self.count(losses)
-            self._replace(
-                Loan(frame, memory, self.buffers.number(memory), self.order, self.counts, 1)
-            )
+            loan = Loan(frame, memory, self.buffers.number(memory), self.order, self.counts, 1)
+            self._replace(loan)
+            bell, self.bell = self.bell, None
+            loan.holders += bell is not None
+        if bell is not None:  # the owner first, and without a lock that it would wait for
+            bell.put(loan)
+        with self.changed:
             self.tell()
 
     def count(self, losses: Losses) -> None:
@@ -156,6 +166,9 @@ class Newest:
 
     def tell(self) -> None:
         """Something is new. `changed` held."""
+        bell, self.bell = self.bell, None
+        if bell is not None:
+            bell.put(None)
         for reader in self.readers:
             reader()
         self.changed.notify_all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import time
 from functools import partial
 
@@ -9,7 +10,7 @@ from runtime.cameras import Camera
 from runtime.frames import Aim, Frame, Losses
 from runtime.loop import Result
 from runtime.sharing.capture import PATIENCE_S, Capture
-from runtime.sharing.newest import Loan, Newest
+from runtime.sharing.newest import Bell, Loan, Newest
 from runtime.sharing.packets import Counts
 from wire.troubles import Unavailable
 
@@ -48,6 +49,7 @@ class OwnCamera:
         self._tally = Tally(self.losses, Counts())
         self._had = -1
         self._loans = 0
+        self._bell: Bell = queue.SimpleQueue()
         self._awaited: Loan | None = None  # its result is not there yet
         self._is_started = False
 
@@ -114,17 +116,32 @@ class OwnCamera:
     def _take(self, deadline: float) -> Loan | None:
         newest, capture = self._newest, self._capture
         absent = newest.absent
-        with newest.changed:
-            while True:
-                loan = newest.take(self._had) if self._loans < MOST_LOANS else None
-                if loan is not None:
+        while True:
+            left = deadline - time.monotonic()
+            if self._loans >= MOST_LOANS:  # only the caller can change that
+                time.sleep(max(0.0, left))
+                return None
+            with newest.changed:
+                if (loan := newest.take(self._had)) is not None:
                     return loan
                 if self not in capture.users:
                     raise capture.trouble
-                left = deadline - time.monotonic()
                 if left <= 0 or newest.absent != absent:
                     return None
-                newest.changed.wait(left)
+                newest.bell = self._bell
+            if (loan := self._listen(left)) is not None:
+                return loan
+
+    def _listen(self, seconds: float) -> Loan | None:
+        try:
+            return self._bell.get(timeout=seconds)
+        except queue.Empty:
+            with self._newest.changed:
+                self._newest.bell = None
+        try:
+            return self._bell.get_nowait()
+        except queue.Empty:
+            return None
 
     def _come_home(self, loan: Loan) -> None:
         self._loans -= 1
