@@ -10,10 +10,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from runtime.cameras.synthetic import make
+from runtime.cameras.synthetic import SyntheticCamera, parse
 from runtime.canvas import Canvas
+from runtime.engines import EngineOptions
 from runtime.frames import packed
-from runtime.loop import Result
+from runtime.locating import locate, resolve
+from runtime.loop import Loop, Result
+from runtime.opening import open_model
 from runtime.publishing import Publisher
 from runtime.tasks import Box
 from runtime.things import MOST_THINGS
@@ -86,7 +89,7 @@ def test_a_crossing_alone_is_news() -> None:
 
 
 def test_switched_off_nothing_waits_until_it_is_on_again() -> None:
-    desk = Desk()
+    desk = Desk(mode="every")
     for k in range(3):
         desk.show(10 + k / 1000, box(0.66))  # the next may be said in a second
     for k in range(10):
@@ -181,6 +184,7 @@ def test_hostile_words_and_marks_are_drawn_all_the_same() -> None:
     overlay.above(picture, SIZE)
 
 
+ANY_LABEL = Observation(tracking=Tracking(labels="any"), zone=FLOOR.zone, line=FLOOR.line)
 ZONES = """
 [tracking]
 labels = "any"
@@ -192,31 +196,58 @@ directions = ["west", "east"]
 """
 
 
-def test_a_run_counts_what_crosses_on_a_camera_that_knows(tmp_path: Path) -> None:
-    """Real pictures through a real model: two digits that go to and fro."""
-    (tmp_path / "zones.toml").write_text(ZONES)
-    uri = "synthetic://640x480?digits=2&motion=walk&seed=3"
-    done = warm.run(["run", "--camera", uri, "--model", "digits-detect", "--frames", "500",
-                   "--zones", str(tmp_path / "zones.toml"), "--results", "-"])  # fmt: skip
-    lines = [json.loads(line) for line in done.stdout.splitlines()]
-    camera, crossed = make(uri), {"west": 0, "east": 0}
+def test_a_loop_counts_what_crosses_before_a_camera_that_knows() -> None:
+    """Real pictures through a real model, by a clock of their own: two digits go to and fro."""
+    now_s = [100.0]
+
+    def sleep(seconds: float) -> None:
+        now_s[0] += seconds
+
+    def clock() -> int:
+        return round(now_s[0] * SECOND)
+
+    camera = SyntheticCamera(
+        parse("synthetic://640x480@30?digits=2&motion=walk&seed=3"), clock, sleep
+    )
+    with locate(resolve("digits-detect")) as located:
+        model = open_model(located, EngineOptions(threads=1))
+    observer, observed = Observer(ANY_LABEL, lambda: camera.layout.source), []
+    loop = Loop(camera, model, lambda result: observed.append(observer(result)), clock=clock)
+    camera.start()
+    while len(observed) < 500:
+        loop.step(1.0)
+    camera.stop()
+    model.engine.close()
+    crossed = {"west": 0, "east": 0}
     for digit in range(2):
-        middles = [b.x + b.width / 2 for b in (camera.truth(seq)[digit] for seq in range(500))]
-        sides = [x > 320 for x in middles if abs(x - 320) > 20]
+        truth = [camera.truth(result.seq)[digit] for result in observed]
+        sides = [x > 320 for x in (b.x + b.width / 2 for b in truth) if abs(x - 320) > 20]
         for before, after in pairwise(sides):
             crossed["east" if after else "west"] += before != after
     assert crossed["east"] + crossed["west"] >= 6
-    assert lines[-1]["lines"]["middle"] == crossed
-    assert {each["track"] for each in lines[-1]["found"]} == {1, 2}
-    happened = [each for line in lines for each in line["happened"] if each["kind"] == "cross"]
+    seen = [result for result in observed if isinstance(result, Observed)]
+    assert seen[-1].lines["middle"] == crossed
+    assert {mark.track for mark in seen[-1].marks} == {1, 2}
+    happened = [each for result in seen for each in result.moved if each.kind == "cross"]
     assert len(happened) == sum(crossed.values())
+
+
+def test_a_run_with_zones_writes_them(tmp_path: Path) -> None:
+    (tmp_path / "zones.toml").write_text(ZONES)
+    uri = "synthetic://320x240?digits=2&motion=walk&seed=3"
+    done = warm.run(["run", "--camera", uri, "--model", "digits-detect", "--frames", "20",
+                     "--zones", tmp_path / "zones.toml", "--results", "-"])  # fmt: skip
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["zones"]["left"]["count"] <= 2
+    assert set(last["lines"]["middle"]) == {"west", "east"}
+    assert all({"label", "track", "zones"} <= set(each) for each in last["found"])
 
 
 def test_track_alone_gives_numbers() -> None:
     done = warm.run(["run", "--camera", "synthetic://320x240?motion=walk", "--model",
-                   "digits-detect", "--frames", "5", "--track", "--results", "-"])  # fmt: skip
-    last = json.loads(done.stdout.splitlines()[-1])
-    assert last["found"][0]["track"] == 1
+                   "digits-detect", "--frames", "9", "--track", "--results", "-"])  # fmt: skip
+    found = [each for line in done.stdout.splitlines() for each in json.loads(line)["found"]]
+    assert 1 in [each["track"] for each in found]
 
 
 @pytest.mark.parametrize(
