@@ -85,6 +85,7 @@ class ArgusSource:
 
     def begin(self) -> None:
         """Let it run until a picture comes, which says how they lie."""
+        self._count.pause()
         self._pipeline.play()
         deadline = time.monotonic() + FIRST_S
         try:

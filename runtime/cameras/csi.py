@@ -119,7 +119,6 @@ class CsiCamera:
         return frame
 
     def _open(self) -> None:
-        self._count.pause()
         aim, size = self.aim, fitted(self.aim, self._wish.size)
         self._source = self._open_source(self._wish, size, self.spare, self._count, self.losses)
         self._fitted_to, self._size = aim, size
