@@ -96,11 +96,12 @@ class Ear:
 
     @property
     def events(self) -> list[Event]:
-        """Each once, in the order in which they were made."""
+        """As they came, each once: what waited for a while comes after what is newer."""
+        each: dict[tuple[str, int], Event] = {}
         with self._lock:
-            events, spools = list(self._events), list(dict.fromkeys(e.spool for e in self._events))
-        each = {(spools.index(one.spool), one.seq): one for one in events}
-        return [each[key] for key in sorted(each)]
+            for one in self._events:
+                each.setdefault((one.spool, one.seq), one)
+        return list(each.values())
 
     @property
     def state(self) -> State | None:
@@ -108,7 +109,11 @@ class Ear:
             return self._states[-1] if self._states else None
 
     def updates(self, version: str) -> list[Update]:
-        found = (one.update for one in self.events if one.update is not None)
+        """In the order in which they were told of."""
+        events = self.events
+        boots = list(dict.fromkeys(one.boot for one in events))
+        events.sort(key=lambda one: (boots.index(one.boot), one.uptime_s))
+        found = (one.update for one in events if one.update is not None)
         return [update for update in found if update.version == version]
 
     def phases(self, version: str) -> list[str]:
