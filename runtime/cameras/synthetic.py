@@ -143,7 +143,7 @@ def make(uri: str) -> SyntheticCamera:
 
 def parse(uri: str) -> Wish:
     """Read the URI. Raises Refused with what is allowed."""
-    address = options.parse(uri, ("format", "motion", *NUMBERS))
+    address = options.parse(uri, ("format", *NUMBERS, "motion"))
     size = SIZE.fullmatch(address.place.rstrip("/"))
     if size is None:
         raise address.refused(

@@ -161,6 +161,22 @@ def shared(one: Box, other: Box) -> float:
     return max(0.0, across) * max(0.0, down) / least
 
 
+@pytest.mark.parametrize("size", ["32x32", "640x480", "33x400"])
+@pytest.mark.parametrize("digits", [1, 2, 12])
+def test_who_walks_stays_who_it_is_and_crosses_the_picture(size: str, digits: int) -> None:
+    camera = make_camera(f"synthetic://{size}?digits={digits}&motion=walk")
+    assert isinstance(camera, Truthful)
+    wide, tall = map(int, size.split("x"))
+    frames = [camera.truth(seq) for seq in range(0, 1200, 3)]
+    for digit in range(digits):
+        way = [truth[digit] for truth in frames]
+        assert len({box.label for box in way}) == 1
+        assert len({(box.y, box.width, box.height) for box in way}) == 1
+        assert all(0 <= b.x and b.x + b.width <= wide and b.y + b.height <= tall for b in way)
+        middles = [box.x + box.width / 2 for box in way]
+        assert min(middles) < wide / 2 - 2 and max(middles) > wide / 2 + 2
+
+
 def test_things_move() -> None:
     _, truths = pictures("synthetic://320x240", 200)
     middles = np.array([(box.x + box.width / 2, box.y + box.height / 2) for (box,) in truths])
@@ -299,6 +315,8 @@ def test_with_all_buffers_on_loan_it_waits_and_then_says_none() -> None:
         ("synthetic://640x480?seed=-1", "from 0"),
         ("synthetic://640x480?seed=nan", "from 0"),
         ("synthetic://640x480?colour=red", "format, digits"),
+        ("synthetic://640x480?motion=run", "roam or walk"),
+        ("synthetic://640x480?motion=walk&hold=2", "leave hold out"),
     ],
 )
 def test_a_wrong_uri_is_refused_with_what_is_right(uri: str, says: str) -> None:
