@@ -7,7 +7,6 @@ or goes away the camera is absent, until it is there again.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
 from collections import deque
@@ -77,6 +76,7 @@ class SharedCamera:
         self._lie: Lie | None = None  # of the last picture, and what it means
         self._lies = NOTHING
         self._is_welcome = False
+        self._homes: list[int] = []  # buffers that are home, and not said to be
         self._loans = 0  # buffers, those of `_ready` included
         self._asked = False  # and not answered yet
         self._ready: deque[Frame] = deque()  # came after its read had given up, or more boxes
@@ -124,7 +124,7 @@ class SharedCamera:
         line, self._line = self._line, None
         self._ready.clear()
         self._asked = self._is_welcome = False
-        self._buffers, self._lie = {}, None
+        self._buffers, self._lie, self._homes = {}, None, []
         self._loans = 0
         if line is not None:
             line.close()
@@ -140,10 +140,12 @@ class SharedCamera:
         if self._ready and (self._asked or self._crop is not None):
             return self._handed_out()
         if self._ready:
-            self._ask(line, Want(aim, now=True))
+            self._ask(line, Want(aim, True, self._sent_home()))
             deadline = max(deadline, time.monotonic() + ANSWER_S)
         elif not self._asked:
-            self._ask(line, Want(aim))
+            self._ask(line, Want(aim, False, self._sent_home()))
+        elif self._homes:
+            line.send(Home(self._sent_home()))
         while True:
             packet = line.receive(deadline - time.monotonic())
             if packet is None or isinstance(packet, Nothing):
@@ -230,8 +232,11 @@ class SharedCamera:
         lease.buffer.end()
         if lease.line is self._line:
             self._loans -= 1
-            with contextlib.suppress(Hushed):  # the next read finds out
-                lease.line.send(Home(lease.number))
+            self._homes.append(lease.number)  # said with the next wish: a packet less per frame
+
+    def _sent_home(self) -> tuple[int, ...]:
+        homes, self._homes = tuple(self._homes), []
+        return homes
 
     def _await_welcome(self, line: Line, deadline: float) -> bool:
         """Whether it came in time. Raises Hushed, Refused, Ended."""

@@ -32,6 +32,11 @@ class Loan:
     holders: int = 0
 
 
+# Others are told while the owner's engine runs: what they cost would otherwise hold Python's lock
+# when its loop needs it, between two steps over the pixels. Never longer than this.
+OWNER_FIRST_S = 0.001
+
+
 class Buffers:
     """Gives each buffer a number that is never used again: buffers of a camera's earlier life
     cannot be mistaken for those of this one."""
@@ -61,9 +66,10 @@ def _nobody() -> None:
 class Newest:
     """changed: guards everything here and the readers; notified when something is new.
 
-    absent: why no frames can come now. readers: called with each change, `changed` held. cascades:
-    how many readers want what the owner's model found. ring: called when it found something.
-    bell: where the owner's loop waits for its next loan; None in it: something else is new.
+    absent: why no frames can come now. readers: called with each change, `changed` held. guests:
+    how many there are beside the owner; cascades: how many want what the owner's model found. ring:
+    called when it found something. bell: where the owner's loop waits for its next loan; None in
+    it: something else is new.
     """
 
     def __init__(self) -> None:
@@ -75,9 +81,11 @@ class Newest:
         self.buffers = Buffers()
         self.readers: list[Callable[[], None]] = []
         self.bell: Bell | None = None
+        self.guests = 0
         self.cascades = 0
         self.ring: Callable[[], None] = _nobody
         self._found: tuple[Loan, Found] | None = None
+        self._is_looking = False  # the owner, at the frame that it was handed last
         self._homes: deque[Loan] = deque()
 
     def post(self, frame: Frame, memory: Mapped, losses: Losses) -> None:
@@ -89,9 +97,12 @@ class Newest:
             self._replace(loan)
             bell, self.bell = self.bell, None
             loan.holders += bell is not None
+            self._is_looking = bell is not None
         if bell is not None:  # the owner first, and without a lock that it would wait for
             bell.put(loan)
         with self.changed:
+            if self.guests:
+                self.changed.wait_for(lambda: not self._is_looking, OWNER_FIRST_S)
             self.tell()
 
     def count(self, losses: Losses) -> None:
@@ -116,11 +127,13 @@ class Newest:
         loan.holders += 1
         return loan
 
-    def give(self, loan: Loan) -> None:
-        """A reader is done with it. Any thread, `changed` not held."""
+    def give(self, loan: Loan | None) -> None:
+        """The owner has looked at its frame, and holds this one no more. `changed` not held."""
         with self.changed:
-            self.put_down(loan)
-            self.changed.notify_all()  # the capture thread waits for it, if it has nothing to read
+            self._is_looking = False
+            if loan is not None:
+                self.put_down(loan)
+            self.changed.notify_all()  # the capture thread waits for it
 
     def put_down(self, loan: Loan) -> None:
         """One holder less. `changed` held."""

@@ -152,5 +152,4 @@ class OwnCamera:
 
     def _await(self, loan: Loan | None) -> None:
         before, self._awaited = self._awaited, loan
-        if before is not None:
-            self._newest.give(before)
+        self._newest.give(before)

@@ -1,8 +1,8 @@
 """What the owner of a camera and those who share it say to each other: one packet each.
 
 MessagePack on a SOCK_SEQPACKET Unix socket in the run folder. The descriptor of a buffer travels
-with the first picture in it (SCM_RIGHTS); after that a frame costs three small packets: a reader
-says that it wants one, gets it, and says that it is home.
+with the first picture in it (SCM_RIGHTS); after that a frame costs two small packets: a reader
+says that it wants one, and which are home, and gets it.
 """
 
 from __future__ import annotations
@@ -48,16 +48,18 @@ class Hello(Struct, frozen=True, tag="hello", array_like=True):
 
 class Want(Struct, frozen=True, tag="want", array_like=True):
     """Send a picture that I have not had: the newest, or else the next. now: say Nothing if there
-    is none yet. aim: width, height and cover of the smallest that will do; None: the whole one."""
+    is none yet. aim: width, height and cover of the smallest that will do; None: the whole one.
+    homes: buffers that I am done with."""
 
     aim: tuple[Side, Side, bool] | None
     now: bool = False
+    homes: Annotated[tuple[Count, ...], Meta(max_length=4)] = ()
 
 
 class Home(Struct, frozen=True, tag="home", array_like=True):
-    """I am done with the picture in this buffer."""
+    """I am done with the pictures in these buffers, and do not want another one yet."""
 
-    buffer: Count
+    buffers: Annotated[tuple[Count, ...], Meta(max_length=4)]
 
 
 class Counts(Struct, frozen=True, array_like=True):

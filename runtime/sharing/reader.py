@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from array import array
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from runtime.cameras import Ended
@@ -140,8 +141,9 @@ class Reader:
 
     def close(self) -> None:
         """Take back all that it has. May be called twice."""
-        if self._choice is not None and not self.is_gone:
-            self._newest.cascades -= 1
+        if self._has_said_hello and not self.is_gone:
+            self._newest.guests -= 1
+            self._newest.cascades -= self._choice is not None
         self.is_gone = True
         self._keep(None)
         self._capture.leave(self)
@@ -172,6 +174,7 @@ class Reader:
                 raise Refused(f"speaks version {packet.version}, here is {VERSION}: restart both")
             self._has_said_hello = True
             self._choice = packet.choice
+            self._newest.guests += 1
             self._newest.cascades += packet.choice is not None
             self._capture.join(self, None)
         elif not self._is_welcome:
@@ -179,12 +182,17 @@ class Reader:
         elif isinstance(packet, Want):
             self._want(packet)
         elif isinstance(packet, Home):
-            loan = self._loans.pop(packet.buffer, None)
+            self._take_back(packet.buffers)
+
+    def _take_back(self, buffers: Sequence[int]) -> None:
+        for buffer in buffers:
+            loan = self._loans.pop(buffer, None)
             if loan is None:
-                raise Refused(f"gives back buffer {packet.buffer}, which it has not")
+                raise Refused(f"gives back buffer {buffer}, which it has not")
             self._newest.put_down(loan)
 
     def _want(self, packet: Want) -> None:
+        self._take_back(packet.homes)
         self._capture.join(self, aim_of(packet.aim))
         self._wants = True
         if packet.now:

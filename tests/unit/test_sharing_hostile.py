@@ -79,7 +79,8 @@ CRIMES = {
     "no hello": [WANT],
     "twice hello": [HELLO, HELLO],
     "another version": [encoded(Hello(VERSION + 1))],
-    "a home that it has not": [HELLO, encoded(Home(3))],
+    "a home that it has not": [HELLO, encoded(Home((3,)))],
+    "homes that it has not": [HELLO, encoded(Want(None, homes=(1, 2)))],
     "no sides": [HELLO, encoded(Want((0, 5, True)))],
     "a flood": [HELLO, *[encoded(Want(None, now=True))] * 20_000],
 }
