@@ -20,7 +20,7 @@ from runtime.cameras.network_wire import Leaving, Wire
 from wire.troubles import Refused, Unavailable
 
 FPS = 5.0
-FPS_LIMITS = (0.01, 60)
+FPS_LIMITS = (0.01, 100)
 PICTURES = ("image/jpeg", "image/jpg", "image/pjpeg")
 STREAM = "multipart/"
 

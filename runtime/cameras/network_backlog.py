@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from dataclasses import dataclass
 
 from runtime.frames import Losses
@@ -16,7 +15,7 @@ from runtime.frames import Losses
 LATEST_S = 0.3  # a decoder that is further behind jumps to the next key frame
 MOST_WAITING = 64
 MOST_BYTES = 1 << 24  # of one compressed picture
-SPARE = 8
+SPARE = 32  # more than come while a busy machine looks elsewhere
 ROOM = 1 << 15
 
 
@@ -38,9 +37,10 @@ class Unit:
     number: the camera's pictures are counted, lost ones too. is_key: needs no other picture.
     """
 
-    __slots__ = ("captured_ns", "is_key", "memory", "number", "put_ns", "size", "stream")
+    __slots__ = ("captured_ns", "is_kept", "is_key", "memory", "number", "put_ns", "size", "stream")
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_kept: bool = False) -> None:
+        self.is_kept = is_kept
         self.memory = bytearray(ROOM)
         self.stream = JPEG
         self.begin()
@@ -85,8 +85,8 @@ class Backlog:
         self.number = number
         self._losses = losses
         self._condition = threading.Condition()
-        self._waiting: deque[Unit] = deque()
-        self._spare = deque((Unit() for _ in range(SPARE)), maxlen=SPARE)
+        self._waiting: list[Unit] = []  # a few, as a rule
+        self._spare = [Unit(is_kept=True) for _ in range(SPARE)]
         self._needs_key = True
         self._error: Exception | None = None
         self._is_closed = False
@@ -94,11 +94,9 @@ class Backlog:
     def fresh(self) -> Unit:
         """An empty unit to fill."""
         try:
-            unit = self._spare.pop()
+            return self._spare.pop()
         except IndexError:
-            unit = Unit()
-        unit.begin()
-        return unit
+            return Unit()
 
     def put(self, unit: Unit) -> None:
         """Hand over a whole picture. It is skipped if what it builds on was."""
@@ -111,7 +109,7 @@ class Backlog:
             elif self._needs_key or self._is_late():
                 self._skip()
                 self._losses.skipped += 1
-                self._spare.append(unit)
+                self.give_back(unit)
                 return
             self._waiting.append(unit)
             self._condition.notify()
@@ -135,10 +133,13 @@ class Backlog:
             self._condition.wait_for(self._is_ready, timeout)
             if self._error is not None:
                 raise self._error
-            return self._waiting.popleft() if self._waiting else None
+            return self._waiting.pop(0) if self._waiting else None
 
     def give_back(self, unit: Unit) -> None:
-        self._spare.append(unit)
+        """It is done with. One that only a burst needed is let go."""
+        unit.begin()
+        if unit.is_kept:
+            self._spare.append(unit)
 
     def fail(self, error: Exception) -> None:
         """Let take() raise this."""
@@ -168,6 +169,6 @@ class Backlog:
 
     def _skip(self) -> None:
         self._losses.skipped += len(self._waiting)
-        self._spare.extend(self._waiting)
-        self._waiting.clear()
+        while self._waiting:
+            self.give_back(self._waiting.pop())
         self._needs_key = True

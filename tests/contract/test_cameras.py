@@ -42,13 +42,13 @@ CAMERAS = (
     "own:synthetic://640x480@60?format=NV12",
     "rtsp://{h264}/live?name=1#transport=tcp",
     "http://{http}/stream?name=1#timeout=5",
-    "http://{http}/snapshot?name=1#fps=60",
+    "http://{http}/snapshot?name=1#fps=100",
     "pi://0?size=320x240&fps=100",
     "jetson://0?size=320x240&fps=100",
     *REAL,
 )
 SERVERS = {
-    "h264": ("--fps", "100", "--size", "320x240", "--gop", "8", "--kbits", "500"),
+    "h264": ("--fps", "60", "--size", "320x240", "--gop", "8", "--kbits", "500"),
     "http": ("--fps", "100"),
 }
 SHARED = {  # what the owner of pipeline://NAME has
