@@ -26,7 +26,7 @@ cameras.KINDS.update(dict.fromkeys(KINDS, __name__))
 def make(uri: str) -> CsiCamera:
     """The camera of a `pi:` or `jetson:` URI, which is read as one of `csi:`."""
     kind, _, rest = uri.partition(":")
-    return CsiCamera(read(f"csi:{rest}"), on_twin if kind == "pi" else on_pattern)
+    return CsiCamera(read(f"csi:{rest}"), on_pattern if kind == "jetson" else on_twin)
 
 
 def on_twin(wish: Wish, size: tuple[int, int], spare: int, count: Count, losses: Losses) -> Source:

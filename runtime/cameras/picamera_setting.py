@@ -15,6 +15,7 @@ from wire.troubles import Refused, Unavailable
 BOARD = Path("/proc/device-tree/compatible")
 # libcamera names RGB as a word is read, V4L2 as bytes lie
 FORMATS = {"NV12": "NV12", "YUYV": "YUYV", "RGB888": "BGR3", "BGR888": "RGB3"}
+IN_USE = "is in use by another process: end that one first"
 WHOLE = re.compile(r"[-+]?\d+")
 PART = re.compile(r"[-+]?(\d+\.\d*|\.\d+)")
 Value = bool | int | float
@@ -83,7 +84,7 @@ def why_not(wish: Wish, error: BaseException) -> str:
     """A sentence for what picamera2 raised: it hides the reason behind its own."""
     said = " / ".join(str(one) for one in _chain(error))
     if "busy" in said.lower():
-        return f"{wish.shown} is in use by another process: end that one first"
+        return f"{wish.shown} {IN_USE}"
     if "annot allocate memory" in said or "allocate" in said or "rrno 12" in said:
         return (
             f"{wish.shown} has no memory for its frames: choose a smaller size or fewer buffers, "

@@ -14,6 +14,7 @@ from runtime.cameras.v4l2_list import Listed, survey
 BUILT_IN = (
     ("synthetic://640x480@30", "a moving scene of real handwritten digits, with known answers"),
     ("file://PATH", "a video file, or a folder of pictures"),
+    ("csi://0", "on the ribbon cable of a Raspberry Pi (by picamera2) or a Jetson"),
     ("rtsp://USER@HOST/PATH", "a network camera: H.264, H.265 or MJPEG (#password_file=PATH)"),
     ("http://USER@HOST/PATH", "a network camera: an MJPEG stream, or a picture asked for again"),
 )

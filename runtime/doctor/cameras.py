@@ -7,11 +7,15 @@ import importlib.util
 import os
 import shlex
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import starmap
 from pathlib import Path
 
-from runtime.cameras import KINDS, make_camera, v4l2_uri
+from msgspec.structs import replace
+
+from runtime.cameras import make_camera, v4l2_uri
+from runtime.cameras.csi import is_jetson
+from runtime.cameras.picamera_setting import IN_USE
 from runtime.cameras.v4l2_list import Listed, survey, tried
 from runtime.doctor.holders import holders
 from runtime.doctor.machine import text
@@ -23,6 +27,7 @@ from wire.troubles import Trouble
 
 OWN_CAMERAS = ("synthetic://64x48", f"file://{ZOO / 'digits' / 'tflite'}")
 NETWORK = ("rtsp:", "rtsps:", "http:", "https:")
+CSI = "csi:"
 FRAME_S = 5.0
 RAW_DRIVERS = ("unicam", "rp1-cfe", "rkisp1", "tegra-video")  # CSI: a sensor's raw values
 WRITE = 2  # of a mode, as it stands for others
@@ -43,16 +48,24 @@ def look_at_cameras(config: Config | None, root: Path = Path("/")) -> Iterator[F
         yield from judged(listed, name, "warning" if name is None else "bad", root)
     for node, name in wanted.items():
         yield _missing(node, name, root)
-    yield from starmap(_try_own, _on_network(config))
+    yield from starmap(_try_own, _named(config, NETWORK))
+    yield from map(_try_csi, _named(config, (CSI,)))
     if not there and not wanted:
         yield from _none_at_all(config, root)
 
 
-def _on_network(config: Config | None) -> Iterator[tuple[str, str]]:
-    """(address, what it is called) of cameras that pipelines name: one more viewer does no harm."""
+def _named(config: Config | None, kinds: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """(address, what it is called) of cameras of these kinds that pipelines name. On the network
+    one more viewer does no harm."""
     for name, pipeline in (config.pipeline if config else {}).items():
-        if pipeline.camera.startswith(NETWORK):
+        if pipeline.camera.startswith(kinds):
             yield pipeline.camera, f"pipeline {name}"
+
+
+def _try_csi(named: tuple[str, str]) -> Finding:
+    """One on the ribbon cable has one user only, and that may be its own service."""
+    found = _try_own(*named)
+    return replace(found, level="ok") if found.says.endswith(IN_USE) else found
 
 
 def _try_own(uri: str, name: str | None = None) -> Finding:
@@ -138,16 +151,14 @@ def _is_raw(listed: Listed) -> bool:
     return listed.driver in RAW_DRIVERS and not listed.known
 
 
-def csi(root: Path, kinds: Mapping[str, str] = KINDS) -> tuple[str, str | None]:
+def csi(root: Path) -> tuple[str, str | None]:
     """A camera on the ribbon cable: what is missing, and what mends that."""
-    what = _sensor(root) or "a camera"
-    if "libcamera" not in kinds:
-        says = f"{what} is on the ribbon cable (CSI) and gives raw values, which this version of "
-        return f"{says}Vedette cannot use: take a USB camera", None
-    if importlib.util.find_spec("picamera2") is None:
-        says = f"{what} is on the ribbon cable (CSI), and picamera2 is missing"
-        return says, "sudo apt-get install -y python3-picamera2 && sudo scripts/install --upgrade"
-    return f"{what} is on the ribbon cable (CSI): name it libcamera:// in the pipeline", None
+    what = f"{_sensor(root) or 'a camera'} is on the ribbon cable (CSI)"
+    on_jetson = is_jetson(root / "proc/device-tree/compatible")
+    if not on_jetson and importlib.util.find_spec("picamera2") is None:
+        mend = "sudo apt-get install -y python3-picamera2 && sudo scripts/install --upgrade"
+        return f"{what}, and picamera2 is missing", mend
+    return f"{what}: name it csi://0 in the pipeline", None
 
 
 def _sensor(root: Path) -> str | None:

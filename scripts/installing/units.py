@@ -54,8 +54,8 @@ def _wanted(
     if machine.is_jetson:
         add(TEMPLATE, "jetson.conf")
     for pipeline in pipelines:
-        if pipeline.camera.startswith("libcamera:"):
-            add(pipeline.unit, "pi-camera.conf")
+        if pipeline.camera.startswith("csi:"):
+            add(pipeline.unit, "jetson-camera.conf" if machine.is_jetson else "pi-camera.conf")
         if pipeline.camera.startswith(NETWORK):
             add(pipeline.unit, "network-camera.conf")
     return {

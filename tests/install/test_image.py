@@ -182,9 +182,9 @@ def test_a_device_of_a_kind_gets_what_it_needs(tmp_path: Path, houses: dict[str,
     network = units / "vedette-runtime@lane0.service.d/10-vedette-network-camera.conf"
     assert network.is_file()
     config = root / "etc/vedette/vedette.toml"
-    config.write_text(config.read_text().replace("rtsp://camera/1", "v4l2:///dev/video0"))
+    config.write_text(config.read_text().replace("rtsp://camera/1", "csi://0"))
     assert install(root, "--offline", houses["1.0.0"]).returncode == 0
-    assert not network.exists()
+    assert [path.name for path in network.parent.iterdir()] == ["10-vedette-jetson-camera.conf"]
 
 
 @pytest.mark.parametrize(

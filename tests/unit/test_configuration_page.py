@@ -24,14 +24,15 @@ TABLES: dict[str, type[msgspec.Struct]] = {
     "[pipeline.NAME.limits]": config.PipelineLimits,
 }
 TAKEN_BY_A_TABLE = {
-    "broker", "telemetry", "commands", "home_assistant", "updates", "pipeline", "limits",
+    "broker", "telemetry", "commands", "home_assistant", "updates", "pipeline", "limits", "filter",
+    "tracking", "zone", "line",
 }  # fmt: skip
 IN_WORDS = {"device": "the machine's name"}
 
 
 def rows(title: str) -> dict[str, tuple[str, str]]:
     """Of the section with this title: key -> default and what is possible."""
-    section = PAGE.split(f"\n## {title}\n", 1)[1].split("\n## ", 1)[0]
+    section = re.split(r"\n##+ ", PAGE.split(f"\n## {title}\n", 1)[1], maxsplit=1)[0]
     found = re.findall(r"(?m)^\| `(\w+)` \| (.*?) \| (.*?) \| .+ \|$", section)
     return {key: (default, possible) for key, default, possible in found}
 

@@ -18,15 +18,17 @@ from agent.checking.board import look_at_clock, look_at_power
 from agent.checking.spool import look_at_spool
 from agent.checking.validity import validity_of
 from agent.keeping import Keeping
+from runtime.cameras import KINDS
 from runtime.cameras.v4l2_choice import Offer, Span
 from runtime.cameras.v4l2_list import Listed
 from runtime.doctor import cameras, services, systemd
 from runtime.doctor.holders import holders
 from runtime.doctor.machine import look_at_machine, look_at_memory, look_at_watchdog
 from runtime.doctor.systemd import Unit
+from tests import csi_cameras, twin_picamera2
 from tests.certificates import Authority
 from tests.trees.unpack import unpack
-from wire.config import TelemetryTable
+from wire.config import Broker, Config, Pipeline, TelemetryTable
 from wire.finding import Finding, in_words
 from wire.health import Health
 
@@ -223,9 +225,29 @@ def test_a_camera_on_the_ribbon_cable(tmp_path: Path) -> None:
     (told,) = cameras.judged(raw(tmp_path / "video0"), None, "bad", tmp_path)
     assert told.says.startswith("imx708_wide is on the ribbon cable (CSI)")
     assert told.level == "bad"
-    says, mend = cameras.csi(tmp_path, {"libcamera": "runtime.cameras.libcamera"})
-    assert "picamera2 is missing" in says
-    assert mend is not None and mend.startswith("sudo apt-get install -y python3-picamera2")
+    assert "picamera2 is missing" in told.says
+    assert str(told.mend).startswith("sudo apt-get install -y python3-picamera2")
+    write(tmp_path, "proc/device-tree/compatible", "nvidia,p3767-0005\0nvidia,tegra234\0")
+    says, mend = cameras.csi(tmp_path)
+    assert (says, mend) == (
+        "imx708_wide is on the ribbon cable (CSI): name it csi://0 in the pipeline",
+        None,
+    )
+
+
+def test_a_pipeline_on_the_ribbon_cable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose camera is in use by its own service is well."""
+    monkeypatch.setitem(KINDS, "csi", csi_cameras.__name__)
+    config = Config(broker=Broker("mqtt://x"), pipeline={"door": Pipeline("csi://0", "digits")})
+    for bench, level in (
+        (twin_picamera2.Bench(), "ok"),
+        (twin_picamera2.Bench(busy=True), "ok"),
+        (twin_picamera2.Bench(cameras=[]), "bad"),
+    ):
+        monkeypatch.setattr(twin_picamera2, "BENCH", bench)
+        found = list(cameras.look_at_cameras(config, tmp_path))
+        (told,) = [one for one in found if one.about == "pipeline door"]
+        assert told.level == level, told.says
 
 
 def test_no_camera_and_what_the_bus_says(tmp_path: Path) -> None:
