@@ -172,7 +172,7 @@ def test_who_walks_stays_who_it_is_and_crosses_the_picture(size: str, digits: in
         way = [truth[digit] for truth in frames]
         assert len({box.label for box in way}) == 1
         assert len({(box.y, box.width, box.height) for box in way}) == 1
-        assert all(0 <= b.x and b.x + b.width <= wide and b.y + b.height <= tall for b in way)
+        assert all(b.x >= 0 and b.x + b.width <= wide and b.y + b.height <= tall for b in way)
         middles = [box.x + box.width / 2 for box in way]
         assert min(middles) < wide / 2 - 2 and max(middles) > wide / 2 + 2
 
