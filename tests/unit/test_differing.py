@@ -124,6 +124,7 @@ def test_poses() -> None:
         (Vector("out", 2.0, (0.8, 0.6, 0.0)), None),  # 0.96
         (Vector("out", 2.0, (0.9, 0.5, 0.0)), "cosine with the expected vector is 0.913"),
         (Vector("out", 2.0, (0.6, 0.8)), "expected 3 numbers, found 2"),
+        (Vector("out", 2.15, (0.6, 0.8, 0.0)), None),
         (Vector("out", 2.3, (0.6, 0.8, 0.0)), "expected length 2, found 2.3"),
         (Vector("out", 2.0, (math.nan, 0.8, 0.0)), "cosine with the expected vector is 0.000"),
         (Vector("out", 2.0, (0.0, 0.0, 0.0)), "cosine with the expected vector is 0.000"),
