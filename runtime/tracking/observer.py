@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite
+from typing import NamedTuple
 
 from runtime.loop import Result
 from runtime.tasks import Box
@@ -26,8 +27,7 @@ Zones = tuple[str, ...]
 FAR = 10.0  # pictures; a box beyond that is none
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """What is known of one box beside what the model said. track: None where it has no number."""
 
     track: int | None
@@ -97,9 +97,9 @@ class Observer:
         if self.wanted.is_nothing or (found and not isinstance(found[0], Box)):
             return result
         self._notice(result.digest)
-        boxes = tuple(
-            box for box in found if isinstance(box, Box) and self._sieve.passes(box, self._size)
-        )
+        boxes = tuple(box for box in found if isinstance(box, Box))
+        if not self._sieve.is_open:
+            boxes = tuple(box for box in boxes if self._sieve.passes(box, self._size))
         places = [self._place(box) for box in boxes]
         if self._tracker is None:
             marks = tuple(Mark(None, zones) for zones in self._zones_at(boxes, places))
@@ -171,7 +171,7 @@ class Observer:
                 continue
             first = self._early.get(track)
             if first is not None:  # it has its number now: what it did before counts
-                self._moved += self._ground.see(replace(first, track=track.number))
+                self._moved += self._ground.see(first._replace(track=track.number))
             self._moved += self._ground.see(stand)
             marks[i] = Mark(track.number, self._ground.zones_of(track.number))
         self._early = early

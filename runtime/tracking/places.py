@@ -6,7 +6,7 @@ All in heights of the picture, so that a distance is the same across and down.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from runtime.tracking.plane import Point, Polygon, Segment, polygon
 from wire.happenings import ZoneSums
@@ -17,8 +17,7 @@ INWARD = 1e-6
 ABOVE_FOOT: dict[Anchor, float] = {"bottom": 0.0, "middle": 0.5, "top": 1.0}
 
 
-@dataclass(frozen=True)
-class Stand:
+class Stand(NamedTuple):  # as Sighting, often made
     """A tracked box of one moment: middle x, bottom y, width, height, in heights of the picture."""
 
     track: int

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,7 +39,7 @@ class Track:
     label: as it was found most often, by score.
     """
 
-    index: int
+    kind: int
     label: str
     began_s: float
     seen_s: float
@@ -47,11 +48,10 @@ class Track:
     votes: dict[str, float] | None = None  # by label, where that may change
 
 
-@dataclass(frozen=True)
-class Sighting:
-    """A box to be tracked. Middle and size in any one unit; it may change only with the picture."""
+class Sighting(NamedTuple):  # made for every box of every frame: a dataclass takes thrice as long
+    """A box to be tracked. Middle and size in any one unit. kind: number of the class."""
 
-    index: int
+    kind: int
     label: str
     score: float
     box: tuple[float, float, float, float]  # middle x, middle y, width, height; finite, above 0
@@ -156,8 +156,8 @@ class Tracker:
             return owner
         share = overlaps(self._state[0], boxes, pad)
         if not self._across_labels:
-            ours = np.array([track.index for track in tracks])
-            share[ours[:, None] != np.array([each.index for each in sightings])] = 0.0
+            ours = np.array([track.kind for track in tracks])
+            share[ours[:, None] != np.array([each.kind for each in sightings])] = 0.0
         known = [row for row, track in enumerate(tracks) if track.number is not None]
         self._pair(share, known, is_sure, owner, LEAST_OVERLAP)
         taken = set(owner)
@@ -203,7 +203,7 @@ class Tracker:
             self._keep(kept)
 
     def _begin(self, seen: Sighting) -> Track:
-        track = Track(seen.index, seen.label, self.now_s, self.now_s)
+        track = Track(seen.kind, seen.label, self.now_s, self.now_s)
         self._tracks.append(track)
         self._state = np.concatenate((self._state, motion.begun(np.array([seen.box]))), axis=1)
         return track
