@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,7 +36,7 @@ def encode(columns: Array) -> Mask:
     cells = columns.reshape(-1)
     ends = np.flatnonzero(cells[1:] != cells[:-1])  # where a run has its last cell
     lasts = [-1, *ends.tolist(), cells.size - 1]
-    counts = [last - before for before, last in zip(lasts, lasts[1:], strict=False)]
+    counts = [last - before for before, last in pairwise(lasts)]
     if cells[0]:
         counts.insert(0, 0)
     return Mask((columns.shape[1], columns.shape[0]), tuple(counts))
