@@ -324,8 +324,13 @@ def test_a_hint_never_makes_a_picture_too_small_or_changes_its_source(uri: str) 
 
 
 @pytest.mark.budget
-def test_nothing_as_large_as_an_image_is_allocated_and_nothing_grows(camera: Camera) -> None:
+def test_nothing_as_large_as_an_image_is_allocated_and_nothing_grows(
+    uri: str, camera: Camera
+) -> None:
     """In no thread. The compressed pictures of these recordings are smaller than the limit."""
+    # a shared one's owner is in this process, too: what was there before the tracer comes to its
+    # notice buffer by buffer. One object kept per frame would be 9,600 bytes.
+    most = 4_096 if uri.startswith(("pipeline", "own")) else 1_024
     for _ in range(30):
         next_frame(camera).release()
     tracemalloc.start()
@@ -338,7 +343,7 @@ def test_nothing_as_large_as_an_image_is_allocated_and_nothing_grows(camera: Cam
             tracemalloc.reset_peak()
             next_frame(camera).release()
             assert tracemalloc.get_traced_memory()[1] - held < 16_384
-        assert rest(camera) - before < 1_024
+        assert rest(camera) - before < most
     finally:
         tracemalloc.stop()
 
