@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from runtime import first_root, foresight_network
-from runtime.cameras import make_camera, options, v4l2_uri
+from runtime.cameras import csi_uri, make_camera, options, v4l2_uri
 from runtime.cameras.network import NetworkCamera
 from runtime.cameras.network_uri import Target
 from runtime.engines import KINDS, engine_reason
@@ -121,6 +121,8 @@ def _camera(name: str, pipeline: Pipeline, nodes: dict[str, str]) -> Iterator[st
             yield from _network(key, camera.target)
         if pipeline.camera.startswith("file:"):
             yield from _recording(key, pipeline.camera)
+        if pipeline.camera.startswith("csi:"):
+            yield from _only_one(key, csi_uri.read(pipeline.camera).shown, name, nodes)
         if not pipeline.camera.startswith("v4l2:"):
             return
         node = v4l2_uri.find(v4l2_uri.parse(pipeline.camera))
@@ -130,7 +132,11 @@ def _camera(name: str, pipeline: Pipeline, nodes: dict[str, str]) -> Iterator[st
     if not os.path.exists(node):
         yield f"{key}: there is no {node} now: the runtime will wait for it; see `vedette cameras`"
         return
-    owner = nodes.setdefault(os.path.realpath(node), name)
+    yield from _only_one(key, os.path.realpath(node), name, nodes)
+
+
+def _only_one(key: str, camera: str, name: str, taken: dict[str, str]) -> Iterator[str]:
+    owner = taken.setdefault(camera, name)
     if owner != name:
         yield f"{key}: this is the camera of pipeline {owner} under another name: it serves one"
 

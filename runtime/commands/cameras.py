@@ -46,6 +46,8 @@ def lines(camera: Listed) -> Iterator[str]:
     yield f"{camera.uri:<28}{who}".rstrip()
     if camera.trouble is not None:
         yield f"    cannot be used: {camera.trouble}"
+    if camera.offers and not camera.known:
+        yield "    raw values of a sensor: on a Raspberry Pi or a Jetson, try csi://0"
     for code, offers in groupby(camera.known, key=lambda offer: offer.format):
         yield f"    {code}  " + ", ".join(map(_size_and_rate, offers))
     others = {offer.format for offer in camera.offers} - set(FORMATS)

@@ -395,3 +395,11 @@ def test_a_model_file_that_the_service_may_not_read_is_noticed(
 def test_nobody_is_judged_who_is_not_there(secret: Path) -> None:
     assert obstacle(str(secret), NOBODY) is None
     assert obstacle(str(secret), "root") is None
+
+
+def test_two_pipelines_on_one_ribbon_cable(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    second = f"[pipeline.b]\ncamera = 'csi://{{}}?fps=5'\n{MODEL}"
+    for number, is_same in ((0, True), (1, False)):
+        text = pipeline("camera = 'csi://0'\n") + second.format(number)
+        told = said(file, text, capsys)
+        assert ("pipeline.b.camera: this is the camera of pipeline a" in told) == is_same

@@ -21,6 +21,7 @@ from agent.keeping import Keeping
 from runtime.cameras import KINDS
 from runtime.cameras.v4l2_choice import Offer, Span
 from runtime.cameras.v4l2_list import Listed
+from runtime.commands.cameras import lines
 from runtime.doctor import cameras, services, systemd
 from runtime.doctor.holders import holders
 from runtime.doctor.machine import look_at_machine, look_at_memory, look_at_watchdog
@@ -224,6 +225,9 @@ def test_a_camera_on_the_ribbon_cable(tmp_path: Path) -> None:
     write(tmp_path, "sys/class/video4linux/v4l-subdev2/name", "imx708_wide 10-001a\n")
     (told,) = cameras.judged(raw(tmp_path / "video0"), None, "bad", tmp_path)
     assert told.says.startswith("imx708_wide is on the ribbon cable (CSI)")
+    assert "    raw values of a sensor: on a Raspberry Pi or a Jetson, try csi://0" in lines(
+        raw(tmp_path / "video0")
+    )
     assert told.level == "bad"
     assert "picamera2 is missing" in told.says
     assert str(told.mend).startswith("sudo apt-get install -y python3-picamera2")
