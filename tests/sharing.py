@@ -40,7 +40,9 @@ def enter(stack: ExitStack, uri: str, run_folder: Path, readers: int) -> OwnCame
     names = ("rgb", "yuyv", "copied", "film", "crops", "door")
     own = stack.enter_context(shared(camera, names[-1], run_folder, readers))
     for name in names[:-1]:
-        (run_folder / f"camera-{name}.sock").symlink_to(run_folder / f"camera-{names[-1]}.sock")
+        link = run_folder / f"camera-{name}.sock"
+        link.unlink(missing_ok=True)
+        link.symlink_to(run_folder / f"camera-{names[-1]}.sock")
     return own
 
 

@@ -9,6 +9,7 @@ import os
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -69,9 +70,11 @@ class Listening:
         os.close(self._ringing)
 
     def _work(self) -> None:
+        look_s = time.monotonic() + LOOK_S
         while not self._is_closing:
             events = self._poll.poll(LOOK_S * 1000)
-            if not events:
+            if time.monotonic() >= look_s:
+                look_s = time.monotonic() + LOOK_S
                 self._keep_open()
             for number, _ in events:
                 if number == self._ringing:

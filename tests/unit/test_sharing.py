@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -50,6 +51,16 @@ def frame_of(camera: Camera, seconds: float = 10.0) -> Frame:
         if (frame := camera.read(0.5)) is not None:
             return frame
     raise AssertionError(f"no frame; absent: {camera.absent}")
+
+
+def runs(own: OwnCamera) -> bool:
+    """Whether its camera captures."""
+    return own._capture.is_running
+
+
+def reason(camera: Camera) -> str | None:
+    """Why it is absent."""
+    return camera.absent
 
 
 def same_frame(one: Camera, other: Camera) -> tuple[Frame, Frame]:
@@ -113,8 +124,7 @@ def test_who_leaves_gives_back_what_it_held(own: OwnCamera, door: Camera, tmp_pa
 
 def test_the_camera_runs_while_anybody_reads_it(own: OwnCamera, tmp_path: Path) -> None:
     uri = f"pipeline://door?run={tmp_path}"
-    running = own._capture
-    assert not running.is_running
+    assert not runs(own)
     own.start()
     with open_camera(uri) as door:
         own.stop()
@@ -122,8 +132,8 @@ def test_the_camera_runs_while_anybody_reads_it(own: OwnCamera, tmp_path: Path) 
         own.start()
         frame_of(own).release()
         own.stop()
-        assert running.is_running
-    until(lambda: not running.is_running)
+        assert runs(own)
+    until(lambda: not runs(own))
     with open_camera(uri) as door:
         frame_of(door).release()
 
@@ -159,43 +169,37 @@ def test_an_owner_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
 
 
 def test_an_owner_that_goes_is_waited_for(tmp_path: Path) -> None:
-    with ExitStack() as first:
-        own = first.enter_context(lending(LIVE, tmp_path))
-        door = first.enter_context(open_camera(f"pipeline://door?run={tmp_path}"))
-        held = frame_of(door)
-        shown = held.pixels.copy()
-        own.stop()
-        for part in tmp_path.glob("*.sock"):
-            if part.is_symlink():
-                part.unlink()
-        keep = first.pop_all()
-    # the owner is closed first here, the reader lives on
-    exits = keep._exit_callbacks
-    reader = exits.pop()
-    keep.close()
-    until(lambda: door.read(0.05) is None and door.absent is not None)
-    assert door.absent is not None and "door" in door.absent and "waiting" in door.absent
-    assert np.array_equal(held.pixels, shown), "its memory went with its owner"
-    began = time.monotonic()
-    assert door.read(0.2) is None
-    assert time.monotonic() - began < 5
-    with lending(LIVE, tmp_path):
-        frame_of(door).release()
-        assert door.absent is None
-        held.release()
-        for _ in range(50):
-            frame_of(door).release()
-        reader[1](None, None, None)
+    with ExitStack() as owner:
+        owner.enter_context(lending(LIVE, tmp_path))
+        with open_camera(f"pipeline://door?run={tmp_path}") as door:
+            held = frame_of(door)
+            shown = held.pixels.copy()
+            owner.close()
+            until(lambda: door.read(0.05) is None and reason(door) is not None)
+            told = reason(door) or ""
+            assert "door" in told and "waiting" in told
+            assert np.array_equal(held.pixels, shown), "its memory went with its owner"
+            began = time.monotonic()
+            assert door.read(0.2) is None
+            assert time.monotonic() - began < 5
+            with lending(LIVE, tmp_path):
+                frame_of(door).release()
+                assert reason(door) is None
+                held.release()
+                for _ in range(50):
+                    frame_of(door).release()
 
 
 def test_a_socket_that_somebody_removed_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("runtime.sharing.listening.LOOK_S", 0.05)
-    with lending(LIVE, tmp_path):
+    uri = f"pipeline://door?run={tmp_path}"
+    with lending(LIVE, tmp_path), open_camera(uri) as busy:
         path = tmp_path / "camera-door.sock"
         path.unlink()
-        until(path.is_socket)
+        while not path.is_socket():
+            frame_of(busy).release()
         with open_camera(f"pipeline://door?run={tmp_path}") as door:
             frame_of(door).release()
 
@@ -215,20 +219,20 @@ def test_absence_has_the_owners_reason(tmp_path: Path) -> None:
             return None
 
     camera = Fades(make_camera(LIVE))
-    with shared(camera, "door", tmp_path, 1) as own:
+    with shared(cast(Camera, camera), "door", tmp_path, 1) as own:
         own.start()
         with open_camera(f"pipeline://door?run={tmp_path}") as door:
             frame_of(door).release()
             camera.gone = "/dev/video0 was unplugged"
-            until(lambda: door.read(0.05) is None and door.absent is not None)
-            assert door.absent == "pipeline door: /dev/video0 was unplugged"
-            until(lambda: own.read(0.05) is None and own.absent is not None)
-            assert own.absent == "/dev/video0 was unplugged"
+            until(lambda: door.read(0.05) is None and reason(door) is not None)
+            assert reason(door) == "pipeline door: /dev/video0 was unplugged"
+            until(lambda: own.read(0.05) is None and reason(own) is not None)
+            assert reason(own) == "/dev/video0 was unplugged"
             camera.gone = None
             frame_of(door).release()
-            assert door.absent is None
+            assert reason(door) is None
             frame_of(own).release()
-            assert own.absent is None
+            assert reason(own) is None
         own.stop()
 
 
