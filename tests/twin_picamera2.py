@@ -85,6 +85,7 @@ class CompletedRequest:
         self.lock = picam2.request_lock
         self.picam2 = picam2
         self.stop_count = picam2.stop_count
+        picam2.out += 1
         self.config = dict(picam2.camera_config or {})
         self.stream_map = dict(picam2.stream_map or {})
 
@@ -101,10 +102,11 @@ class CompletedRequest:
                 raise RuntimeError("CompletedRequest: lock now has negative ref_count")
             if self.ref_count == 0:
                 assert self.request is not None
-                if self.stop_count != self.picam2.stop_count:
-                    BENCH.queued_late += 1
-                elif self.picam2.camera and self.picam2.started:
+                if self.picam2.allocator is None:
+                    BENCH.queued_late += 1  # an AttributeError, there
+                elif self.stop_count == self.picam2.stop_count and self.picam2.started:
                     self.picam2.queue_request(self.request)
+                self.picam2.out -= 1
                 self.request = None
 
     def get_metadata(self) -> dict[str, int]:
@@ -140,6 +142,8 @@ class Picamera2:
         self.request_lock = threading.Lock()
         self.started = False
         self.stop_count = 0
+        self.allocator: object | None = object()
+        self.out = 0  # requests that are not free: their memory stays
         self.camera_config: dict[str, Any] | None = None
         self.stream_map: dict[str, Any] | None = None
         self.pre_callback: Callable[[CompletedRequest], None] | None = None
@@ -253,7 +257,7 @@ class Picamera2:
         if self.camera is None:
             return
         self.stop()
-        self.camera = None
+        self.camera = self.allocator = None
         self._wake.set()
         if self._thread is not None:
             self._thread.join(WAIT_S)

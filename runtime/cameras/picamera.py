@@ -85,7 +85,8 @@ class PicameraSource:
         self._stream = "main"
         self._buffers: dict[int, Buffer] = {}  # by descriptor; all of one configuration
         self._loans = 0
-        self._life = 0  # frames of an earlier one must not go back to this camera
+        self._life = 0  # of how many starts; loans are counted of this one
+        self._is_closed = False
 
     def fit(self, size: tuple[int, int]) -> None:
         """Configure and start the camera, stopping it first if it runs."""
@@ -122,10 +123,11 @@ class PicameraSource:
 
     def _end(self) -> None:
         self._pause()
+        self._is_closed = True
         self._camera.close()
 
     def _pause(self) -> None:
-        """Stop capture. What is on loan belongs to nobody's queue any more."""
+        """Stop capture, and count what is on loan no more."""
         self._life += 1
         self._newest.end()
         self._camera.pre_callback = None
@@ -145,7 +147,10 @@ class PicameraSource:
         return self._buffers[descriptor]
 
     def _home(self, arrived: Arrived, buffer: Buffer, life: int) -> None:
+        """A request of an earlier start is freed by picamera2, not queued again. One whose camera
+        is closed has nowhere to go, and is forgotten."""
         buffer.end()
         if life == self._life:
             self._loans -= 1
+        if not self._is_closed:
             arrived.request.release()

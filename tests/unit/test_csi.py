@@ -196,6 +196,10 @@ def test_a_frame_of_before_never_goes_back_into_a_camera_that_was_restarted(
     for _ in range(10):
         next_frame(camera).release()
     assert (bench.queued_late, bench.queued_twice) == (0, 0)
+    bench.silent = True
+    while (frame := camera.read(0.2)) is not None:
+        frame.release()
+    assert bench.last.out == 0, "memory that is never free again"
 
 
 def test_a_frame_may_come_home_after_the_camera_has_stopped(
