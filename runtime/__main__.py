@@ -13,6 +13,7 @@ COMMANDS = {
     "check": "runtime.commands.check",
     "describe": "runtime.commands.describe",
     "goldens": "runtime.commands.goldens",
+    "measure": "runtime.commands.measure",
 }
 
 

@@ -24,6 +24,11 @@ def add_limit_options(parser: argparse.ArgumentParser) -> None:
 def limit_this_process(memory_mb: int | None, seconds: int | None) -> None:
     """A model that wants too much ends this process, not the machine nor a live pipeline."""
     os.nice(10)
+    end_before_others(memory_mb, seconds)
+
+
+def end_before_others(memory_mb: int | None, seconds: int | None) -> None:
+    """The same at the usual priority, for what measures."""
     with contextlib.suppress(OSError):  # no /proc here
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")  # first to be ended
     ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)

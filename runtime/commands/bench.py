@@ -58,6 +58,10 @@ class Bill:
 
 
 def main(argv: Sequence[str]) -> int:
+    if "--suite" in argv:  # has options of its own
+        from runtime.commands import bench_suite
+
+        return bench_suite.main([word for word in argv if word != "--suite"])
     words = parser().parse_args(argv)
     model = open_named(words)
     try:
@@ -143,6 +147,10 @@ def parser() -> argparse.ArgumentParser:
         description="Measure the whole loop against the bare engine call, interleaved in one run: "
         "ratios hold on a noisy machine, absolute times do not.",
     )
+    parser.add_argument(
+        "--suite", action="store_true",
+        help="measure all engines, models and cameras instead: vedette bench --suite --help",
+    )  # fmt: skip
     add_camera_option(parser)
     parser.set_defaults(camera="synthetic://640x480")
     add_model_options(parser)
