@@ -69,6 +69,7 @@ class NetworkCamera:
         self.losses = Losses()
         self.absent: str | None = None
         self.aim: Aim | None = None
+        self.spare = 0
         self._where = target.shown
         self._connect = connect
         self._make_decoder = make_decoder
@@ -85,7 +86,9 @@ class NetworkCamera:
             raise self._no
         self._life = life = _Life(self, self._connect, self._seq)
         decoder = self._make_decoder(self.losses)
-        self._ahead = Ahead(lambda slot: self._fill(life, decoder, slot), newest_wins, self.losses)
+        self._ahead = Ahead(
+            lambda slot: self._fill(life, decoder, slot), newest_wins, self.losses, self.spare
+        )
         self._ahead.start()
         life.thread.start()
         life.changed.wait(START_S)

@@ -1,0 +1,78 @@
+"""vedette.toml: which pipelines may share a camera, and what is refused with line, key and hint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from runtime.commands.check_config import judged
+from runtime.sharing.configured import check_pace, readers_of
+from wire import config
+from wire.troubles import Refused
+
+HEAD = 'broker = { url = "mqtt://127.0.0.1:1" }\ndevice = "box"\n'
+
+
+def text_of(**cameras: str) -> str:
+    tables = (f'[pipeline.{n}]\ncamera = "{c}"\nmodel = "digits"\n' for n, c in cameras.items())
+    return HEAD + "".join(tables)
+
+
+def test_readers_are_counted() -> None:
+    meant = config.parse(
+        text_of(
+            door="synthetic://64x48@30", faces="pipeline://door", cars="pipeline://door?crop=car",
+            yard="synthetic://64x48@30?seed=2",
+        ),
+        "x",
+    )  # fmt: skip
+    assert [readers_of(meant, name) for name in meant.pipeline] == [2, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("cameras", "told"),
+    [
+        ({"door": "pipeline://door"}, "door.camera: pipeline door names itself"),
+        ({"faces": "pipeline://dor"}, "faces.camera: there is no pipeline 'dor' here; .*: yard"),
+        (
+            {"door": "pipeline://yard", "faces": "pipeline://door"},
+            "faces.camera: pipeline door has no camera of its own: write pipeline://yard",
+        ),
+        (
+            {"a": "pipeline://b", "b": "pipeline://a"},
+            "a.camera: pipeline b has no camera of its own: give it one",
+        ),
+        (
+            {"a": "v4l2:///dev/video0", "b": "v4l2:///dev/video0"},
+            "b.camera: pipeline a uses this camera already.*write pipeline://a",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused(cameras: dict[str, str], told: str) -> None:
+    with pytest.raises(Refused, match=told):
+        config.parse(text_of(**cameras, yard="synthetic://64x48@30"), "x")
+
+
+@pytest.mark.parametrize("camera", ["synthetic://64x48", "file:///x.avi", "file:///x?loop=yes"])
+def test_what_has_no_pace_is_not_shared(camera: str, tmp_path: Path) -> None:
+    path = tmp_path / "vedette.toml"
+    path.write_text(text_of(door=camera, faces="pipeline://door"))
+    with pytest.raises(Refused, match="to be shared it needs"):
+        judged(path)
+    path.write_text(text_of(door=camera))
+    judged(path)
+
+
+@pytest.mark.parametrize(
+    "camera", ["synthetic://64x48@30", "file:///x?pace=real", "v4l2:///dev/video0", "rtsp://h/x"]
+)
+def test_what_has_its_own_times_is(camera: str) -> None:
+    check_pace(camera)
+
+
+def test_options_are_judged(tmp_path: Path) -> None:
+    path = tmp_path / "vedette.toml"
+    path.write_text(text_of(door="synthetic://64x48@30", faces="pipeline://door?crop=*&most=99"))
+    with pytest.raises(Refused, match="most='99' must be a number from 1 to 16"):
+        judged(path)
