@@ -197,8 +197,8 @@ def test_a_frame_of_before_never_goes_back_into_a_camera_that_was_restarted(
         next_frame(camera).release()
     assert (bench.queued_late, bench.queued_twice) == (0, 0)
     bench.silent = True
-    while (frame := camera.read(0.2)) is not None:
-        frame.release()
+    while (late := camera.read(0.2)) is not None:
+        late.release()
     assert bench.last.out == 0, "memory that is never free again"
 
 
