@@ -57,10 +57,11 @@ def _vendor(wish: Wish) -> tuple[Any, Any]:
     """The modules picamera2 and libcamera."""
     try:
         return importlib.import_module("picamera2"), importlib.import_module("libcamera")
-    except ImportError as error:
-        if error.name == "picamera2" and not setting.is_raspberry_pi():
+    except (ImportError, ValueError) as error:  # ValueError: built for another numpy
+        is_missing = getattr(error, "name", None) == "picamera2"
+        if is_missing and not setting.is_raspberry_pi():
             why = "is for the ribbon-cable cameras of a Raspberry Pi or a Jetson: use v4l2:// here"
-        elif error.name == "picamera2":
+        elif is_missing:
             why = (
                 "needs picamera2: sudo apt-get install -y python3-picamera2, and the environment "
                 "must see the system's packages (sudo scripts/install --upgrade sees to that)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -156,6 +157,24 @@ def test_another_machine_says_what_to_write_instead() -> None:
         pytest.skip("this is one of them")
     with pytest.raises(Unavailable, match=r"csi://0 .*Raspberry Pi or a Jetson: use v4l2://"):
         open_picamera(read("csi://0"), (1280, 720), 0, Count(), Losses())
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        ("raise ValueError('numpy.dtype size changed')", "cannot be imported: numpy.dtype size"),
+        ("import nonsuch", "cannot be imported: No module named 'nonsuch'"),
+    ],
+)
+def test_a_picamera2_that_does_not_fit_is_said(
+    module: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "picamera2.py").write_text(module)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "picamera2", raising=False)
+    with pytest.raises(Unavailable) as trouble:
+        open_picamera(read("csi://0"), (1280, 720), 0, Count(), Losses())
+    assert says in str(trouble.value)
 
 
 def test_the_low_resolution_stream_is_what_the_model_needs() -> None:
