@@ -94,12 +94,14 @@ class Line:
             return None
         except OSError as error:
             raise Hushed(f"its owner is gone ({error.strerror})") from None
+        got = array("i")
         for _, _, numbers in rights:
-            got = array("i")
             got.frombytes(numbers[: len(numbers) - len(numbers) % got.itemsize])
-            for number in got:
-                self._drop()
-                self.descriptor = number
+        for number in got:
+            self._drop()
+            self.descriptor = number
+        if len(got) > 1:  # there is room for two
+            raise Refused("a packet came with more than one descriptor")
         if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
             raise Refused("a packet came that is larger than any")
         if not size:

@@ -88,6 +88,15 @@ def test_both_read_the_same_memory_and_only_the_owner_can_write(
     its.release()
 
 
+@pytest.mark.parametrize(("uri", "copies"), [(LIVE, False), (f"opaque:{LIVE}", True)])
+def test_only_what_cannot_be_mapped_is_copied(tmp_path: Path, uri: str, copies: bool) -> None:
+    with lending(uri, tmp_path) as own, open_camera(f"pipeline://door?run={tmp_path}") as door:
+        for _ in range(20):
+            frame_of(door).release()
+        until(lambda: not copies or own._capture._copies)
+        assert bool(own._capture._copies) == copies
+
+
 def test_a_slow_reader_slows_nobody(own: OwnCamera, door: Camera, tmp_path: Path) -> None:
     own.start()
     with open_camera(f"pipeline://door?run={tmp_path}") as slow, frame_of(slow) as held:
