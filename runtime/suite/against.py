@@ -29,6 +29,10 @@ def read(path: Path) -> Suite:
         ) from None
     if suite.form != FORM:
         raise Refused(f"{path}: of form {suite.form}, {FORM} is known: measure again with this one")
+    if any(
+        took <= 0 for row in suite.rows if row.measured for took in _figures(row.measured).values()
+    ):
+        raise Refused(f"{path}: has a time that is not above 0: it was not measured")
     return suite
 
 

@@ -207,3 +207,8 @@ def test_an_earlier_run_of_something_else_is_no_comparison(earlier: Any, tmp_pat
         row["of"]["threads"] = 7
     done = compared(earlier, tmp_path)
     assert done.returncode == 2 and "nothing of this was measured" in done.stderr
+
+
+def test_an_earlier_run_with_impossible_figures_is_refused(earlier: Any, tmp_path: Path) -> None:
+    done = compared(scaled(earlier, "litert", 0.0), tmp_path)
+    assert done.returncode == 2 and "not above 0" in done.stderr
