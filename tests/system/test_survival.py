@@ -72,6 +72,7 @@ LITTER = (
 )
 KEPT = {
     "accepted.toml",
+    "lost+found",  # on a disk of its own
     "models",
     "commands.json",
     "settings.json",
