@@ -6,9 +6,11 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from runtime.foresight import impossible
 from runtime.locating import resolve
 from runtime.reporting import Reporter
-from wire.accepted import in_force
+from wire.accepted import Judge, in_force
+from wire.complaints import refusal
 from wire.config import Config, Pipeline
 from wire.folders import Folders
 from wire.logs import set_level
@@ -24,13 +26,24 @@ log = logging.getLogger("vedette.runtime")
 
 def pipeline_of(folders: Folders, name: Name) -> tuple[Config, Pipeline]:
     """The configuration in force and the pipeline of that name. Raises Refused, Unavailable."""
-    force = in_force(folders)
+    force = in_force(folders, judge=judge_of(name, str(folders.config)))
     if force.refused is not None:
         log.warning("%s", force.refused)
     if name not in force.config.pipeline:
         known = ", ".join(sorted(force.config.pipeline)) or "none: add a table [pipeline.NAME]"
         raise Refused(f"{folders.config}: there is no pipeline {name!r}; there are: {known}")
     return force.config, force.config.pipeline[name]
+
+
+def judge_of(name: Name, where: str) -> Judge:
+    """Refuses what this pipeline's own process can never do. Of the others theirs judge."""
+
+    def judge(meant: Config, text: str) -> None:
+        for key, what in impossible(meant):
+            if key[:2] == ("pipeline", name):
+                raise refusal(where, text, key, what)
+
+    return judge
 
 
 def settings_of(pipeline: Pipeline) -> PipelineSettings:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from wire.troubles import Trouble, Unavailable
 from wire.typed_toml import LARGEST
 
 FILE_NAME = "accepted.toml"
+
+Judge = Callable[[Config, str], None]  # takes a configuration and its text
 
 _SEAL = re.compile(r"\n# sha256 ([0-9a-f]{64})\n\Z")
 
@@ -32,15 +35,24 @@ class InForce:
     text: str
 
 
-def in_force(folders: Folders, running: InForce | None = None) -> InForce:
+def anything(meant: Config, text: str) -> None:
+    """Judges nothing."""
+
+
+def in_force(folders: Folders, running: InForce | None = None, judge: Judge = anything) -> InForce:
     """What to run with. running: what this process runs with already, which goes before the copy:
-    that may not have found room. Raises the file's own trouble (Refused, or Unavailable where it
-    is not there) only if nothing runs and there is no accepted copy that is whole."""
+    that may not have found room. judge: raises Refused for what this process knows to be
+    impossible; asked where there is another configuration to go on with. Raises the file's own
+    trouble (Refused, or Unavailable where it is not there) only if nothing runs and there is no
+    accepted copy that is whole."""
+    copy = (running.config, running.text) if running else _copy(folders.state / FILE_NAME)
     try:
         text = config.read(folders.config)
-        return InForce(config.parse(text, str(folders.config)), None, text)
+        meant = config.parse(text, str(folders.config))
+        if copy is not None and text != copy[1]:
+            judge(meant, text)
+        return InForce(meant, None, text)
     except Trouble as trouble:
-        copy = (running.config, running.text) if running else _copy(folders.state / FILE_NAME)
         if copy is None:
             raise
         return InForce(copy[0], f"{trouble}; the last accepted one stays in force", copy[1])

@@ -19,6 +19,7 @@ from agent.boards import open_board
 from agent.clock import SystemClock
 from agent.commander import Commander
 from agent.inbox import Inbox, LocalReader
+from agent.judging import judge_of
 from agent.keeping import Keeping
 from agent.parts import MakeLink, Parts
 from agent.settings import Settings
@@ -51,12 +52,14 @@ def main(argv: Sequence[str]) -> int:
     fault.arm()
     signals = Signals(None if words.seconds is None else time.monotonic() + words.seconds)
     with Notifier() as notifier:
-        force = in_force(folders)
+        judge = judge_of(folders)
+        force = in_force(folders, judge=judge)
         waiting = _serve(folders, force, signals, notifier)
         while signals.reload and not signals.stop:
             signals.reload = False
             log.info("reading %s again", folders.config)
-            force = in_force(folders, force)
+            notifier.watchdog()
+            force = in_force(folders, force, judge)
             waiting = _serve(folders, force, signals, notifier)
     if words.json:
         print(json.dumps({"waiting": waiting}))

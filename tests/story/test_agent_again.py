@@ -32,6 +32,40 @@ def test_a_refused_configuration_changes_nothing_where_no_copy_could_be_kept(
         assert not copy.exists()
 
 
+@pytest.mark.parametrize(
+    ("was", "is_now", "why"),
+    [
+        ('camera = "synthetic://160x120@30"', 'camera = "synthetic://bad"', "WIDTHxHEIGHT"),
+        ('camera = "synthetic://160x120@30"', 'camera = "gopher://x"', "names no camera"),
+        ('model = "digits"', 'model = "digits"\nengine = "foo"', "there is none of that name"),
+    ],
+)
+def test_what_no_runtime_can_do_leaves_the_last_accepted_in_force(
+    tmp_path: Path, was: str, is_now: str, why: str
+) -> None:
+    """In the agent, in the runtime, when it is read again and after a reboot."""
+    with Device(tmp_path / "d", NOBODY) as device:
+        device.start("agent")
+        copy = device.folder / "state" / FILE_NAME
+        until(copy.exists, why="the agent did not start")
+        before = copy.read_bytes()
+        device.config.write_text(device.config.read_text().replace(was, is_now))
+        device.signal("agent", signal.SIGHUP)
+        until(lambda: why in device.log("agent"))
+        for name in ("agent", "lane"):
+            if name == "agent":
+                assert device.stop("agent") == 0
+            device.start(name)
+        until(lambda: device.log("agent").count("vedette: error: ") == 2)
+        until(lambda: "digits 1 on synthetic://160x120@30" in device.log("lane"))
+        assert "the last accepted one stays in force" in device.log("lane")
+        assert copy.read_bytes() == before
+        device.config.write_text(device.config.read_text().replace(is_now, was))
+        device.signal("agent", signal.SIGHUP)
+        until(lambda: device.log("agent").count("reading") == 2)
+        assert device.stop("agent") == 0 and device.stop("lane") == 0
+
+
 def test_a_large_spool_may_take_its_time_before_the_agent_is_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from wire import accepted
 from wire.accepted import accept, in_force
+from wire.config import Config
 from wire.folders import Folders
 from wire.troubles import Refused, Unavailable
 
@@ -52,6 +53,23 @@ def test_a_refused_one_leaves_the_last_in_force(folders: Folders, text: str) -> 
     assert (force.config.broker.url, force.text) == ("mqtt://first", FIRST)
     assert force.refused is not None and force.refused.startswith(str(folders.config))
     assert force.refused.endswith("the last accepted one stays in force")
+
+
+def test_what_a_process_judges_is_what_changed(folders: Folders) -> None:
+    judged: list[str] = []
+
+    def judge(meant: Config, text: str) -> None:
+        judged.append(text)
+        raise Refused("it cannot be run")
+
+    folders.config.write_text(FIRST)
+    assert in_force(folders, judge=judge).refused is None, "there is nothing else to go on with"
+    accept(folders, FIRST)
+    assert in_force(folders, judge=judge).refused is None, "it was accepted before"
+    folders.config.write_text(SECOND)
+    force = in_force(folders, judge=judge)
+    assert judged == [SECOND] and force.text == FIRST
+    assert str(force.refused).startswith("it cannot be run; ")
 
 
 def test_the_reason_names_line_and_key(folders: Folders) -> None:
