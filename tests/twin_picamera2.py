@@ -86,8 +86,8 @@ class CompletedRequest:
         self.picam2 = picam2
         self.stop_count = picam2.stop_count
         picam2.out += 1
-        self.config = dict(picam2.camera_config or {})
-        self.stream_map = dict(picam2.stream_map or {})
+        # copies, there: here what waits must be small, or tests take it for what grows
+        self.config, self.stream_map = picam2.camera_config, picam2.stream_map
 
     def acquire(self) -> None:
         with self.lock:
@@ -302,7 +302,7 @@ class Picamera2:
             config = (self.camera_config or {})[name]
             buffer.paint(self._number, config["stride"] * config["size"][1])
         stamp = time.clock_gettime_ns(time.CLOCK_BOOTTIME) + BENCH.slept_ns
-        request.metadata = {"SensorTimestamp": stamp, "FrameDuration": round(period * 1e6)}
+        request.metadata.update(SensorTimestamp=stamp, FrameDuration=round(period * 1e6))
         self._process(CompletedRequest(request, self))
 
     def _process(self, done: CompletedRequest) -> None:
