@@ -1,26 +1,62 @@
-"""A camera's address as it may be shown: without the password that may be in it."""
+"""A camera's address as it may be shown: without the password that may be in it.
+
+People write passwords as they are, with `#`, `/`, `?`, `@` and `:` in them, and then the address
+means something else. So what might belong to one is hidden, rather than what surely does.
+"""
 
 from __future__ import annotations
 
 import re
 
 HIDDEN = "[hidden]"
-NAMED = re.compile(r"(?P<before>[a-z][a-z0-9+.-]*://)(?P<who>[^/?#]*)@", re.IGNORECASE)
-PLACE = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#:]*(\[[^]]*\])?(:[0-9]*)?([/?#]|$)", re.IGNORECASE)
-SPLIT = re.compile(r"([a-z][a-z0-9+.-]*://).*@", re.IGNORECASE | re.DOTALL)  # of a bad one
-SECRET = re.compile(
-    r"([?&;][\w.%-]*(?:pas|pwd|psw|token|secret|auth|key)[\w.%-]*=)[^&;#]*", re.IGNORECASE
-)
+LOCAL = ("file", "v4l2", "csi", "synthetic", "pipeline")  # nobody signs in there
+BEGIN = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:/+|//)?", re.IGNORECASE)
+NUMERIC = re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[^]@]*\])(?::\d*)?[/?]")  # no name of a user
+PLACE = re.compile(r"[^/?#:]*(?:\[[^]]*\])?(?::\d*)?(?:[/?#]|$)")
+COLON = re.compile(r":|%3a", re.IGNORECASE)
+NAME = r"([?&;/_][\w.%-]{0,40}(?:pas|pwd|psw|token|secret|auth|key)[\w.%-]{0,40}=)"
+# with what follows a `&` of its own: another word would have a `=`
+SECRET = re.compile(rf"{NAME}[^&;]*(?:[&;][^=&;]*(?=[&;]|$))*", re.IGNORECASE)
+OPTION = re.compile(r"[\w-]+=[^@]*|(?:password|ca)_file=/.*", re.DOTALL)
+OURS = re.compile(r"(?:timeout|transport|fps|password_file|ca_file)=")
+
+
+def parted(uri: str) -> tuple[str, str]:
+    """A network camera's address and, from `#` on, the options that follow. Where that would be
+    a piece of a password, all is address: it has a `#` then."""
+    where, mark, options = uri.partition("#")
+    words = [word for word in options.split("&") if word]
+    in_query = [found.end() for found in SECRET.finditer(where)][-1:] == [len(where)]
+    if all(OPTION.fullmatch(one) and (OURS.match(one) or not in_query) for one in words):
+        return where, mark + options
+    return uri, ""
 
 
 def masked(uri: str) -> str:
     """The same address with `[hidden]` for a password (and the name before it), and for values of
     the query that are called like one. A name alone is shown."""
-    found = NAMED.match(uri)
-    if found is not None:
-        shown = found["who"] if ":" not in found["who"] else HIDDEN
-        uri = f"{found['before']}{shown}@{uri[found.end() :]}"
-    elif PLACE.match(uri) is None:  # a password with `/`, `?` or `#` in it, not percent-encoded
-        uri = SPLIT.sub(rf"\1{HIDDEN}@", uri)
-    where, mark, options = uri.partition("#")
-    return SECRET.sub(rf"\1{HIDDEN}", where) + mark + options
+    if uri.partition(":")[0].lower() in LOCAL:
+        return uri
+    where, options = parted(uri)
+    begin = BEGIN.match(where)
+    before = begin[0] if begin is not None else ""
+    rest = where[len(before) :]
+    who, at, _ = rest.rpartition("@")
+    numeric = NUMERIC.match(who)
+    if at and COLON.search(who, numeric.end() if numeric else 0):
+        return before + HIDDEN + _without_values(rest, len(who)) + options
+    if before and not at and PLACE.match(rest) is None:  # neither machine nor port
+        return f"{before}{rest.partition(':')[0]}:{HIDDEN}"
+    return before + _without_values(rest, 0) + options
+
+
+def _without_values(rest: str, start: int) -> str:
+    """What stands from there on. A value that begins before it, or has a `#` in it, has no end
+    that could be told."""
+    if "#" in rest and (found := SECRET.search(rest)):
+        begin = max(start, found.end(1))
+        return rest[start:begin] + HIDDEN if begin > start else ""
+    for found in SECRET.finditer(rest):
+        if found.start() < start < found.end():
+            start = found.end()
+    return SECRET.sub(rf"\1{HIDDEN}", rest[start:])

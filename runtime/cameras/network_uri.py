@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from runtime.cameras.network_auth import Login
 from runtime.cameras.options import Address, parse
-from wire.masking import masked
+from wire.masking import masked, parted
 from wire.troubles import Refused, Unavailable
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
@@ -85,19 +85,21 @@ class Target:
 def read(uri: str, keys: Sequence[str]) -> Target:
     """Take a URI apart. keys: the options of this kind beside KEYS. Raises Refused, never with a
     password in it."""
-    shown = masked(uri.partition("#")[0])
-    address = parse(masked(uri), (*keys, *KEYS), mark="#")
-    where = uri.partition("#")[0]
+    where, options = parted(uri)
+    shown = masked(uri).removesuffix(options)
     try:
         found = urlsplit(where)
         host, port = found.hostname, found.port
     except ValueError:  # its text may quote a password
         host, port = None, None
-    if not host or port == 0 or any(ord(one) <= 32 or ord(one) == 127 for one in where):
+    odd = any(ord(one) <= 32 or ord(one) == 127 for one in where)
+    if not host or port == 0 or odd or "#" in where:
         raise Refused(
-            f"{shown}: names no machine: write {uri.partition(':')[0]}://USER@HOST:PORT/PATH, and "
-            "%3A %2F %23 %40 for : / # @ in a name or password"
+            f"{shown}: names no machine: write {uri.partition(':')[0]}://USER@HOST:PORT/PATH, "
+            "%3A %2F %23 %40 for : / # @ in a name or password, and options at the end as "
+            "#key=value&key=value"
         )
+    address = parse(shown + options, (*keys, *KEYS), mark="#")
     user = None if found.username is None else unquote(found.username)
     password = None if found.password is None else unquote(found.password)
     if "password_file" in address.given and (user is None or password is not None):

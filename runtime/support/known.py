@@ -15,6 +15,7 @@ import msgspec
 from runtime.support.patterns import HARMLESS, SECRET_NAME, in_text, key_lines
 from wire.accepted import FILE_NAME
 from wire.folders import Folders
+from wire.masking import LOCAL
 from wire.troubles import Refused
 from wire.typed_toml import tables_of
 from wire.unreadable import UNREADABLE
@@ -24,6 +25,8 @@ LARGEST = 256 * 1024  # bytes of a file
 NAMED_FILE = re.compile(r"(password|key|certificate)_file\s*=\s*[\"']+([^\"'\n]+)")
 SECRET_FILE = re.compile(r"pass|secret|token|\.key$|key\.pem$|cred|psk", re.IGNORECASE)
 ENROLMENT = ".vedette"
+ODD = re.compile(r"[#/?@:;&=]")
+LEAST_PIECE = 4  # characters: shorter ones stand in every text
 
 
 class Proofs(msgspec.Struct, frozen=True):
@@ -79,11 +82,24 @@ def _in_tables(config: Path) -> Iterator[str]:
     """As a parser reads it, however it is quoted."""
     for name, value in _pairs(_tables(_text(config))):
         yield from in_text(value)
-        user, at, _ = value.partition("://")[2].rpartition("@")
-        if at and (password := user.partition(":")[2]):
-            yield from (password, unquote(password))
+        yield from _of_address(value)
         if SECRET_NAME.search(name) and not name.endswith("_file"):
             yield from (value, *value.splitlines())
+
+
+def _of_address(value: str) -> Iterator[str]:
+    """The password in it, and its pieces: whoever read the address as it stands took it apart at
+    what should have been percent-encoded, and may have said so in a journal."""
+    kind, _, rest = value.partition("://")
+    user, at, _ = rest.rpartition("@")
+    name, _, password = user.partition(":")
+    if not at or not password or kind in LOCAL:
+        return
+    yield from (password, unquote(password))
+    yield from (piece for piece in ODD.split(password) if len(piece) >= LEAST_PIECE)
+    for found in ODD.finditer(password):
+        yield f"{name}:{password[: found.start()]}"
+        yield rest[len(name) + 1 + found.end() :]
 
 
 def _tables(text: str) -> object:

@@ -7,11 +7,18 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+from wire.masking import LOCAL
+
 PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL
 )
 # up to the last @: people write passwords with @ and / in them, as they are
-IN_ADDRESS = re.compile(r"(?<=://)([^\s\"'<>]{1,200})@")
+NOT_LOCAL = "(?<=://)" + "".join(f"(?<!{kind}://)" for kind in LOCAL)  # nobody signs in there
+IN_ADDRESS = re.compile(rf"{NOT_LOCAL}([^\s\"'<>]{{1,200}})@")
+# cut off before its @, as by a # in a password: what follows the : is no port
+CUT_ADDRESS = re.compile(
+    rf"{NOT_LOCAL}[^\s/?#:@\"'<>\[\]]{{1,200}}:(?!\d{{1,5}}(?:[\s/?#\"'<>,;.:)\]}}\\]|$))[^\s\"'<>]+"
+)
 WORDS = (
     r"pass(?:word|wd|phrase|code)?|passwd|pwd|psk|secret|token|(?:api|access|private|auth)[_-]?key|"
     r"credential|loginpas|cookie"
@@ -68,7 +75,7 @@ def in_text(text: str) -> Iterator[str]:
 def without(text: str, label: str) -> str:
     """The text with the label in the place of whatever looks like a secret."""
     text = PRIVATE_KEY.sub(label, text)
-    text = IN_ADDRESS.sub(f"{label}@", text)
+    text = CUT_ADDRESS.sub(label, IN_ADDRESS.sub(f"{label}@", text))
     text = SCHEME.sub(lambda found: f"{found[1] or found[3]} {label}", text)
     text = IN_QUERY.sub(rf"\1={label}", text)
     for pattern in (*ASSIGNED, WHO):

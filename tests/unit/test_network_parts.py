@@ -11,6 +11,8 @@ from pathlib import Path
 
 import cv2
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from runtime import jpeg
 from runtime.ahead import Slot
@@ -43,7 +45,24 @@ H264_STREAM = Stream("h264")
         ("rtsp://joe:s3/cret@h/x", "rtsp://[hidden]@h/x"),
         ("rtsp://joe:s3#cret@h/x", "rtsp://[hidden]@h/x"),
         ("rtsp://joe:s3?cret@h/x", "rtsp://[hidden]@h/x"),
+        ("rtsp://joe:s3@cr/et@h/x", "rtsp://[hidden]@h/x"),
+        ("rtsp://joe:123#cret@h/x", "rtsp://[hidden]@h/x"),
+        ("rtsp://joe:123/cret@h/x", "rtsp://[hidden]@h/x"),
+        ("rtsp://joe@home:s3/cret@h/x", "rtsp://[hidden]@h/x"),
+        ("rtsp://joe:s3cret", "rtsp://joe:[hidden]"),
+        ("rtsp://joe:s3#cret", "rtsp://joe:[hidden]"),
+        ("rtsp:///joe:s3cret@h/x", "rtsp:///[hidden]@h/x"),
+        ("joe:s3cret@h/x", "[hidden]@h/x"),
+        ("rtsp://joe%3As3cret@h/x", "rtsp://[hidden]@h/x"),
+        ("rtsp://joe:s3@h/x#password_file=/a@b", "rtsp://[hidden]@h/x#password_file=/a@b"),
         ("http://h/x?usr=a&pwd=s3cret&n=1", "http://h/x?usr=a&pwd=[hidden]&n=1"),
+        ("http://h/x?usr=a&pwd=s3#cret&n=1", "http://h/x?usr=a&pwd=[hidden]"),
+        ("http://h/x?usr=a&pwd=s3#cr=et", "http://h/x?usr=a&pwd=[hidden]"),
+        ("http://h/x?usr=a&pwd=s3&cret&n=1", "http://h/x?usr=a&pwd=[hidden]&n=1"),
+        ("http://h/x?usr=a&pwd=s3#timeout=3", "http://h/x?usr=a&pwd=[hidden]#timeout=3"),
+        ("rtsp://10.0.0.9:554/password=s3@cret&n=1", "rtsp://10.0.0.9:554/password=[hidden]&n=1"),
+        ("rtsp://h:554/password=s3@cret&n=1", "rtsp://[hidden]&n=1"),
+        ("rtsp://h/user=a_password=s3cret_n=1", "rtsp://h/user=a_password=[hidden]"),
         ("http://h/x?loginpas=s3cret", "http://h/x?loginpas=[hidden]"),
         ("rtsp://[fe80::1]:554/a@b", "rtsp://[fe80::1]:554/a@b"),
         ("v4l2:///dev/video0?size=640x480", "v4l2:///dev/video0?size=640x480"),
@@ -74,6 +93,27 @@ def test_a_refused_address_does_not_tell_its_password(uri: str) -> None:
     with pytest.raises(Refused) as raised:
         make_camera(uri)
     assert "s3cret" not in str(raised.value) and "cret@" not in str(raised.value)
+
+
+@given(st.text(st.sampled_from("#/?@:;&=%[]ab1 \"'"), min_size=1, max_size=12))
+def test_no_part_of_a_password_wherever_the_odd_character_stands(odd: str) -> None:
+    for password in (f"s3{odd}cret", f"12{odd}34", odd):
+        uri = f"rtsp://joe:{password}@camera.example/live"
+        assert masked(uri) == "rtsp://[hidden]@camera.example/live"
+        try:
+            camera = make_camera(uri)
+        except Refused as trouble:
+            assert str(trouble).startswith("rtsp://[hidden]@camera.example/live: names no machine")
+            assert str(trouble) == refusal_of("rtsp://joe:#@camera.example/live")
+        else:
+            assert isinstance(camera, NetworkCamera)
+            assert camera.target.shown == masked(uri)
+
+
+def refusal_of(uri: str) -> str:
+    with pytest.raises(Refused) as raised:
+        make_camera(uri)
+    return str(raised.value)
 
 
 def test_the_query_is_the_cameras_and_the_options_are_ours() -> None:

@@ -106,6 +106,8 @@ def test_a_short_one_is_hidden_where_it_stands_alone(secret: str) -> None:
         r'password = "hun\"ter2x hunter2x"',
         "rtsp://admin:p@hunter2x@10.0.0.9/x",
         "rtsp://admin:a/hunter2x@10.0.0.9/x",
+        "camera: rtsp://admin:hunter2x: names no machine",  # cut off at a # in it
+        "rtsp://admin:4hunter2x/x",
         "http://10.0.0.9/snapshot.cgi?usr=hunter2x&pwd=hunter2x&pin=hunter2x",
         "X-Api-Key: hunter2x",
         "Authorization: Digest username='a', response=hunter2x",
@@ -137,6 +139,9 @@ def test_what_looks_like_a_secret_goes_though_nobody_knows_it(line: str) -> None
         "the user name or the password is wrong: check the user name and the password file",
         "vedette: the password file /etc/vedette/password cannot be read: Permission denied",
         "vedette-agent: 3 records wait, connected to mqtts://broker.example:8883",
+        'camera = "synthetic://640x480@30"',
+        'camera = "file:///var/lib/vedette/9:00@door.avi"',
+        '{"url": "mqtt://10.0.0.9:1883", "at": "http://[::1]:8080/x"}',
         '{"path": "digests/72285004e7b99564", "size": 1234}',
         'keys = ["899d2c5138ad27e0bf59fb37905dd141b63e1156195a7b1f52b1633ab8523de6"]',
     ],
@@ -184,6 +189,23 @@ def test_quotes_hide_nothing(tmp_path: Path, line: str) -> None:
     place = Place(tmp_path).make(more=f"[more]\n{line}\n")
     found = known(Folders(place.config, place.state, tmp_path / "run"), {})
     assert Mask(found).clean('it said p"w of mine twice') == "it said [hidden] twice"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "rtsp://u:hushpw: names no machine",
+        "rtsp://u:hushpw#x1@10.0.0.9/live: there is no option 'x1@10.0.0.9/live'",
+        "u:hushpw cannot be found",
+        "hushpw",
+    ],
+)
+def test_no_piece_of_a_password_that_was_taken_apart(tmp_path: Path, said: str) -> None:
+    more = '[pipeline.lane]\ncamera = "rtsp://u:hushpw#x1@10.0.0.9/live"\n'
+    place = Place(tmp_path).make(more=more)
+    found = known(Folders(place.config, place.state, tmp_path / "run"), {})
+    cleaned = Mask(found).clean(f"it said {said}")
+    assert "hushpw" not in cleaned and "x1" not in cleaned
 
 
 @pytest.mark.parametrize("quotes", ['"', "'", "'''"])
