@@ -68,7 +68,8 @@ def main(argv: Sequence[str]) -> int:
         bill = measure(words, model)
     except Ended:
         raise Unavailable(
-            f"{masked(words.camera)}: ended before all was measured: add ?loop=yes, or fewer --frames"
+            f"{masked(words.camera)}: ended before all was measured: "
+            "add ?loop=yes, or fewer --frames"
         ) from None
     except NoFrames as reason:
         raise Unavailable(f"{masked(words.camera)}: {reason}") from None
