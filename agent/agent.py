@@ -251,7 +251,7 @@ class Agent:
         faults.tell("spool", None, self._parts.keeping.fault)
         faults.tell("name", None, self._door.rival(now_s))
         faults.tell("config", None, self._parts.refused)
-        self._lookout.look(now_s)
+        self._lookout.look(now_s, self._updater.damage)
 
     def _period_s(self, now_s: float) -> float:
         period_s = self._parts.settings.telemetry_period_s

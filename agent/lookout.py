@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import sys
+from collections.abc import Callable
 
 from agent.clock import Clock
 from agent.recorder import Recorder
@@ -44,8 +45,9 @@ class Lookout:
         recorder.faults.keep_only(frozenset(pipelines))
         recorder.ledger.keep_only(frozenset(pipelines))
 
-    def look(self, now_s: float) -> None:
-        """Find what is wrong now. What is new in it becomes events."""
+    def look(self, now_s: float, damage: Callable[[str], str | None]) -> None:
+        """Find what is wrong now. What is new in it becomes events. damage: which model of a
+        pipeline is damaged on disk."""
         faults, missing = self._recorder.faults, self._runtimes.missing(now_s)
         for name in sorted(self._runtimes.names):
             totals = self._recorder.ledger.latest(name)
@@ -55,7 +57,7 @@ class Lookout:
                 faults.tell("pipeline", name, wrong)  # else what was said before we started stands
             if totals is not None and name not in missing:
                 faults.tell("camera", name, totals.absent)
-                faults.tell("model", name, totals.unloaded)
+                faults.tell("model", name, damage(name) or totals.unloaded)
                 faults.tell("accelerator", name, totals.degraded)
         faults.tell("power", None, power_fault(self._recorder.health))
         self._recorder.say(faults.due(now_s))

@@ -31,10 +31,11 @@ def remember(place: Path, lying: Lying, digest: str, reason: str) -> None:
 
 
 def fall_back(place: Path, lying: Lying) -> None:
-    if lying.good is None:
+    good = lying.good or lying.gone  # one that is gone for now is to come again
+    if good is None:
         remove_durably(place / "active")
     else:
-        link_durably(place / "active", pipelines.link_to(lying.good))
+        link_durably(place / "active", pipelines.link_to(good))
 
 
 def forget_trial(place: Path, lying: Lying, digest: str) -> None:

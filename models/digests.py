@@ -32,7 +32,7 @@ def unpack(layout: Layout, path: Path) -> str:
     make_folder_durably(layout.digests)
     sweep(layout)
     digest = bundle.inspect(path).digest
-    if _is_sound(layout.model(digest), digest):
+    if is_sound(layout.model(digest), digest):
         return digest
     return bundle.unpack(path, layout.digests / _COMING).digest
 
@@ -106,7 +106,8 @@ def sweep(layout: Layout) -> None:
             shutil.rmtree(left)
 
 
-def _is_sound(folder: Path, digest: str) -> bool:
+def is_sound(folder: Path, digest: str) -> bool:
+    """Whether a folder holds the model of this digest to its last byte, and can be read."""
     try:
         return folder.is_dir() and bundle.folder_digest(folder) == digest
     except Trouble:

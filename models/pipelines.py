@@ -52,7 +52,8 @@ class PipelineState(Struct, frozen=True):
     """What a pipeline is to run. problems: what on disk was unreadable, and read as absent.
 
     active: what to run now. good: what to go back to. trial: of the active model, None once it is
-    good. starts: of the active model in this trial. ends: how those before the last ended.
+    good. starts: of the active model in this trial. ends: how those before the last ended. gone:
+    what the good link names, where that model is not there; `good` is None then.
     """
 
     active: str | None
@@ -62,6 +63,7 @@ class PipelineState(Struct, frozen=True):
     rejected: tuple[Rejection, ...]
     problems: tuple[str, ...] = ()
     ends: tuple[str, ...] = ()
+    gone: str | None = None
 
     def rejection(self, digest: str) -> Rejection | None:
         """Why this pipeline refuses a model, or None."""
@@ -80,6 +82,7 @@ class Lying(Struct, frozen=True):
     starts: Starts | None
     rejected: tuple[Rejection, ...]
     problems: tuple[str, ...]
+    gone: str | None = None
 
     @property
     def is_half_rolled_back(self) -> bool:
@@ -95,7 +98,9 @@ class Lying(Struct, frozen=True):
             trial = next((one for one in self.trials if one.digest == active), None)
         counted = self._counted(active, trial)
         starts, ends = (0, ()) if counted is None else (counted.count, counted.ends)
-        return PipelineState(active, self.good, trial, starts, self.rejected, self.problems, ends)
+        return PipelineState(
+            active, self.good, trial, starts, self.rejected, self.problems, ends, self.gone
+        )
 
     def _counted(self, active: str | None, trial: Trial | None) -> Starts | None:
         """What was counted of this very trial."""
@@ -160,8 +165,9 @@ def read(layout: Layout, name: str) -> Lying:
     trials = read_file(place / "trial.json", tuple[Trial, ...], problems) or ()
     rejected = read_file(place / "rejected.json", tuple[Rejection, ...], problems) or ()
     good = read_link(layout, place / "good", problems)
+    gone = _named(place / "good") if good is None else None
     starts = read_file(layout.starts(name), Starts, problems)
-    return Lying(active, good, trials, starts, rejected, tuple(problems))
+    return Lying(active, good, trials, starts, rejected, tuple(problems), gone)
 
 
 def is_of_disk(problem: str) -> bool:
@@ -178,14 +184,28 @@ def read_link(layout: Layout, path: Path, problems: list[str]) -> str | None:
     except OSError as error:
         problems.append(f"{path}: not a link that can be read: {error.strerror}")
         return None
-    digest = target.rpartition("/")[2]
-    if target != link_to(digest) or not re.match(DIGEST_PATTERN, digest):
+    digest = _in_link(target)
+    if digest is None:
         problems.append(f"{path}: links to {shortened(repr(target))}, which is no model")
         return None
     if not layout.model(digest).is_dir():
         problems.append(f"{path}: its model {digest[:12]} is not installed")
         return None
     return digest
+
+
+def _named(path: Path) -> str | None:
+    """The digest that a link names, installed or not."""
+    try:
+        return _in_link(os.readlink(path))
+    except OSError:
+        return None
+
+
+def _in_link(target: str) -> str | None:
+    digest = target.rpartition("/")[2]
+    is_one = target == link_to(digest) and re.match(DIGEST_PATTERN, digest)
+    return digest if is_one else None
 
 
 def read_file(path: Path, kind: type[Record], problems: list[str]) -> Record | None:

@@ -69,6 +69,10 @@ class Store:
         with _disk(self._layout.root):
             return self._layout.model(digest).is_dir()
 
+    def is_whole(self, digest: str) -> bool:
+        """Whether a model is installed, and what its digest says. Reads all of it."""
+        return digests.is_sound(self._layout.model(digest), digest)
+
     def installed(self) -> tuple[str, ...]:
         """The digests of all installed models, the newest last."""
         return digests.installed(self._layout)

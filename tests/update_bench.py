@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from agent.faults import Faults
-from agent.fetch.words import Asked, Desired, Fetched, NotFetched, Refreshed
+from agent.fetch.words import Asked, Desired, Examined, Fetched, NotFetched, Refreshed
 from agent.update.log import UpdateBook
 from agent.update.updater import Surroundings, Updater
 from models import bundle
@@ -24,6 +24,7 @@ from wire.trust.trust import Bundle
 
 CONFIGURED = "c" * 64
 FORMATS = ("tflite",)
+DAMAGED = "damaged on disk: its bytes are others than were signed"
 
 
 _stages = functools.lru_cache(stages)
@@ -76,6 +77,9 @@ class Runtime:
         """Start as a runtime does: what is active, counted; the third time what is good."""
         state, self.unloaded = self.store.pipeline("lane"), None
         self.begin(state.active or CONFIGURED)
+        if state.active is not None and not self.store.is_whole(state.active):
+            self.unloaded = f"model {state.active[:12]} is not run: {DAMAGED}"
+            self.digest = CONFIGURED
         if state.active is not None and state.active != state.good:
             starts = self.store.count_start("lane")
             if starts >= 3:
@@ -124,6 +128,7 @@ class Bench:
         self.book: bytes | None = None
         self.wanted: list[str] = []
         self.pinned: frozenset[str] = frozenset()
+        self.doubted: list[str] = []
         self.sweeps = 0
         self.looks = 0
         self.deployment = 0
@@ -190,6 +195,7 @@ class Bench:
 
     def fetch(self) -> None:
         """Everything that is wanted comes."""
+        self.examined()
         for digest in list(self.wanted):
             self.store.install(self.bundles.paths[digest])
             self.updater.take(Fetched(digest))
@@ -212,9 +218,12 @@ class Bench:
             state = self.store.pipeline("lane")
             if message.digest is not None and message.digest == state.active != state.good:
                 self.store.count_start("lane")
+            if message.digest is not None and not self.store.is_whole(message.digest):
+                ok, text = False, DAMAGED
+                runtime.unloaded = f"model {message.digest[:12]} was not loaded: {DAMAGED}"
             if ok and message.digest != runtime.digest:
                 self.say()
-                runtime.digest = message.digest or CONFIGURED
+                runtime.digest, runtime.unloaded = message.digest or CONFIGURED, None
                 runtime.count(1.0)
         self.updater.answered(Answer("lane", message.id, ok, text, later=later))
         self.say()
@@ -272,6 +281,17 @@ class Bench:
 
     def sweep(self) -> None:
         self.sweeps += 1
+
+    def examine(self, digest: str) -> None:
+        self.doubted.append(digest)
+
+    def examined(self) -> None:
+        """The fetch thread reads what was doubted."""
+        while self.doubted:
+            digest = self.doubted.pop(0)
+            bundle = next((b for b in self.bundles.all.values() if b.digest == digest), None)
+            is_whole = self.store.is_whole(digest)
+            self.updater.take(Examined(digest, is_whole, bundle))
 
     def look(self) -> None:
         self.looks += 1

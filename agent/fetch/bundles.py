@@ -13,7 +13,7 @@ from agent.fetch.day_budget import DayBudget
 from agent.fetch.disk_room import bytes_below, why_no_room
 from agent.fetch.plan import Get, Sweep
 from agent.fetch.sources import Sources
-from agent.fetch.words import Fetched, NotFetched, Progress
+from agent.fetch.words import Examined, Fetched, NotFetched, Progress
 from models.store import Store
 from wire.block.part import Part
 from wire.config import Updates
@@ -53,7 +53,7 @@ class Bundles:
         """None: it was ended before it was there; what came is kept."""
         digest = get.bundle.digest
         try:
-            if not self._store.has(digest):
+            if not self._store.is_whole(digest):
                 why_not = self._fetch(get, progress, is_over)
                 if why_not is not None:
                     return why_not
@@ -69,6 +69,11 @@ class Bundles:
             return NotFetched(digest, f"{self._folder}: {error.strerror}", "no_room")
         finally:
             self._budget.keep()
+
+    def examine(self, digest: str) -> Examined:
+        """Read all of a model in the store."""
+        bundle = next((one for one in self._trust.models() if one.digest == digest), None)
+        return Examined(digest, self._store.is_whole(digest), bundle)
 
     def sweep(self, sweep: Sweep) -> None:
         """Remove models and parts of bundles that nobody wants."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from agent.fetch.bundles import Bundles
 from agent.fetch.day_budget import DayBudget
-from agent.fetch.plan import FIRST_AGAIN_S, MOST_AGAIN_S, Get, Job, Plan, Refresh
+from agent.fetch.plan import FIRST_AGAIN_S, MOST_AGAIN_S, Examine, Get, Job, Plan, Refresh
 from agent.fetch.refreshing import Refreshing, first_root
 from agent.fetch.sources import Sources
 from agent.fetch.words import Fetched, FromFetch, NotFetched, NotRefreshed
@@ -113,6 +113,10 @@ class Fetching:
         """Remove models that nobody needs."""
         self._plan.sweep()
 
+    def examine(self, digest: str) -> None:
+        """A model in the store may be damaged: say so, or that it is whole."""
+        self._plan.examine(digest)
+
     def look(self) -> None:
         """What was refused may be believed now."""
         self._plan.look()
@@ -200,6 +204,8 @@ class Fetching:
                 self._home.post(word)
         elif isinstance(job, Get):
             self._get(job, bundles)
+        elif isinstance(job, Examine):
+            self._home.post(bundles.examine(job.digest))
         else:
             bundles.sweep(job)
 

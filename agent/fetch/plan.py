@@ -45,7 +45,14 @@ class Sweep:
     pinned: frozenset[str]
 
 
-Job = Refresh | Get | Sweep
+@dataclass(frozen=True)
+class Examine:
+    """Find out whether a model in the store is what was signed."""
+
+    digest: str
+
+
+Job = Refresh | Get | Sweep | Examine
 
 
 class Plan:
@@ -74,6 +81,7 @@ class Plan:
         self._is_told = False  # what is wanted
         self._pauses: dict[str, tuple[float, Backoff]] = {}  # by digest: until when
         self._sweeps = False  # before it is known what is wanted nothing is swept
+        self._doubted: list[str] = []  # digests to examine
         self._patience = Backoff(FIRST_AGAIN_S, MOST_AGAIN_S)
 
     def ring(self, timestamp: bytes) -> None:
@@ -108,6 +116,13 @@ class Plan:
             self._sweeps = self._is_told
             self._changed.notify()
 
+    def examine(self, digest: str) -> None:
+        """A model in the store may be damaged: what is being fetched waits for the answer."""
+        with self._changed:
+            if digest not in self._doubted:
+                self._doubted.append(digest)
+            self._changed.notify()
+
     def look(self) -> None:
         """What was refused may be believed now: look soon, however often it failed."""
         with self._changed:
@@ -134,7 +149,8 @@ class Plan:
         """Whether a bundle that is being fetched must wait, or is not wanted any more."""
         with self._changed:
             is_wanted = any(one.digest == get.bundle.digest for one in self._wanted)
-            return self._is_over or self._look_s <= self._clock() or not is_wanted
+            is_due = self._look_s <= self._clock() or bool(self._doubted)
+            return self._is_over or is_due or not is_wanted
 
     def refreshed(self, timestamp: bytes | None) -> None:
         """It went well. timestamp: the newest; a bell that says the same is no news."""
@@ -171,6 +187,8 @@ class Plan:
             self._was_rung = self._bell is not None
             self._bell, self._rung = None, self._bell or self._rung
             return Refresh(self._rung)
+        if self._doubted:
+            return Examine(self._doubted.pop(0))
         if self._sweeps:
             self._sweeps = False
             return Sweep(frozenset(one.digest for one in self._wanted), self._pinned)

@@ -76,4 +76,21 @@ class NotFetched:
     kind: Kind
 
 
-FromFetch = Refreshed | Asked | NotRefreshed | Progress | Fetched | NotFetched
+@dataclass(frozen=True)
+class Examined:
+    """Whether a model in the store is what was signed. bundle: what it came from, None: the fleet
+    has released it no longer."""
+
+    digest: str
+    is_whole: bool
+    bundle: Bundle | None
+
+    @property
+    def words(self) -> str:
+        """What is wrong with which model."""
+        variant = None if self.bundle is None else self.bundle.variant
+        name = "model" if variant is None else f"{variant.model} {variant.version}"
+        return f"{name} ({self.digest[:12]}) is damaged on disk"
+
+
+FromFetch = Refreshed | Asked | NotRefreshed | Progress | Fetched | NotFetched | Examined

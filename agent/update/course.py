@@ -7,14 +7,16 @@ and what was asked; so nothing depends on the order of events, and a restart goe
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from agent.fetch.words import Desired, NotFetched, Progress
+from agent.fetch.words import Desired, Examined, NotFetched, Progress
 from agent.update.checking import Checking
 from agent.update.deeds import Deeds
 from agent.update.gates import bar_of
-from agent.update.log import TERMINAL, Refusal, Tried, UpdateLog, What
+from agent.update.log import TERMINAL, Tried, UpdateLog, What
+from agent.update.mending import Mending
+from agent.update.refusing import Refusing
 from agent.update.trying import Trying
 from agent.update.variants import chosen
 from models import manifest
@@ -27,6 +29,7 @@ from wire.troubles import Refused, Trouble
 if TYPE_CHECKING:
     from wire.trust.trust import Bundle
 
+MENDED = "it was damaged on disk, and was fetched again"
 STEP = 5  # percent: finer is not worth a message
 
 log = logging.getLogger("vedette.agent")
@@ -48,6 +51,8 @@ class Course:
         self._deployment = 0
         self._formats: tuple[str, ...] = ()
         self._checking = Checking(deeds)
+        self._mending = Mending(deeds.pipeline, deeds.examine)
+        self._refusing = Refusing(deeds, words, self._trying, self._checking)
         self._ended: What | None = None  # by a newer deployment, as was told last
         self._why_not_here: str | None = None  # why what is wanted has not come
 
@@ -62,6 +67,17 @@ class Course:
         return tuple(filter(None, (self._trouble, *self._trying.state.problems)))
 
     @property
+    def wants(self) -> tuple[Bundle, ...]:
+        """All that must be fetched for it: what the device goes back to comes first."""
+        return tuple(one for one in (self._mending.wanted, self.wanted) if one is not None)
+
+    @property
+    def damage(self) -> str | None:
+        """Which model is damaged on disk, and what is done about it."""
+        damage = self._mending.damage
+        return None if damage is None else f"{damage.words}: {self._mending.why}"
+
+    @property
     def pinned(self) -> str | None:
         """The digest that must not be taken away while it waits for its turn."""
         update = self.update
@@ -71,6 +87,7 @@ class Course:
         """What the fleet wants now. deployment: the version that says so."""
         if desired != self._desired:
             self._checking.forget()
+            self._mending.forget()
             self._why_not_here = None
         self._desired, self._deployment = desired, deployment
         self._do()
@@ -99,12 +116,24 @@ class Course:
             self._why_not_here = None
             percent = min(99, 100 * said.have_bytes // max(1, self.wanted.size))
             self._report_fetching(self.wanted, percent // STEP * STEP)
-
-    def fetched(self, digest: str) -> None:
-        if self.wanted is not None and self.wanted.digest == digest:
+        else:
+            self._mending.progress(said, STEP)
             self._do()
 
+    def fetched(self, digest: str) -> None:
+        if self._mending.fetched(digest):
+            self._do(self._trying.restored)
+        elif self.wanted is not None and self.wanted.digest == digest:
+            self._do()
+
+    def examined(self, said: Examined) -> None:
+        self._mending.examined(said)
+        self._do()
+
     def not_fetched(self, said: NotFetched) -> None:
+        if self._mending.not_fetched(said):
+            self._do()
+            return
         if self.wanted is None or self.wanted.digest != said.digest:
             return
         if said.kind == "refused":
@@ -118,6 +147,7 @@ class Course:
     def tick(self, turn_s: float) -> None:
         """turn_s: since the tick before."""
         self._checking.tick(turn_s)
+        self._mending.tick(turn_s)
         self._do(lambda: self._trying.tick(turn_s))
 
     def _do(self, *steps: Callable[[], object]) -> None:
@@ -135,6 +165,7 @@ class Course:
     def _go(self) -> None:
         """Take the next step towards what is desired, if one can be taken now."""
         self.wanted, before = None, self.wanted
+        self._mending.look(self._trying.state, self._trying.observation.latest)
         if self._desired is None:
             return
         rule = self._desired.rule
@@ -148,11 +179,13 @@ class Course:
         if bundle is None:
             return
         digest, state = bundle.digest, self._trying.state
-        if digest == state.active:
+        if self._mending.is_ill(digest):
+            self._report_mending(rule, digest)
+        elif digest == state.active:
             self._report_running(rule, digest)
         elif digest == state.good:  # it has proved itself: it needs no check and no trial
             self._begin(rule, digest)
-        elif not self._is_refused(rule, digest):
+        elif not self._refusing.refuses(rule, self._what(rule, digest)):
             self._bring(rule, bundle)
 
     def _end_what_is_wanted_no_more(self, rule: Rule | None) -> None:
@@ -161,7 +194,10 @@ class Course:
         if update is None or update.phase in TERMINAL or update.phase == "trial":
             return
         what = What(update.model, update.version, update.digest, update.deployment)
-        if rule is None:
+        if update.digest in (self._trying.state.good, self._trying.state.gone) and update.digest:
+            if not self._mending.is_ill(update.digest):
+                self._words.report("good", what, self._words.attempt, MENDED)
+        elif rule is None:
             why = "not tried: the fleet wants it here no longer"
             self._words.report("rejected", what, self._words.attempt, why)
         elif (rule.model, rule.version) != (update.model, update.version):
@@ -174,15 +210,14 @@ class Course:
         """The variant for this board. None: it cannot be said, and the state says why."""
         assert self._desired is not None
         state, bundles = self._trying.state, self._desired.bundles
-        running = [digest for digest in (state.active, state.good) if digest is not None]
         if not self._formats:
-            known = next((one for one in bundles if self._is_known(one.digest, running)), None)
+            known = next((one for one in bundles if self._is_known(one.digest)), None)
             if known is None:
                 why = "its process has not said yet which formats it can run"
                 self._words.report("fetching", self._what(rule, None), rule.attempt, why)
             return known
         try:
-            return chosen(bundles, self._board, self._formats, running)
+            return chosen(bundles, self._board, self._formats, self._running)
         except Refused as trouble:
             if state.active is not None and self._trying.is_version(state.active, rule):
                 self._report_running(rule, state.active)
@@ -191,35 +226,15 @@ class Course:
                 self._words.report("rejected", what, rule.attempt, str(trouble))
             return None
 
-    def _is_known(self, digest: str, running: Collection[str]) -> bool:
+    def _is_known(self, digest: str) -> bool:
         """Whether it was the variant for this board before."""
-        return digest in running or self._words.refusal(digest) is not None
+        return digest in self._running or self._refusing.is_known(digest)
 
-    def _is_refused(self, rule: Rule, digest: str) -> bool:
-        """Whether it was rejected or rolled back before, and nobody said that it may try again."""
-        if (why_not := self._checking.failure(digest)) is not None:
-            self._reject(rule, digest, why_not)
-        elif (why_not := self._checking.why_given_up) is not None:  # until somebody says "again"
-            self._words.report("rejected", self._what(rule, digest), rule.attempt, why_not)
-            return True
-        rejection = self._trying.state.rejection(digest)
-        refusal = self._words.refusal(digest)
-        if rejection is None and (refusal is None or refusal.attempt < rule.attempt):
-            return False
-        if refusal is None:  # it ended before a power cut that came before we could note how
-            attempt = self._words.attempt if self._words.is_about(digest) else rule.attempt
-            refusal = Refusal("rejected", attempt)
-        if rule.attempt > refusal.attempt:
-            self._deeds.store.forgive(self._pipeline, digest)
-            self._trying.look_again()
-            return False
-        what = self._what(rule, digest)
-        if self._words.says(refusal.phase, digest):
-            self._words.renew(what, rule.attempt)
-        else:
-            why = "it failed before" if rejection is None else rejection.reason
-            self._words.report(refusal.phase, what, refusal.attempt, why)
-        return True
+    @property
+    def _running(self) -> tuple[str, ...]:
+        """What runs, and what is gone back to."""
+        state = self._trying.state
+        return tuple(one for one in (state.active, state.good, state.gone) if one is not None)
 
     def _bring(self, rule: Rule, bundle: Bundle) -> None:
         """Fetch, check and activate, whichever is next."""
@@ -255,16 +270,6 @@ class Course:
             why = "its process is not there to check it"
             self._words.report("staged", what, rule.attempt, why)
 
-    def _reject(self, rule: Rule, digest: str, why: str) -> None:
-        """It was never activated, and is not tried again."""
-        log.warning("%s: %s %s is rejected: %s", self._pipeline, rule.model, rule.version, why)
-        self._words.refuse(digest, Refusal("rejected", rule.attempt))
-        reached("reject.decided", digest)
-        self._deeds.store.reject(self._pipeline, digest, why)
-        self._trying.look_again()
-        self._checking.forget()
-        self._deeds.sweep()
-
     def _report_running(self, rule: Rule, digest: str) -> None:
         """What is active is what is wanted."""
         what = self._what(rule, digest)
@@ -273,7 +278,14 @@ class Course:
         if self._words.says(phase, digest):
             self._words.renew(what, rule.attempt)
         elif not is_good or self._trying.is_settled:
-            self._words.report(phase, what, rule.attempt, "it runs already" if is_good else None)
+            why = MENDED if digest == self._mending.mended else "it runs already"
+            self._words.report(phase, what, rule.attempt, why if is_good else None)
+
+    def _report_mending(self, rule: Rule, digest: str) -> None:
+        """It is good, but not what lies on the disk. Said when that is known."""
+        if self._mending.damage is not None:
+            why, percent = f"damaged on disk: {self._mending.why}", self._mending.percent
+            self._words.report("fetching", self._what(rule, digest), rule.attempt, why, percent)
 
     def _report_fetching(self, bundle: Bundle, percent: int | None) -> None:
         rule = None if self._desired is None else self._desired.rule

@@ -87,7 +87,9 @@ class Steering:
         if answer.later:
             self.try_again(AGAIN_S)
             return None
-        log.log(logging.INFO if answer.ok else logging.WARNING, "%s", answer.text)
+        level = logging.INFO if answer.ok else logging.WARNING
+        model = "its own model" if load.digest is None else f"model {load.digest[:12]}"
+        log.log(level, "%s: %s: %s", self._deeds.pipeline, model, answer.text)
         return None if answer.ok else NotLoaded(load.digest, answer.text)
 
     def tick(self, turn_s: float) -> NotLoaded | None:

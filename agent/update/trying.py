@@ -103,6 +103,13 @@ class Trying:
         self._steering.steer(self.observation.latest, self.state)
         self._tell_end()
 
+    def restored(self) -> None:
+        """A model in the store is whole again: the process may load it now."""
+        self.look_again()
+        self._apart_s = 0.0
+        self._steering.try_again(0.0)
+        self._go()
+
     def hear(self, totals: Totals) -> None:
         """A word of the process, which was found to be possible."""
         before = self.observation.latest

@@ -15,6 +15,7 @@ from agent.clock import Clock
 from agent.faults import Faults
 from agent.fetch.words import (
     Asked,
+    Examined,
     Fetched,
     FromFetch,
     NotFetched,
@@ -58,6 +59,9 @@ class Fetcher(Protocol):
 
     def sweep(self) -> None:
         """Remove models that nobody needs."""
+
+    def examine(self, digest: str) -> None:
+        """A model in the store may be damaged: an `Examined` is to come."""
 
     def look(self) -> None:
         """What was refused may be believed now."""
@@ -103,6 +107,10 @@ class Updater:
         """What the state shows of a pipeline."""
         return self._courses[pipeline].update
 
+    def damage(self, pipeline: str) -> str | None:
+        """Which model of a pipeline is damaged on disk, and what is done about it."""
+        return self._courses[pipeline].damage
+
     def hear(self, totals: Totals) -> None:
         """A word of a runtime, which was found to be possible."""
         self._courses[totals.pipeline].hear(totals)
@@ -144,6 +152,9 @@ class Updater:
             self._no_room.pop(said.digest, None)
             for course in self._courses.values():
                 course.fetched(said.digest)
+        elif isinstance(said, Examined):
+            for course in self._courses.values():
+                course.examined(said)
         else:
             self._not_fetched(said)
         self._order()
@@ -165,6 +176,7 @@ class Updater:
             lambda message: around.tell(name, message),
             lambda: around.hurry(name),
             self._sweep,
+            self._examine,
         )
         return Course(around.board, deeds, UpdateLog(name, around.book))
 
@@ -207,11 +219,8 @@ class Updater:
 
         Not before the fleet said what it wants: what came for it before a restart would be swept.
         """
-        bundles = {
-            course.wanted.digest: course.wanted
-            for course in self._courses.values()
-            if course.wanted is not None
-        }
+        wants = [one for course in self._courses.values() for one in course.wants]
+        bundles = {one.digest: one for one in wants}
         pinned = {course.pinned for course in self._courses.values()}
         order = (tuple(bundles.values()), frozenset(one for one in pinned if one is not None))
         if self._around.fetcher is None or order == self._ordered or not self._is_informed:
@@ -223,6 +232,10 @@ class Updater:
     def _sweep(self) -> None:
         if self._around.fetcher is not None:
             self._around.fetcher.sweep()
+
+    def _examine(self, digest: str) -> None:
+        if self._around.fetcher is not None:
+            self._around.fetcher.examine(digest)
 
     def _tell_faults(self, now_s: float) -> None:
         faults = self._around.faults
@@ -238,7 +251,7 @@ class Updater:
     @property
     def _is_waiting(self) -> bool:
         """Whether an answer of the depot would change anything that we know of."""
-        return any(course.wanted is not None for course in self._courses.values())
+        return any(course.wants for course in self._courses.values())
 
     def _expiring(self) -> str | None:
         """What of the signed metadata expires first, if it should have been renewed by now."""

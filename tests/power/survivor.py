@@ -99,6 +99,7 @@ class Survivor:
         self.words: list[FromFetch] = []  # of the fetch, the last ones
         self.wanted: tuple[Bundle, ...] = ()
         self._pinned: frozenset[str] = frozenset()
+        self._doubted: list[str] = []
         self._stack = ExitStack()
         with patch("agent.keeping.boot_id", lambda: secrets.token_hex(8)):  # power was cut
             self.keeping = Keeping(state, config.telemetry, self.clock)
@@ -154,6 +155,8 @@ class Survivor:
                     self.words = words
                 for word in words:
                     self._take(word)
+            while self._doubted:
+                self._take(self._bundles.examine(self._doubted.pop(0)))
             for bundle in self.wanted:
                 said_of = self._bundles.get(Get(bundle, self._pinned), self._take, lambda: False)
                 assert said_of is not None
@@ -172,6 +175,9 @@ class Survivor:
     def want(self, bundles: tuple[Bundle, ...], pinned: frozenset[str]) -> None:
         self.wanted, self._pinned = bundles, pinned
         self.sweep()
+
+    def examine(self, digest: str) -> None:
+        self._doubted.append(digest)
 
     def ring(self, timestamp: bytes) -> None:
         """Not here."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from agent.fetch.words import NotRefreshed, Progress
 from agent.update.log import TERMINAL
+from tests.deployed import damage
 from tests.update_bench import Bench, Bundles
 from wire.deployments import Gates
 from wire.local import Answer
@@ -95,6 +96,17 @@ def take_away(bench: Bench, version: str) -> None:
         shutil.rmtree(bench.store.folder(digest))
 
 
+def spoil(bench: Bench, version: str) -> None:
+    """The disk damages a model, whoever names it."""
+    digest = bench.bundles.digest(version)
+    if bench.store.has(digest):
+        damage(bench.store, digest)
+
+
+def examine(bench: Bench) -> None:
+    bench.examined()
+
+
 EVENTS = st.one_of(
     st.tuples(st.just(desire), VERSIONS, GATES, st.integers(0, 2)),
     st.tuples(st.just(fetch)),
@@ -116,6 +128,8 @@ EVENTS = st.one_of(
     st.tuples(st.just(fail)),
     st.tuples(st.just(distrust), st.sampled_from(["refused", "unavailable"])),
     st.tuples(st.just(take_away), st.sampled_from(["1", "2", "3"])),
+    st.tuples(st.just(spoil), st.sampled_from(["1", "2", "3"])),
+    st.tuples(st.just(examine)),
 )
 
 
