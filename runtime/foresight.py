@@ -13,6 +13,7 @@ from runtime.cameras import csi_uri, make_camera, options, v4l2_uri
 from runtime.cameras.network import NetworkCamera
 from runtime.cameras.network_uri import Target
 from runtime.engines import KINDS, engine_reason
+from runtime.engines.accelerators import complaints_about
 from runtime.locating import Located, locate, resolve
 from runtime.opening import read_labels
 from runtime.plausible import check_plausible
@@ -20,6 +21,7 @@ from runtime.readers import obstacle
 from runtime.secret_files import complaint_about
 from runtime.sharing.configured import check_pace, readers_of
 from runtime.tracking.foreign import foreign_labels
+from runtime.tracking.fruitless import fruitless
 from wire.config import Broker, Config, Pipeline, Updates
 from wire.mqtt.url import address_of
 from wire.toml_lines import KeyPath
@@ -177,10 +179,16 @@ def _model(name: str, pipeline: Pipeline) -> Iterator[str]:
                 needed.append(located.file)
             foreign = foreign_labels(pipeline, _glance(located))
             yield from (f"pipeline.{name}.{words}" for words in foreign)
+            if located.manifest is not None:
+                idle = fruitless(pipeline, located.manifest)
+                yield from (f"pipeline.{name}.{words}" for words in idle)
     except Trouble as trouble:
         yield f"{key}: {trouble}"
     if engine is not None and (reason := engine_reason(engine)):
         yield f"pipeline.{name}.engine: {reason}"
+    elif engine is not None:
+        for what in complaints_about(engine, pipeline.accelerators):
+            yield f"pipeline.{name}.accelerators: {what}; until then it runs on the CPU"
     reach = ("\n".join(_out_of_reach(key, str(each), "/var/lib/vedette")) for each in needed)
     yield from itertools.islice(filter(None, reach), 1)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from runtime.engines import EngineOptions
+from runtime.engines.accelerators import check_known
 from runtime.lasting import open_lasting
-from runtime.locating import locate
+from runtime.locating import Located, locate
 from runtime.loop import Loop, Model
 from wire.troubles import Trouble
 
@@ -97,10 +99,19 @@ def open_tried(
 ) -> Model:
     """The model at this path, tried in a child process first if it is not known.
 
-    said: told what was guessed of a model without a manifest, a line each. Raises Refused,
-    Unavailable.
+    said: told what was guessed of a model without a manifest, a line each. Raises Refused, also for
+    an accelerator that could not be there, and Unavailable.
     """
-    model = open_lasting(locate(path, engine_kind), options, said)
+    model = open_lasting(_with_known_accelerators(path, engine_kind, options), options, said)
     for guess in model.guesses:
         said(f"no manifest: {guess}")
     return model
+
+
+@contextmanager
+def _with_known_accelerators(
+    path: Path, engine_kind: str | None, options: EngineOptions
+) -> Iterator[Located]:
+    with locate(path, engine_kind) as located:
+        check_known(located.engine_kind, options.accelerators)
+        yield located

@@ -26,6 +26,7 @@ from runtime.panel import printable
 from runtime.publishing import Publisher
 from runtime.timing import StageTimes
 from runtime.tracking.foreign import foreign_labels
+from runtime.tracking.fruitless import fruitless
 from runtime.tracking.observer import Observer
 from wire import logs
 from wire.local import (
@@ -250,7 +251,8 @@ class Reporter:
         self._warn(model)
 
     def _warn(self, model: Model) -> None:
-        for line in foreign_labels(self._observer.wanted, model.labels):
+        wanted = self._observer.wanted
+        for line in (*fruitless(wanted, model.manifest), *foreign_labels(wanted, model.labels)):
             log.warning("%s", line)
 
     def _trouble(self) -> str | None:

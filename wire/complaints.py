@@ -231,4 +231,14 @@ def _plain(what: str) -> str:
     for theirs, ours in _TOML_WORDS.items():
         words = words.replace(f"`{theirs}`", ours)
     words = words.replace("`", "").replace("Expected ", "expected ")
-    return words.replace("Number out of range", "out of range")
+    words = words.replace("Number out of range", "out of range")
+    return re.sub(r"expected (text|array) of length ([<>]=) (\d+)", _length, words)
+
+
+def _length(found: re.Match[str]) -> str:
+    limit, unit = found[3], "values" if found[1] == "array" else "characters"
+    if found[2] == "<=":
+        return f"too long: at most {limit} {unit} are possible"
+    if limit == "1":
+        return f"empty: at least one {unit[:-1]} is needed, or leave the key out"
+    return f"too short: at least {limit} {unit} are needed"

@@ -62,7 +62,11 @@ def _crop(address: options.Address) -> Crop | None:
 
 
 def in_folder(uri: str, run_folder: Path) -> str:
-    """The same camera; where it is another pipeline's, found by the sockets in `run_folder`."""
-    if not uri.startswith(KIND) or "run" in options.parse(uri, KEYS).given:
+    """The same camera; where it is another pipeline's, found by the sockets in `run_folder`.
+    Raises Refused, before there is anything in it that nobody wrote."""
+    if not uri.startswith(KIND):
+        return uri
+    parse(uri)
+    if "run" in options.parse(uri, KEYS).given:
         return uri
     return f"{uri}{'&' if '?' in uri else '?'}run={quote(str(run_folder))}"

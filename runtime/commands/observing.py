@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from runtime.cameras import Camera
-from runtime.loop import Result
+from runtime.loop import Model, Result
 from runtime.tracking.foreign import foreign_labels
+from runtime.tracking.fruitless import fruitless
 from runtime.tracking.observer import Observer
 from wire import config
 from wire.complaints import refusal
@@ -28,7 +29,7 @@ def add_observing_options(parser: argparse.ArgumentParser) -> None:
 
 
 def observer_of(
-    words: argparse.Namespace, camera: Camera, labels: Sequence[str], note: Callable[[str], None]
+    words: argparse.Namespace, camera: Camera, model: Model, note: Callable[[str], None]
 ) -> Callable[[Result], Result]:
     """What makes of a result what the user asked for. Raises Refused with file, line and key,
     Unavailable if the file cannot be read."""
@@ -40,7 +41,7 @@ def observer_of(
     if words.track:
         tables.setdefault("tracking", {})
     wanted = parsed(tables, text, where)
-    for line in foreign_labels(wanted, labels):
+    for line in (*fruitless(wanted, model.manifest), *foreign_labels(wanted, model.labels)):
         note(line)
     return Observer(wanted, lambda: camera.layout.source)
 

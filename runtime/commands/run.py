@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
         tally = Tally(camera, words.camera)
         watchers: list[Callable[[Result], None]] = [offering(camera)]
 
-        observe = observer_of(words, camera, model.labels, note)
+        observe = observer_of(words, camera, model, note)
 
         def emit(result: Result) -> None:
             tally.add(result, loop.model)  # before filters: it judges the model

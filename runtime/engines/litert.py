@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib
 import math
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from runtime.quiet import without_chatter
 from wire.troubles import Refused, Unavailable
 
 PACKAGES = ("ai_edge_litert", "tflite_runtime")
+LOOK = "import ctypes, sys; ctypes.CDLL(sys.argv[1])"
 DELEGATE_ENTRY = "tflite_plugin_create_delegate"  # what a delegate's library must have
 
 
@@ -118,6 +120,22 @@ def import_package() -> Any:
             raise _needs_old_numpy(package)  # asked now: later it prints a page of its own
         return module
     raise Unavailable("LiteRT is missing: pip install 'vedette[litert]' (or ai-edge-litert)")
+
+
+def unknown_accelerator(name: str) -> str | None:
+    """Why no delegate can be meant, or None: its library is not here. The library is looked for in
+    a process of its own, as it would do there whatever it does when it is loaded."""
+    library = accelerators.DELEGATES.get(name, name)
+    missing = f"{library}: cannot open shared object file: No such file"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", LOOK, library], capture_output=True, errors="replace"
+    )
+    if missing not in done.stderr:
+        return None
+    if library != name:
+        return f"its library {library} is not here: install it"
+    known = " or ".join(accelerators.DELEGATES)
+    return f"LiteRT finds no library of that name: write {known}, or the path of a delegate"
 
 
 def _is_old(package: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import re
@@ -137,9 +138,29 @@ def import_package() -> Any:
         raise Unavailable(f"onnxruntime is installed but cannot be loaded: {error}") from None
 
 
+def unknown_accelerator(name: str) -> str | None:
+    """Why no provider can be meant, or None: no build of ONNX Runtime has one of that name."""
+    try:
+        ort = import_package()
+    except Unavailable:
+        return None  # that is said by who opens the engine
+    known = _by_short_name([*ort.get_all_providers(), *ort.get_available_providers()])
+    short = name.removesuffix(ENDING).lower()
+    if short in known:
+        return None
+    near = difflib.get_close_matches(short, known, n=1)
+    hint = f": did you mean {near[0]}?" if near else ":"
+    here = ", ".join(_by_short_name(ort.get_available_providers()))
+    return f"ONNX Runtime knows no provider of that name{hint} it has {here} here"
+
+
+def _by_short_name(names: list[str]) -> dict[str, str]:
+    return {name.removesuffix(ENDING).lower(): name for name in names}
+
+
 def _providers(ort: Any, wanted: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
     """The providers to use with their options, best first; the CPU always comes last."""
-    here = {name.removesuffix(ENDING).lower(): name for name in ort.get_available_providers()}
+    here = _by_short_name(ort.get_available_providers())
     chosen = {}
     for words in wanted:
         name, options = accelerators.parse(words)

@@ -42,6 +42,12 @@ def run_model(shell: Shell, model: str, *more: str) -> Said:
     return shell.run("run", *CAMERA, "--frames", "2", "--json", "--model", model, *more)
 
 
+def test_tracking_without_boxes_is_said(shell: Shell) -> None:
+    done = run_model(shell, "digits", "--track")
+    assert done.code == 0 and len(done.lines) == 1
+    assert "tracking: does nothing here: digits classifies" in done.err
+
+
 # --- cameras and options ------------------------------------------------------------------------
 
 REQUESTS = {
@@ -56,9 +62,12 @@ REQUESTS = {
     "an unknown engine": (WRONG, ["--engine", "tensorflow"], ["'tensorflow'", "litert"]),
     "an engine for another format": (WRONG, ["--model", str(DIGITS), "--engine", "onnxruntime"],
                                      ["onnxruntime cannot run tflite", "use litert"]),
-    "an unknown delegate": (FAULT, ["--accelerator", "nobody.so"], ["'nobody.so'", "CPU"]),
-    "an unknown provider": (FAULT, ["--engine", "onnxruntime", "--accelerator", "warp"],
-                            ["'warp'", "cpu"]),
+    "an unknown delegate": (WRONG, ["--accelerator", "nobody.so"], ["'nobody.so'", "CPU"]),
+    "a delegate that is not installed": (WRONG, ["--accelerator", "edgetpu"],
+                                         ["libedgetpu.so.1", "install it"]),
+    "an accelerator without a name": (WRONG, ["--accelerator", ""], ["has no name"]),
+    "an unknown provider": (WRONG, ["--engine", "onnxruntime", "--accelerator", "cudda"],
+                            ["'cudda'", "did you mean cuda?", "cpu"]),
     "results in no folder": (WRONG, ["--results", "no/such/folder/r.json"],
                              ["--results no/such/folder/r.json", "No such file"]),
     "results over a folder": (WRONG, ["--results", "home"], ["--results home", "directory"]),

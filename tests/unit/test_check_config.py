@@ -181,6 +181,14 @@ def test_what_no_runtime_runs_is_refused(file: Path, text: str, where: str) -> N
             BROKER.replace("localhost", "far") + 'password_file = "/x"\n',
             "broker.url: the password travels in the clear: use mqtts://",
         ),
+        (
+            pipeline(more='accelerators = ["cudda?device=0"]\n'),
+            "pipeline.a.accelerators: accelerator 'cudda?device=0': LiteRT finds no library",
+        ),
+        (
+            pipeline(more='engine = "onnxruntime"\naccelerators = ["cudda"]\n'),
+            "ONNX Runtime knows no provider of that name: did you mean cuda?",
+        ),
     ],
 )
 def test_what_is_amiss_here_is_warned_about(
@@ -189,6 +197,18 @@ def test_what_is_amiss_here_is_warned_about(
     words = said(file, text, capsys)
     assert any(line.startswith("  warning: ") and warning in line for line in words.splitlines())
     assert words.count("  warning: ") == int(words.partition("accepted, ")[2].split(" ")[0])
+
+
+def test_accelerators_that_could_be_there_are_no_warning(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A provider that another build of ONNX Runtime has; a library whatever it does."""
+    (tmp_path / "delegate.so").touch()
+    for more in (
+        'engine = "onnxruntime"\naccelerators = ["cuda", "CUDAExecutionProvider"]\n',
+        f'accelerators = ["{tmp_path}/delegate.so"]\n',
+    ):
+        assert "accelerator" not in said(file, pipeline(more=more), capsys).partition("warning")[2]
 
 
 ROOT_FILE = """{"signatures": [{"keyid": "k", "sig": "ab"}],

@@ -126,6 +126,16 @@ BAD = {
     "a number for a text": ('fleet = "home"', "fleet = 3", r":1: fleet: expected text, got whole"),
     "a fraction for a whole number": ("threads = 2", "threads = 2.5", r":27: .*whole number"),
     "a text for a truth": ("snapshot = true", 'snapshot = "yes"', r":19: .*expected true or false"),
+    "an empty text": (
+        "threads = 2",
+        'accelerators = [""]',
+        r":27: .*accelerators\[0\]: empty: at least one character is needed",
+    ),
+    "a text that is too long": (
+        "threads = 2",
+        f'filter.labels = ["{"e" * 201}"]',
+        r":27: .*labels\[0\]: too long: at most 200 characters are possible",
+    ),
     "a text for an array": ('["entrance", "street"]', '"street"', r":3: groups: expected array"),
     "a text for a table": (
         "[home_assistant]\ndiscovery = true",

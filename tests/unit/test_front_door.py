@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import vedette
+from runtime.cameras import KINDS
+from runtime.commands import run
 from wire import troubles
 from wire.version import VERSION
 
@@ -148,3 +150,9 @@ def test_ctrl_c_ends_quietly() -> None:
     child.send_signal(signal.SIGINT)
     _, told = child.communicate(timeout=30)
     assert (child.returncode, told) == (130, b"")
+
+
+def test_the_help_names_every_kind_of_camera() -> None:
+    text = "".join(run.parser().format_help().split())
+    kinds = {kind.removesuffix("s") for kind in KINDS}  # with and without TLS
+    assert [kind for kind in sorted(kinds) if f"{kind}://" not in text] == []

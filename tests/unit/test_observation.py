@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from models.manifest import Decoding, load
 from runtime.commands.check_config import main
+from runtime.locating import ZOO
 from runtime.tracking.foreign import foreign_labels
+from runtime.tracking.fruitless import fruitless
 from wire.config import Pipeline, parse
 from wire.observation import Bounds, Filter, Line, Observation, Tracking, Zone, observation_of
 from wire.troubles import Refused
@@ -55,7 +59,7 @@ def test_all_of_it_is_read() -> None:
     ("more", "complaint"),
     [
         (ZONE, ":7: pipeline.door.zone.porch.points: missing; it takes an array"),
-        (ZONE + "points = [[0, 0], [1, 0]]", ":8: pipeline.door.zone.porch.points: expected array"),
+        (ZONE + "points = [[0, 0], [1, 0]]", ":8: pipeline.door.zone.porch.points: too short"),
         (
             ZONE + "points = [[0, 0], [1, 0], [1, 1.5]]",
             ":8: pipeline.door.zone.porch.points[2][1]: expected number <= 1.0; "
@@ -77,7 +81,7 @@ def test_all_of_it_is_read() -> None:
             "add the table [pipeline.door.tracking]",
         ),
         (LINE + "points = [[0, 0.5], [0, 0.5]]", "both are the same point: a line has two ends"),
-        (LINE + "points = [[0, 0], [1, 1], [1, 0]]", "expected array of length <= 2"),
+        (LINE + "points = [[0, 0], [1, 1], [1, 0]]", "too long: at most 2 values are possible"),
         (
             LINE + 'points = [[0, 0], [1, 1]]\ndirections = ["a", "a"]',
             "both are called the same: nobody could tell them apart",
@@ -127,3 +131,34 @@ def test_labels_that_nobody_knows_are_not_judged() -> None:
     assert list(foreign_labels(wanted, ("person", "dog"))) == [
         "filter.labels: the model finds nothing called persn; did you mean person?"
     ]
+
+
+@pytest.mark.parametrize(
+    ("table", "text"),
+    [
+        ("tracking", TRACKED),
+        ("filter", "[pipeline.door.filter]\nmin_score = 0.3\n"),
+        ("zone", ZONE + SQUARE),
+        ("line", LINE + "points = [[0, 0], [1, 1]]\n"),
+    ],
+)
+def test_what_does_nothing_with_a_model_without_boxes_is_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], table: str, text: str
+) -> None:
+    file = tmp_path / "vedette.toml"
+    for model, times in (("digits", 1), ("digits-detect", 0)):
+        file.write_text(DOOR.replace("digits-detect", model) + text)
+        assert main([str(file)]) == 0
+        said = capsys.readouterr().out
+        assert f"{model} on synthetic" in said
+        assert said.count(f"warning: pipeline.door.{table}: does nothing here") == times
+
+
+def test_instances_and_poses_have_boxes() -> None:
+    wanted = Observation(tracking=Tracking())
+    for task, head, lines in (
+        ("pose", "yolov8", 0), ("segment", "yolov8", 0), ("segment", "logits", 1),
+        ("embed", "vector", 1),
+    ):  # fmt: skip
+        told = replace(load(ZOO / "digits" / "tflite"), task=task, decoding=Decoding(head=head))
+        assert len(list(fruitless(wanted, told))) == lines

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.commands.check_config import judged
-from runtime.sharing.configured import check_pace, readers_of
+from runtime.sharing.configured import camera_by_hand, check_pace, readers_of
 from wire import config
 from wire.troubles import Refused
 
@@ -76,3 +76,10 @@ def test_options_are_judged(tmp_path: Path) -> None:
     path.write_text(text_of(door="synthetic://64x48@30", faces="pipeline://door?crop=*&most=99"))
     with pytest.raises(Refused, match="most='99' must be a number from 1 to 16"):
         judged(path)
+
+
+@pytest.mark.parametrize("uri", ["pipeline://", "pipeline://a/b", "pipeline://a?crop="])
+def test_a_refused_address_is_shown_as_it_was_written(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(Refused) as raised, camera_by_hand(uri, None, tmp_path):
+        pass
+    assert str(raised.value).startswith(f"{uri}: ") and str(tmp_path) not in str(raised.value)
