@@ -155,10 +155,12 @@ def test_what_does_nothing_with_a_model_without_boxes_is_a_warning(
 
 
 def test_instances_and_poses_have_boxes() -> None:
-    wanted = Observation(tracking=Tracking())
-    for task, head, lines in (
-        ("pose", "yolov8", 0), ("segment", "yolov8", 0), ("segment", "logits", 1),
-        ("embed", "vector", 1),
-    ):  # fmt: skip
-        told = replace(load(ZOO / "digits" / "tflite"), task=task, decoding=Decoding(head=head))
-        assert len(list(fruitless(wanted, told))) == lines
+    wanted, told = Observation(tracking=Tracking()), load(ZOO / "digits" / "tflite")
+    objects, regions = Decoding(head="yolov8"), Decoding(head="logits")
+    for model, lines in (
+        (replace(told, task="pose", decoding=objects), 0),
+        (replace(told, task="segment", decoding=objects), 0),
+        (replace(told, task="segment", decoding=regions), 1),
+        (replace(told, task="embed", decoding=Decoding(head="vector")), 1),
+    ):
+        assert len(list(fruitless(wanted, model))) == lines
