@@ -9,7 +9,14 @@ import msgspec
 from msgspec import Struct
 
 from fleet.enrolment.book import Book, Entry
-from fleet.enrolment.broker_files import LISTS, all_names, copy_lists, steps, write_lists
+from fleet.enrolment.broker_files import (
+    LISTS,
+    all_names,
+    copy_lists,
+    steps,
+    still_let_in,
+    write_lists,
+)
 from fleet.enrolment.enrolling import authority_of
 from fleet.enrolment.files import writing
 from fleet.folder import add_dir_option, check_is_operators, open_fleet
@@ -29,12 +36,15 @@ class Member(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What --json prints. changed: files that say something new, in broker/ or where --to says."""
+    """What --json prints. changed: files that say something new, in broker/ or where --to says.
+    still_let_in: who was revoked, and can be shut out by rules alone, since the authority is
+    lost."""
 
     folder: str
     changed: tuple[str, ...]
     steps: tuple[str, ...]
     members: tuple[Member, ...]
+    still_let_in: tuple[str, ...]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -43,7 +53,8 @@ def main(argv: Sequence[str]) -> int:
     check_is_operators(fleet)
     with writing(fleet.path):
         entries = Book(fleet.path).entries()
-        written = write_lists(fleet, entries, authority_of(fleet))
+        authority = authority_of(fleet)
+        written = write_lists(fleet, entries, authority)
         verb = "restart" if written.needs_restart else "reload"
         if words.to is None:
             folder, changed = fleet.broker_files, written.changed
@@ -53,7 +64,10 @@ def main(argv: Sequence[str]) -> int:
             folder = words.to.absolute()
             changed = tuple(path.name for path in copy_lists(fleet, folder))
             commands = [f"sudo systemctl {verb} mosquitto"]
-    outcome = Outcome(str(folder), changed, tuple(commands), tuple(map(_member, entries)))
+    outcome = Outcome(
+        str(folder), changed, tuple(commands), tuple(map(_member, entries)),
+        still_let_in(fleet, entries, authority),
+    )  # fmt: skip
     if words.json:
         print(msgspec.json.encode(outcome).decode())
     else:
@@ -79,6 +93,11 @@ def _lines(outcome: Outcome) -> list[str]:
     ]
     what = ", ".join(outcome.changed) if outcome.changed else "as they were"
     lines.append(f"{outcome.folder}: {what}")
+    if outcome.still_let_in:
+        lines.append(
+            f"warning: the certificates of {', '.join(outcome.still_let_in)} are refused by rules "
+            "alone: keys/authority.pem is gone, which signs the list: restore it from the backup"
+        )
     return [*lines, "for mosquitto to go by it:", *(f"  {step}" for step in outcome.steps)]
 
 

@@ -25,7 +25,8 @@ IN_THE_CLEAR = (
 class Outcome(Struct, frozen=True):
     """What --json prints. made: what is new, in words. changed: the files in `folder` that are
     others than before. steps: the commands for the broker's machine. hosts: that its certificate
-    is for; none without TLS. warning: about the authority, None where none is due."""
+    is for; none without TLS. warning: about the authority, None where none is due. locked_out: who
+    must be enrolled again, since the authority is a new one."""
 
     broker: str
     folder: str
@@ -35,11 +36,14 @@ class Outcome(Struct, frozen=True):
     hosts: tuple[str, ...]
     encrypted: bool
     warning: str | None
+    locked_out: tuple[str, ...]
 
 
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
-    wish = BrokerWish(words.url, tuple(words.host), words.place, words.bind)
+    wish = BrokerWish(
+        words.url, tuple(words.host), words.place, words.bind, words.new_authority
+    )  # fmt: skip
     outcome = _outcome(set_up(words.dir.absolute(), wish, time.time()))
     if words.json:
         print(msgspec.json.encode(outcome).decode())
@@ -56,6 +60,7 @@ def _outcome(done: SetUp) -> Outcome:
         tuple(steps(fleet, all_names(), "restart")), done.hosts,
         address_of(fleet.broker.url).encrypted,
         None if done.ends_s is None else warning_of_end(done.ends_s, time.time()),
+        done.locked_out,
     )  # fmt: skip
 
 
@@ -73,6 +78,9 @@ def _lines(outcome: Outcome) -> list[str]:
     else:
         lines += ["", "no file changed; to bring them to the broker all the same:"]
     lines += [f"  {step}" for step in outcome.steps]
+    if outcome.locked_out:
+        lines += ["", "locked out until each is enrolled --again, as what it is:"]
+        lines.append(f"  {', '.join(outcome.locked_out)}")
     return [
         *lines, "", "then: vedette fleet enroll NAME, for each device",
         "or, to try it with devices that are none: vedette fleet enroll sim --as simulator",
@@ -104,5 +112,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--bind", metavar="ADDRESS", help="listen there only (default: on all addresses)"
     )
+    parser.add_argument(
+        "--new-authority", action="store_true",
+        help="the fleet's authority is lost or was stolen, and moved away: make another; all who "
+        "were enrolled are locked out until they are enrolled --again",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
     return parser

@@ -27,12 +27,15 @@ WORDS = {
     "removed": "the broker keeps nothing of it any more; it comes back if it connects again",
     "nothing": "the broker kept nothing of it: is the name right? whoever listens forgets it",
     "online": "is online, and stays: end it first, or vedette fleet revoke it",
+    "unknown": "the broker keeps nothing of it, and it was never enrolled: is the name right? "
+    "where a dashboard shows it all the same: --although-unknown",
     "unreachable": "the broker was not reached",
 }
 
 
 class Device(Struct, frozen=True):
-    """outcome: removed, nothing (was kept of it), online, refused, unreachable."""
+    """outcome: removed, nothing (was kept of it), online, refused, unknown (nothing is kept of it,
+    it was never enrolled, and the broker's rules do not allow it), unreachable."""
 
     name: str
     outcome: str
@@ -47,16 +50,22 @@ class Outcome(Struct, frozen=True):
 
 
 def main(argv: Sequence[str]) -> int:
-    """0: all are forgotten. 1: not yet. 2: one is online."""
+    """0: all are forgotten. 1: not yet. 2: one is online, or nobody knows it."""
     words = parser().parse_args(argv)
     silence_link()  # that the broker's rules must be changed first is no trouble
     fleet = fleet_of(words)
     names = tuple(dict.fromkeys(words.name))
     remove = forget if words.although_online else forget_offline
     found = remove(fleet, names, words.patience)
+    unknown = () if words.although_unknown else _unknown(words.dir, found)
     outcome = Outcome(
-        tuple(Device(name, found[name].outcome, found[name].why) for name in names),
-        _allowed(words.dir, found),
+        tuple(
+            Device(name, "unknown", "")
+            if name in unknown
+            else Device(name, found[name].outcome, found[name].why)
+            for name in names
+        ),
+        _allowed(words.dir, {name: one for name, one in found.items() if name not in unknown}),
     )
     if words.json:
         print(msgspec.json.encode(outcome).decode())
@@ -64,7 +73,17 @@ def main(argv: Sequence[str]) -> int:
         for line in _lines(outcome):
             print(one_line(line))
     outcomes = {one.outcome for one in outcome.devices}
-    return 2 if "online" in outcomes else 0 if outcomes <= {"removed", "nothing"} else 1
+    if outcomes & {"online", "unknown"}:
+        return 2
+    return 0 if outcomes <= {"removed", "nothing"} else 1
+
+
+def _unknown(folder: Path, found: Mapping[str, Left]) -> tuple[str, ...]:
+    """Names, mistyped most likely, for which the broker's rules are not to be changed: it keeps
+    nothing of them, and the book does not have them."""
+    book = Book(open_fleet(folder).path)
+    refused = (name for name, one in found.items() if one.outcome == "refused" and not one.is_kept)
+    return tuple(name for name in refused if book.find(name) is None)
 
 
 def _allowed(folder: Path, found: Mapping[str, Left]) -> tuple[str, ...]:
@@ -106,12 +125,16 @@ def parser() -> argparse.ArgumentParser:
         "and shall not come back: vedette fleet revoke. A device that connects again is there "
         "again. What the registry stored of it stays until it expires.",
         epilog="exit code: 0 all are forgotten, 1 not yet: the broker was not reached, or its "
-        "rules must be changed first, 2 one is online",
+        "rules must be changed first, 2 one is online, or nobody knows it",
     )
     parser.add_argument("name", nargs="+", type=a_name, metavar="NAME", help="of a device")
     parser.add_argument(
         "--although-online", action="store_true",
         help="also who is kept as online: one that died together with the broker",
+    )  # fmt: skip
+    parser.add_argument(
+        "--although-unknown", action="store_true",
+        help="also one that neither the broker nor the fleet's folder has anything of",
     )  # fmt: skip
     parser.add_argument(
         "--patience", type=seconds, default=PATIENCE_S, metavar="S",

@@ -11,7 +11,14 @@ from msgspec import Struct
 
 from fleet.commands.enroll import a_name
 from fleet.enrolment.book import Book, Entry
-from fleet.enrolment.broker_files import CONF, LISTS, all_names, steps, write_lists
+from fleet.enrolment.broker_files import (
+    CONF,
+    LISTS,
+    all_names,
+    steps,
+    still_let_in,
+    write_lists,
+)
 from fleet.enrolment.enrolling import SERVER, authority_of
 from fleet.enrolment.files import writing
 from fleet.enrolment.leaving import forget
@@ -21,13 +28,19 @@ from fleet.silence import silence_link
 from wire.troubles import one_line
 
 PATIENCE_S = 5.0
+LET_IN = (
+    "{name} is not revoked: the rules forbid it everything, but its certificate lets it in on: "
+    "keys/authority.pem is gone, which signs the list of those that count no more: restore it from "
+    "the backup, then vedette fleet revoke {name}"
+)
 
 
 class Outcome(Struct, frozen=True):
     """What --json prints. revoked: whether it belonged until now. kept: whether the broker still
     keeps its presence and state: removed, nothing (was kept), refused,
     unreachable, with `why`; None: not asked. in_force: the broker has shown that it goes by the
-    new rules."""
+    new rules. still_let_in: its certificate counts on, although the rules forbid it everything:
+    the authority is lost, which signs the list of those that were revoked."""
 
     name: str
     revoked: bool
@@ -36,9 +49,11 @@ class Outcome(Struct, frozen=True):
     kept: str | None
     why: str
     in_force: bool
+    still_let_in: bool
 
 
 def main(argv: Sequence[str]) -> int:
+    """0: what is to be done here is done. 1: it is not, without the authority."""
     words = parser().parse_args(argv)
     silence_link()  # that the broker goes by the old rules yet is no trouble
     fleet = open_fleet(words.dir)
@@ -47,7 +62,9 @@ def main(argv: Sequence[str]) -> int:
         book = Book(fleet.path)
         revoked = book.revoke(words.name, time.time())
         entries = book.entries()
-        written = write_lists(fleet, entries, authority_of(fleet))
+        authority = authority_of(fleet)
+        written = write_lists(fleet, entries, authority)
+        is_let_in = words.name in still_let_in(fleet, entries, authority)
     verb = "restart" if written.needs_restart else "reload"
     files = all_names() if written.needs_restart else LISTS
     entry = book.find(words.name)
@@ -58,14 +75,15 @@ def main(argv: Sequence[str]) -> int:
     outcome = Outcome(
         words.name, revoked, written.changed, tuple(steps(fleet, files, verb)), kept, why,
         kept in ("removed", "nothing") and not revoked and not written.changed
-        and _is_shown_by_it(fleet, entry),
+        and not is_let_in and _is_shown_by_it(fleet, entry),
+        is_let_in,
     )  # fmt: skip
     if words.json:
         print(msgspec.json.encode(outcome).decode())
     else:
         for line in _lines(outcome):
             print(one_line(line))
-    return 0
+    return 1 if is_let_in else 0
 
 
 def _is_shown_by_it(fleet: FleetFolder, entry: Entry | None) -> bool:
@@ -78,6 +96,8 @@ def _is_shown_by_it(fleet: FleetFolder, entry: Entry | None) -> bool:
 def _lines(outcome: Outcome) -> list[str]:
     name = outcome.name
     lines = [f"{name} is revoked" if outcome.revoked else f"{name} was revoked before"]
+    if outcome.still_let_in:
+        lines = [LET_IN.format(name=name)]
     if outcome.in_force:
         return [*lines, f"the broker keeps nothing of {name}, and goes by the new rules"]
     lines += ["it counts when mosquitto goes by it:", *(f"  {step}" for step in outcome.steps)]
@@ -101,6 +121,8 @@ def parser() -> argparse.ArgumentParser:
         description="Let a name come to the broker no more: its certificate or password ends, and "
         "the rules forbid it everything. It counts when mosquitto has read the files anew. Again: "
         "removes what the broker keeps of a device that was revoked.",
+        epilog="exit code: 0 done, 1 its certificate still lets it in, as the fleet's authority is "
+        "gone, 2 refused: there is no such name",
     )
     parser.add_argument("name", type=a_name, metavar="NAME")
     add_dir_option(parser)

@@ -43,8 +43,8 @@ EARLIER = timedelta(days=1)  # clocks of devices may be late
 ORGANISATION = "Vedette fleet"
 LARGEST = 64 * 1024  # bytes of a file
 NEW_ONE = (
-    "move keys/authority.pem out of the fleet's folder, run vedette fleet broker, which makes a "
-    "new one, and enroll everybody --again"
+    "move keys/authority.pem out of the fleet's folder, run vedette fleet broker --new-authority, "
+    "and enroll everybody --again"
 )
 
 

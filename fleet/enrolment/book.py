@@ -48,6 +48,12 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
         return self.revoked_s is None and (self.serial or self.password_hash) is not None
 
     @property
+    def was_enrolled(self) -> bool:
+        """Whether it ever was. Who is only to be forgotten was not."""
+        moments = (self.enrolled_s, self.revoked_s)
+        return self.belongs or bool(self.gone) or any(one is not None for one in moments)
+
+    @property
     def is_forgotten(self) -> bool:
         """Whether the server may remove what the broker keeps of it."""
         return self.revoked_s is not None or self.forgotten_s is not None
@@ -101,8 +107,9 @@ class Book:
     def revoke(self, name: str, now_s: float) -> bool:
         """Whether it belonged until now. Raises Refused if there is no such name."""
         before = self.find(name)
-        if before is None:
-            known = ", ".join(entry.name for entry in self.entries()[:20]) or "none yet"
+        if before is None or not before.was_enrolled:
+            those = [entry.name for entry in self.entries() if entry.was_enrolled]
+            known = ", ".join(those[:20]) or "none yet"
             raise Refused(
                 f"{name} was never enrolled; those who were: {known}; for all to forget a device "
                 f"that is no more: vedette fleet forget {name}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fleet.enrolment.authority import Authority
 from fleet.enrolment.book import Entry
+from fleet.enrolment.certificates import listed
 from fleet.enrolment.files import PRIVATE, PUBLIC, text_of, update
 from fleet.enrolment.rules import rules
 from fleet.folder import FleetFolder
@@ -67,6 +68,17 @@ def write_lists(
     if (folder / CONF).exists():
         wanted[CONF] = configuration(fleet, entries)
     return Written(tuple(name for name, text in wanted.items() if _update(folder / name, text)))
+
+
+def still_let_in(
+    fleet: FleetFolder, entries: Sequence[Entry], authority: Authority | None
+) -> tuple[str, ...]:
+    """Names whose certificates ended, and which the broker lets in all the same: without the
+    authority nobody can sign the list of them. Their rules forbid them everything."""
+    if authority is not None:
+        return ()
+    known = listed(text_of(fleet.broker_files / REVOKED) or "")
+    return tuple(entry.name for entry in entries if not known.issuperset(entry.gone))
 
 
 def write_configuration(fleet: FleetFolder, entries: Sequence[Entry]) -> Written:

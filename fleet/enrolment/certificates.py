@@ -95,6 +95,18 @@ def key_of(text: str) -> EllipticCurvePrivateKey:
     return key
 
 
+def listed(revocations_pem: str) -> frozenset[str]:
+    """The serials on a list of those that count no more, whoever signed it; none where it is no
+    list."""
+    with loading():
+        from cryptography import x509
+    try:
+        found = x509.load_pem_x509_crl(revocations_pem.encode())
+    except ValueError:
+        return frozenset()
+    return frozenset(serial_text(one.serial_number) for one in found)
+
+
 def pem_of(certificate: Certificate) -> str:
     from cryptography.hazmat.primitives.serialization import Encoding
 

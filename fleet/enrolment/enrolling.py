@@ -10,7 +10,7 @@ from typing import Literal
 
 from fleet.enrolment.authority import Authority, open_authority
 from fleet.enrolment.book import Book, Entry
-from fleet.enrolment.broker_files import FOR_PASSWORDS
+from fleet.enrolment.broker_files import CA, FOR_PASSWORDS
 from fleet.enrolment.files import PRIVATE, PUBLIC, text_of, write_privately
 from fleet.enrolment.passwords import hash_of, new_password
 from fleet.folder import FleetFolder
@@ -22,6 +22,7 @@ from wire.signing import load_key
 from wire.troubles import Refused, Unavailable
 
 Proof = Literal["certificate", "password"]
+MOST_NAMED = 8  # in one sentence
 SERVER = "server"  # what the commands of the fleet's folder are called at the broker
 _CERTIFICATES = re.compile(
     r"-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]+-----END CERTIFICATE-----"
@@ -58,6 +59,25 @@ def authority_of(fleet: FleetFolder) -> Authority | None:
     return open_authority(fleet.authority) if fleet.authority.exists() else None
 
 
+def check_not_lost(fleet: FleetFolder, book: Book) -> None:
+    """Raises Unavailable where the fleet had an authority whose file is gone: a new one would lock
+    out all who were enrolled under it."""
+    if fleet.authority.exists():
+        return
+    entries = book.entries()
+    names = [entry.name for entry in entries if entry.belongs and entry.serial is not None]
+    was_there = not entries and (fleet.broker_files / CA).exists()  # the book is gone, too
+    if not names and not was_there:
+        return
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    who = ", ".join(names[:MOST_NAMED]) + more or "nobody knows any more who"
+    raise Unavailable(
+        f"{fleet.authority} is gone, and enrolled under it: {who}: restore it from the backup; "
+        "else vedette fleet broker --new-authority, which locks them out until each is enrolled "
+        "--again"
+    )
+
+
 def proof_of(fleet: FleetFolder, wish: Wish) -> Proof:
     """Raises Refused where the broker could not take it, Unavailable without an authority."""
     address = address_of(fleet.broker.url)
@@ -68,6 +88,7 @@ def proof_of(fleet: FleetFolder, wish: Wish) -> Proof:
                 f"--certificate: the broker's address is {fleet.broker.url}, without TLS: run "
                 "vedette fleet broker --url mqtts://HOST, or use --password"
             )
+        check_not_lost(fleet, Book(fleet.path))
         open_authority(fleet.authority)
     return proof
 

@@ -26,10 +26,11 @@ QUIET_S = 1.0  # what a broker keeps comes at once; after so long without any, t
 class Left:
     """removed: the broker keeps nothing of it any more. nothing: it kept nothing of it. online: it
     is there, and stays. refused: the broker's rules do not let us, yet. unreachable: no connection
-    in time. why: in words."""
+    in time. why: in words. is_kept: whether the broker kept anything of it."""
 
     outcome: Outcome
     why: str = ""
+    is_kept: bool = False
 
 
 def forget(fleet: FleetFolder, devices: Collection[str], patience_s: float) -> dict[str, Left]:
@@ -65,10 +66,11 @@ def _forget(
         gone = {name: both for name, both in kept.items() if name not in found}
         refused = _remove(link, events, gone)
     for name, both in gone.items():
+        is_kept = any(map(there.get, both))
         if name in refused:
-            found[name] = Left("refused", refused[name])
+            found[name] = Left("refused", refused[name], is_kept)
         else:
-            found[name] = Left("removed" if any(map(there.get, both)) else "nothing")
+            found[name] = Left("removed" if is_kept else "nothing", is_kept=is_kept)
     return found
 
 

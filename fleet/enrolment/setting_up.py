@@ -38,24 +38,28 @@ _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
 
 @dataclass(frozen=True)
 class BrokerWish:
-    """What `fleet broker` was told; what was not told stays as it is. As folder.Mosquitto."""
+    """What `fleet broker` was told; what was not told stays as it is. As folder.Mosquitto.
+    new_authority: although others were enrolled under one that is gone."""
 
     url: str | None = None
     hosts: tuple[str, ...] = ()
     place: str | None = None
     bind: str | None = None
+    new_authority: bool = False
 
 
 @dataclass(frozen=True)
 class SetUp:
     """fleet: as it is now. made: what is new, in words. hosts: that the certificate is for, none
-    without TLS. ends_s: until when the authority counts, Unix; None without one."""
+    without TLS. ends_s: until when the authority counts, Unix; None without one. locked_out: who
+    was enrolled under another than the one that was made now."""
 
     fleet: FleetFolder
     written: Written
     made: tuple[str, ...]
     hosts: tuple[str, ...]
     ends_s: float | None
+    locked_out: tuple[str, ...]
 
 
 def set_up(path: Path, wish: BrokerWish, now_s: float) -> SetUp:
@@ -73,14 +77,16 @@ def set_up(path: Path, wish: BrokerWish, now_s: float) -> SetUp:
             mosquitto=_mosquitto(fleet, wish),
         )
         made: list[str] = []
-        authority = authority_of(fleet)
+        book, authority = Book(fleet.path), authority_of(fleet)
+        _check_authority(fleet, book, wish, address)
+        locked_out: tuple[str, ...] = ()
         if address.encrypted:
             if authority is None:
+                locked_out = _of_another(book)
                 authority = make_authority(fleet.authority, fleet.name, now_s)
                 made.append("the authority of the fleet")
             if _certify_broker(fleet, authority, hosts, now_s):
                 made.append("the broker's certificate")
-        book = Book(fleet.path)
         if _identify(fleet, authority, book, now_s):
             made.append(f"the identity {SERVER} of this folder's commands")
         if _write_toml(fleet):
@@ -92,7 +98,28 @@ def set_up(path: Path, wish: BrokerWish, now_s: float) -> SetUp:
         after = _texts(fleet)
         different = tuple(name for name, text in after.items() if before.get(name) != text)
     ends_s = None if authority is None else authority.ends_s
-    return SetUp(fleet, Written(different), tuple(made), hosts if address.encrypted else (), ends_s)
+    is_for = hosts if address.encrypted else ()
+    return SetUp(fleet, Written(different), tuple(made), is_for, ends_s, locked_out)
+
+
+def _check_authority(fleet: FleetFolder, book: Book, wish: BrokerWish, address: Address) -> None:
+    """Never a new authority by chance. Raises Refused, Unavailable."""
+    if not wish.new_authority:
+        if address.encrypted:
+            enrolling.check_not_lost(fleet, book)
+    elif not address.encrypted:
+        raise Refused(f"--new-authority: {address} has no TLS, so nobody needs one")
+    elif fleet.authority.exists():
+        raise Refused(
+            f"--new-authority: {fleet.authority} is there: move it away first; to go on with it, "
+            "leave the option out"
+        )
+
+
+def _of_another(book: Book) -> tuple[str, ...]:
+    """Who is enrolled by a certificate, but for our own commands, which get another at once."""
+    known = (entry for entry in book.entries() if entry.belongs and entry.serial is not None)
+    return tuple(entry.name for entry in known if entry.name != SERVER)
 
 
 def _texts(fleet: FleetFolder) -> dict[str, str]:

@@ -73,6 +73,12 @@ def test_the_rules_of_fleet_broker_must_allow_it_first(tmp_path: Path) -> None:
             device.say(here, b'{"online": false}', retain=True)
         never = vedette("fleet", "revoke", "plain-01", "--dir", str(scene.path))
         assert never.returncode == 2 and "vedette fleet forget plain-01" in never.stderr
+        mistyped = ("fleet", "forget", "plain-10", "--dir", str(scene.path))
+        book = sorted((scene.path / "enrolled").iterdir())
+        done = vedette(*mistyped)
+        assert done.returncode == 2 and "never enrolled: is the name right?" in done.stdout
+        assert "mosquitto" not in done.stdout
+        assert sorted((scene.path / "enrolled").iterdir()) == book, "no rule is made for nobody"
         words = ("fleet", "forget", "plain-01", "--dir", str(scene.path))
         done = vedette(*words)
         assert (done.returncode, done.stderr) == (1, "")
@@ -84,6 +90,10 @@ def test_the_rules_of_fleet_broker_must_allow_it_first(tmp_path: Path) -> None:
         assert done.returncode == 0 and "keeps nothing of it any more" in done.stdout
         listed = vedette("fleet", "acl", "--dir", str(scene.path)).stdout
         assert "plain-01: device, forgotten\n" in listed
+        never = vedette("fleet", "revoke", "plain-01", "--dir", str(scene.path))
+        assert never.returncode == 2 and "plain-01 was never enrolled" in never.stderr
+        assert vedette(*mistyped, "--although-unknown").returncode == 1, "the rules come first"
+        assert (scene.path / "enrolled" / "plain-10.toml").exists()
         with Client(sim, "sim-again", here) as device:
             device.say(topics.presence(FLEET, "other"), b"{}")
             assert here not in device.topics()

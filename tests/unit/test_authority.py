@@ -158,6 +158,9 @@ def test_the_book(tmp_path: Path) -> None:
     assert again is not None and again.belongs and set(again.gone) == {a, b, c}
     with pytest.raises(Refused, match="fence was never enrolled; those who were: door"):
         book.revoke("fence", 1.0)
+    book.let_forget("fence", 4.0)
+    with pytest.raises(Refused, match="fence was never enrolled; those who were: door;"):
+        book.revoke("fence", 5.0)
     with pytest.raises(Refused, match="is no name"):
         book.find("../door")
     for path in (tmp_path / "enrolled").iterdir():

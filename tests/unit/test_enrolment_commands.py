@@ -132,7 +132,7 @@ def test_a_new_authority_after_a_loss(path: Path) -> None:
     fleet = set_up(path, BrokerWish(URL), NOW_S).fleet
     old = open_authority(fleet.authority)
     fleet.authority.unlink()
-    done = set_up(path, BrokerWish(), NOW_S)
+    done = set_up(path, BrokerWish(new_authority=True), NOW_S)
     new = open_authority(fleet.authority)
     assert len(done.made) == 3 and done.written.needs_restart
     for file in (path / "access" / "server.pem", path / "broker" / "server.pem"):
