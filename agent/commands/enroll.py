@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -15,9 +17,15 @@ from wire.enrolment import Enrolment
 from wire.folders import CONFIG, named_path
 from wire.troubles import Refused, one_line
 
+UNITS = tuple(
+    Path(folder) / "vedette-agent.service"
+    for folder in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+)
+
 
 class Outcome(Struct, frozen=True):
-    """What --json prints. before: the configuration that was replaced, None where none was."""
+    """What --json prints. before: the configuration that was replaced, None where none was. next:
+    the command that lets the services go by it, None where they read another folder."""
 
     device: str
     fleet: str
@@ -27,6 +35,7 @@ class Outcome(Struct, frozen=True):
     before: str | None
     credentials: str
     pipelines: tuple[str, ...]
+    next: str | None
 
 
 def main(argv: Sequence[str]) -> int:
@@ -38,10 +47,11 @@ def main(argv: Sequence[str]) -> int:
             "own, of vedette fleet enroll NAME"
         )
     placed = place(words.etc.absolute(), told, Wish(words.camera, words.model))
+    following = _next(placed, words.file)
     if words.json:
-        print(msgspec.json.encode(_outcome(told, placed)).decode())
+        print(msgspec.json.encode(_outcome(told, placed, following)).decode())
     else:
-        for line in _lines(told, placed, str(words.file)):
+        for line in _lines(told, placed, following, str(words.file)):
             print(one_line(line))
     return 0
 
@@ -50,15 +60,28 @@ def _person(told: Enrolment) -> str:
     return "an operator" if told.role == "operator" else f"the fleet's {told.role}"
 
 
-def _outcome(told: Enrolment, placed: Placed) -> Outcome:
+def _next(placed: Placed, file: Path) -> str | None:
+    """What starts agent and runtimes with it."""
+    if placed.config != CONFIG:
+        return None
+    if not any(unit.exists() for unit in UNITS):  # which makes the services' user, too
+        return f"sudo scripts/install --enroll {shlex.quote(str(file))}"
+    runtimes = (f"vedette-runtime@{name}" for name in placed.pipelines)
+    services = " ".join(("vedette-agent", *runtimes))
+    if placed.changed and placed.before is None:
+        return f"sudo systemctl enable --now {services}"
+    return f"sudo systemctl enable {services} && sudo systemctl restart {services}"
+
+
+def _outcome(told: Enrolment, placed: Placed, following: str | None) -> Outcome:
     before = None if placed.before is None else str(placed.before)
     return Outcome(
         told.device, told.fleet, told.url, str(placed.config), placed.changed, before,
-        str(placed.folder), placed.pipelines,
+        str(placed.folder), placed.pipelines, following,
     )  # fmt: skip
 
 
-def _lines(told: Enrolment, placed: Placed, file: str) -> list[str]:
+def _lines(told: Enrolment, placed: Placed, following: str | None, file: str) -> list[str]:
     how = "a certificate" if told.certificate_pem else "a password" if told.password else "nothing"
     lines = [f"{told.device} is part of the fleet {told.fleet}: {told.url}, with {how} to prove it"]
     if not placed.changed:
@@ -69,7 +92,8 @@ def _lines(told: Enrolment, placed: Placed, file: str) -> list[str]:
         lines.append(f"{placed.config} is changed; as it was: {placed.before}")
     if not placed.pipelines:
         lines.append("no pipeline yet: see vedette cameras, then add --camera URI --model NAME")
-    lines.append("next: sudo systemctl restart vedette-agent")
+    if following is not None:
+        lines.append(f"next: {following}")
     if told.key_pem or told.password:
         lines.append(f"then remove {file}: who has it can speak as {told.device}")
     return lines

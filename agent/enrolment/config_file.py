@@ -60,6 +60,7 @@ fleet = "home"
 # camera = "v4l2:///dev/video0"     see `vedette cameras`
 # model = "digits"                  of the zoo, or a path; with [updates] until one is deployed
 # engine, threads, accelerators, results, results_per_s, min_score
+# of a detector's boxes: filter, tracking, zone.NAME, line.NAME       docs/zones.md
 """
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from agent.commands import enroll
 from agent.enrolment import placing
 from agent.enrolment.config_file import NEW, Wish
 from agent.enrolment.placing import place
@@ -15,7 +17,7 @@ from tests.laws.sources import ROOT
 from tests.unit.test_enrolment import GOOD, KEY, PEM
 from tests.unit.test_enrolment import ROOT as ROOT_JSON
 from wire import config
-from wire.enrolment import Enrolment
+from wire.enrolment import Enrolment, to_file
 from wire.troubles import Refused, Unavailable
 
 EXAMPLE = (ROOT / "systemd" / "vedette.toml").read_text()
@@ -48,6 +50,8 @@ def test_the_new_file_shows_every_key_of_the_example() -> None:
         return {word for word in words if word.replace("_", "").isalnum()}
 
     in_words = {"engine", "threads", "accelerators", "results", "results_per_s", "min_score"}
+    in_words |= {"filter", "tracking"}
+    assert all(word in NEW for word in in_words)
     assert shown(EXAMPLE) - shown(NEW) - in_words == {"p95_ms", "memory_mib"}
 
 
@@ -155,6 +159,35 @@ def test_wishes_that_cannot_be(tmp_path: Path) -> None:
         with pytest.raises(Refused, match=words):
             place(tmp_path, PLAIN, wish)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_comes_next_starts_all_that_the_configuration_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, etc, unit = tmp_path / "door.vedette", tmp_path / "etc", tmp_path / "agent.service"
+    file.write_bytes(to_file(PLAIN))
+    monkeypatch.setattr(enroll, "UNITS", (unit,))
+
+    def following(*words: str) -> str | None:
+        assert enroll.main([str(file), "--etc", str(etc), *words, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)["next"]
+        assert told is None or isinstance(told, str)
+        return told
+
+    assert following() is None, "the services read another folder"
+    monkeypatch.setattr(enroll, "CONFIG", etc / "vedette.toml")
+    assert following() == f"sudo scripts/install --enroll {file}", "there are no services yet"
+    unit.touch()
+    (etc / "vedette.toml").unlink()
+    services = "vedette-agent vedette-runtime@camera"
+    camera = ("--camera", CAMERA, "--model", "digits")
+    assert following(*camera) == f"sudo systemctl enable --now {services}"
+    again = f"sudo systemctl enable {services} && sudo systemctl restart {services}"
+    assert following() == again, "nothing changed now, but nobody may have heard of it yet"
+    (etc / "vedette.toml").write_text(EXAMPLE)
+    services = "vedette-agent vedette-runtime@door"
+    assert enroll.main([str(file), "--etc", str(etc)]) == 0
+    assert f"next: sudo systemctl enable {services} && sudo" in capsys.readouterr().out
 
 
 def test_nobody_else_may_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
