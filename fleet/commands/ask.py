@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from fleet import answers, pictures
 from fleet.ask_words import PATIENCE_S, USES, order_of
 from fleet.asking import MakeLink, ask, new_command
 from fleet.flags import add_broker_options, where_of
+from fleet.folder import TOML, default_folder, open_fleet
 from fleet.wording import printable
 from wire import topics
 from wire.backoff import Backoff
@@ -100,10 +102,7 @@ def _key_of(words: argparse.Namespace) -> SigningKey:
     """The key that signs. Raises Refused, Unavailable."""
     named = words.key or os.environ.get(KEY_VARIABLE)
     if not named:
-        raise Refused(
-            f"commands are signed: name the key by --key FILE or {KEY_VARIABLE} "
-            "(vedette ask --new-key FILE makes one)"
-        )
+        raise Refused(f"commands are signed: {_which_key(words)}")
     path = Path(named)
     key = load_key(path)
     try:
@@ -112,6 +111,21 @@ def _key_of(words: argparse.Namespace) -> SigningKey:
     except OSError as error:
         raise Unavailable(f"{path}: cannot be read: {error.strerror}") from None
     return key
+
+
+def _which_key(words: argparse.Namespace) -> str:
+    """What to type: the fleet's own key where its folder is here, since its devices obey that."""
+    folder = default_folder()
+    is_meant = words.broker is None and words.fleet is None
+    if is_meant and (folder / TOML).exists():
+        ours = open_fleet(folder).command_key
+        if ours.exists():
+            key = shlex.quote(str(folder / ours.relative_to(folder.absolute())))
+            return f"the key of this fleet is here: --key {key}, or {KEY_VARIABLE}"
+    return (
+        f"name the key that the device obeys by --key FILE or {KEY_VARIABLE}; a new one (vedette "
+        "ask --new-key FILE) is obeyed once the device's vedette.toml names it"
+    )
 
 
 def _link_to(broker: Broker) -> MakeLink:

@@ -142,12 +142,28 @@ def test_a_key_that_others_may_read_is_warned_of(terminal: Terminal) -> None:
         ("door bench --frames 9", "frames: write a whole number from 50 to 2000"),
         ("door snapshot --output .", "is a folder"),
         ("door snapshot --output none/x.jpg", "there is no folder none"),
-        ("door status", "name the key by --key FILE or VEDETTE_COMMAND_KEY"),
+        ("door status", "name the key that the device obeys by --key FILE or VEDETTE"),
     ],
 )
 def test_what_is_mistyped_is_told_in_one_line(terminal: Terminal, typed: str, why: str) -> None:
     assert why in terminal.no(*typed.split())
     assert terminal.room.names == [], "nobody was asked"
+
+
+def test_the_key_of_the_fleet_that_is_here_is_named(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the one that the devices of that fleet obey; those of another one would not."""
+    (terminal.folder / "fleet" / "keys").mkdir(parents=True)
+    toml = terminal.folder / "fleet" / "fleet.toml"
+    toml.write_text('name = "home"\n[broker]\nurl = "mqtt://b"\n')
+    assert "fleet/keys" not in terminal.no("door", "status"), "it is kept elsewhere"
+    make_key(terminal.folder / "fleet" / "keys" / "command.pem")
+    told = terminal.no("door", "status")
+    assert "--key fleet/keys/command.pem" in told and "--new-key" not in told
+    assert "fleet/keys" not in terminal.no("door", "status", "--fleet", "other")
+    monkeypatch.setenv("VEDETTE_FLEET_DIR", str(terminal.folder / "fleet"))
+    assert f"--key {terminal.folder}/fleet/keys/command.pem" in terminal.no("door", "status")
 
 
 @pytest.mark.parametrize("timeout", ["0", "-1", "3601", "long", "nan"])
