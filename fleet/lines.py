@@ -25,6 +25,7 @@ from wire.results import Result, Thing
 
 MOST_PIPELINES = 16
 MOST_THINGS = 6
+LEAST_SCORE = 0.005  # less is shown as 0 %
 
 
 def news_line(news: News, now_s: float) -> str:
@@ -103,10 +104,18 @@ def happened_line(happened: Happened) -> str:
 
 
 def result_words(result: Result) -> str:
-    found = [thing_words(thing) for thing in result.found[:MOST_THINGS]]
-    if len(result.found) > MOST_THINGS:
-        found.append(f"{len(result.found) - MOST_THINGS} more")
+    things = worth_telling(result)
+    found = [thing_words(thing) for thing in things[:MOST_THINGS]]
+    if len(things) > MOST_THINGS:
+        found.append(f"{len(things) - MOST_THINGS} more")
     return f"{result.pipeline}: {', '.join(found) or 'nothing found'}"
+
+
+def worth_telling(result: Result) -> tuple[Thing, ...]:
+    """What was found, without the classes that a model is sure it does not see: a classifier names
+    its best few, whatever their scores."""
+    seen = tuple(t for t in result.found if t.score is None or t.score >= LEAST_SCORE)
+    return seen or result.found[:1]
 
 
 def thing_words(thing: Thing) -> str:
@@ -116,7 +125,7 @@ def thing_words(thing: Thing) -> str:
     if thing.length is not None:
         return f"{label} of length {number(thing.length, digits=3)}"
     if thing.score is not None:
-        return f"{label} {number(100 * thing.score)} %"
+        return f"{label} ({number(100 * thing.score)} %)"
     return f"{label} mean {number(thing.mean, digits=3)}" if thing.mean is not None else label
 
 

@@ -124,8 +124,10 @@ def check_released(desk: Desk, model: str, version: str) -> None:
         raise Refused(f"{model} {version} was retired: no device can get it any more")
     if model in versions:
         raise Refused(f"there is no {model} {version}: released are {named(versions[model])}")
-    there = named(versions) if versions else "nothing: vedette fleet push BUNDLE releases"
-    raise Refused(f"there is no model {model}: released are {there}")
+    there = f"released are {named(versions)}"
+    if not versions:
+        there = "nothing is released yet: vedette fleet push BUNDLE"
+    raise Refused(f"there is no model {model}: {there}")
 
 
 def carry_out(

@@ -45,7 +45,7 @@ def test_what_is_found_is_seen(tmp_path: Path, chromium: playwright.Browser) -> 
                 page.wait_for_timeout(100)
                 if found.is_visible():
                     break
-            expect(found).to_contain_text("seven 93 %, <b>two</b> 50 % in frame")
+            expect(found).to_contain_text("seven (93 %), <b>two</b> (50 %) in frame")
             expect(found).to_contain_text("12.2 ms")
             context.close()
         device.close()

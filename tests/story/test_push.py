@@ -115,6 +115,9 @@ def test_what_is_refused_leaves_everything_as_it_was(
 ) -> None:
     """One line, exit code 2, and not a byte changed at the depot."""
     Actor(speaker, "door")
+    early = yard.run("fleet", "deploy", "lane", "digits", "1")
+    assert (early.code, early.out) == (2, "")
+    assert "no model digits: nothing is released yet: vedette fleet push BUNDLE" in early.err
     one, two = digits(tmp_path, "1"), digits(tmp_path, "2")
     assert yard.push(one, more=("--no-wait",)).code == 0
     other = digits_folder(tmp_path / "other", "1")

@@ -272,6 +272,6 @@ def test_a_terminal_shows_one_device_in_depth_with_what_it_finds(
         screen.until("door-1: waiting")
         for message in (presence(True), state(), record(1), result(), event(2)):
             tell(device, said("door-1", message))
-        screen.until("door-1 online", "postprocess", "p99", "seven 97 %", "the camera is absent")
+        screen.until("door-1 online", "postprocess", "p99", "seven (97 %)", "the camera is absent")
         screen.type("\x03")
         assert screen.end() == 0

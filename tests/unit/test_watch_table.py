@@ -16,6 +16,7 @@ from fleet.heading import head_lines
 from fleet.lines import news_line
 from fleet.portrait import portrait
 from fleet.screens import Standing
+from fleet.serve.pages.device import found_words
 from fleet.table import View, excerpt, overview, paged
 from fleet.wording import duration, number, size, spread, stretch
 from tests.telling import (
@@ -34,6 +35,7 @@ from tests.telling import (
 from wire.health import Disk, Health, Throttle
 from wire.link import Received
 from wire.messages import Losses, Phase, Reply
+from wire.results import Thing
 
 WELL = Standing("mqtt://localhost:1883", None)
 
@@ -172,7 +174,7 @@ def test_a_portrait_says_everything() -> None:
         "door: serving, digits 1", "litert (9f86d0819f86d081)", "results change",
         "queue", "preprocess", "inference", "postprocess", "end to end", "6.5",
         "12 skipped", "cores 12 30 7 99", "cpu 61.3 C", "wlan0", "arm 1800 MHz",
-        "since boot: under_voltage", "clock synchronised", "found door: seven 97 %",
+        "since boot: under_voltage", "clock synchronised", "found door: seven (97 %)",
         "fault: door: camera: the camera is absent",
     ):  # fmt: skip
         assert word in text, word
@@ -311,7 +313,7 @@ def test_lines_say_what_a_message_says() -> None:
     assert "door-1 telemetry: record 7 of 60 s; door serving digits 1, 30.0 per second" in told
     assert "12 frames without a result" in told and told.endswith("2 records lost")
     assert line_of(event(3)).endswith("fault: door: camera: the camera is absent")
-    assert line_of(result()).endswith("result: door: seven 97 %")
+    assert line_of(result()).endswith("result: door: seven (97 %)")
     assert line_of(Reply("1", False, "no such pipeline")).endswith("refused: no such pipeline")
     known = Fleet(FLEET)
     known.hear(said("a", presence(True)), NOW_S)
@@ -319,6 +321,17 @@ def test_lines_say_what_a_message_says() -> None:
     assert gone is not None and news_line(gone, NOW_S).endswith("a presence: taken away")
     bad = known.hear(Received(f"vedette/{FLEET}/device/a/state", b"{", False), NOW_S)
     assert bad is not None and "a state: cannot be read: not a State" in news_line(bad, NOW_S)
+
+
+def test_classes_that_are_numbers_are_told_from_their_shares() -> None:
+    """A classifier names its best few, whatever their scores."""
+    things = (Thing("3", 3, 0.99), Thing("5", 5, 0.004), Thing("0", 0, 0.0))
+    assert line_of(result(found=things)).endswith("result: door: 3 (99 %)")
+    assert line_of(result(found=things[2:])).endswith("door: 0 (0 %)"), "not nothing at all"
+    assert found_words(result(found=things)).startswith("3 (99 %) in frame ")
+    many = tuple(Thing(str(n), n, 0.1) for n in range(20))
+    assert "7 (10 %) and 12 more in frame" in found_words(result(found=many))
+    assert line_of(result(found=many)).endswith("5 (10 %), 14 more")
 
 
 def test_values_have_their_units() -> None:

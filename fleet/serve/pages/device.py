@@ -16,7 +16,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from msgspec import Struct
 
 from fleet.concerns import cpu_percent, memory_percent
-from fleet.lines import thing_words
+from fleet.lines import thing_words, worth_telling
 from fleet.live.hearing import Hearing, Look
 from fleet.live.kinds import pressing
 from fleet.live.line import Line
@@ -173,9 +173,10 @@ def _happened(request: WebRequest, name: str) -> dict[str, object]:
 
 def found_words(result: Result) -> str:
     """What a model found in a frame, and how long that took."""
-    things = [thing_words(thing) for thing in result.found[:MOST_THINGS]]
-    more = len(result.found) - MOST_THINGS
-    found = ", ".join(things) + (f" and {more} more" if more > 0 else "")
+    told = worth_telling(result)
+    more = len(told) - MOST_THINGS
+    found = ", ".join(map(thing_words, told[:MOST_THINGS]))
+    found += f" and {more} more" if more > 0 else ""
     took = duration(result.stages_us.end_to_end).replace(" us", " µs")
     return printable(f"{found or 'nothing'} in frame {result.frame:,}, {took}", 300)
 
