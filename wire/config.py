@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +18,8 @@ from wire.observation import Observation
 from wire.troubles import Unavailable
 from wire.typed_toml import LARGEST, as_utf8, tables_of, too_large, typed
 
-EXAMPLE = "systemd/vedette.toml"  # in the sources: every key, with its meaning
+EXAMPLE = "systemd/vedette.toml"  # every key, with its meaning
+PLACES = (Path(__file__).resolve().parents[1], Path(sys.prefix) / "share/vedette")  # of EXAMPLE
 
 Words = Annotated[str, Meta(min_length=1, max_length=1000)]
 PublicKey = Annotated[str, Meta(pattern=KEY_PATTERN)]
@@ -125,12 +127,18 @@ def read(path: Path) -> str:
         with open(path, "rb") as file:
             content = file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise Unavailable(f"{path}: is not there: write one, {EXAMPLE} shows how") from None
+        raise _not_there(path) from None
     except OSError as error:
         raise Unavailable(f"{path}: cannot be read: {error.strerror}") from None
     if len(content) > LARGEST:
         raise too_large(str(path))
     return as_utf8(content, str(path))
+
+
+def _not_there(path: Path) -> Unavailable:
+    shown = next((each / EXAMPLE for each in PLACES if (each / EXAMPLE).is_file()), None)
+    how = "" if shown is None else f", {shown} shows how"
+    return Unavailable(f"{path}: is not there: write one{how}")
 
 
 def parse(text: str, where: str) -> Config:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -44,6 +45,14 @@ class Checked(Struct, frozen=True):
     board: str
     health: Health
     findings: tuple[Finding, ...]
+
+
+def look_at_proc(root: Path = Path("/")) -> Iterator[Finding]:
+    """Nothing where the kernel's files are there. Without them nothing else can be looked at, and
+    every part would be blamed for that."""
+    if not (root / "proc/self").exists():
+        says = "/proc is not mounted here (is it a chroot?), and nothing can be tried without it"
+        yield Finding("machine", "bad", "", says, "sudo mount -t proc proc /proc")
 
 
 def count_of(findings: Iterable[Finding], level: Level) -> int:

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 USER = "vedette"  # whom the units run as
+PROGRAMS = ("usr/sbin", "usr/local/sbin", "usr/bin", "usr/local/bin")
 TIME_SERVICES = (
     "lib/systemd/systemd-timesyncd", "usr/lib/systemd/systemd-timesyncd", "usr/sbin/chronyd",
     "usr/sbin/ntpd", "usr/sbin/ntpsec",
@@ -28,6 +29,18 @@ def edit(config: Path) -> str:
     """Change the configuration, and let the agent read it if it is right."""
     file = shlex.quote(str(config))
     return f"sudoedit {file} && vedette check-config {file} && sudo systemctl reload vedette-agent"
+
+
+def enroll() -> str:
+    """Where there is no configuration at all."""
+    return "sudo vedette enroll NAME.vedette   # the operator makes it: vedette fleet enroll NAME"
+
+
+def listen(root: Path = Path("/")) -> str:
+    """Let the broker of this very machine run; a distribution's package starts it."""
+    if any((root / path / "mosquitto").exists() for path in PROGRAMS):
+        return "sudo systemctl enable --now mosquitto"
+    return "sudo apt-get install -y mosquitto"
 
 
 def enroll_again(device: str) -> str:

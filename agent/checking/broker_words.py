@@ -25,6 +25,7 @@ def not_reached(
     mend, where = _mend(address, error, device, file, is_clock_right)
     if where == "broker" and address.host in LOOPBACK:
         where = "here"
+        mend = mends.listen() if isinstance(error, ConnectionRefusedError) else mend
     about = "TLS" if isinstance(error, ssl.SSLError) else "connection"
     return Finding("broker", "bad", about, says.removeprefix("TLS: "), mend, where)
 

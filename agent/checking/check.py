@@ -14,7 +14,7 @@ from agent.checking.state import look_at_state
 from agent.checking.trust import look_at_trust
 from wire import mends
 from wire.accepted import in_force
-from wire.finding import Checked, Finding, Section
+from wire.finding import Checked, Finding, Section, look_at_proc
 from wire.folders import Folders
 from wire.health import Health
 from wire.troubles import Trouble
@@ -22,6 +22,8 @@ from wire.troubles import Trouble
 
 def check(folders: Folders) -> Checked:
     """Look at everything. Where no configuration can be had, what needs one is left out."""
+    if blind := tuple(look_at_proc()):
+        return Checked("", Health(), blind)
     board = open_board(folders.state)
     health = board.read()
     return Checked(board.name, health, tuple(_findings(folders, health)))
@@ -31,7 +33,9 @@ def _findings(folders: Folders, health: Health) -> Iterator[Finding]:
     try:
         config = in_force(folders).config
     except Trouble as trouble:
-        yield Finding("configuration", "bad", "", str(trouble))
+        is_missing = not os.path.lexists(folders.config)
+        mend = mends.enroll() if is_missing else None
+        yield Finding("configuration", "bad", "", str(trouble), mend)
     else:
         right = is_clock_right(health)
         yield from _tried("broker", look_at_broker(config, folders, right))

@@ -64,10 +64,8 @@ def _not_read(folders: Folders, trouble: Trouble) -> Read:
         force = in_force(folders).config
     says = str(trouble) + ("; the last accepted one stays in force" if force else "")
     if isinstance(trouble, Refused):
-        line = re.search(re.escape(file) + r":(\d+)", says)
-        jump = f"+{line[1]} " if line else ""
-        mend = f"sudo nano {jump}{file} && vedette check-config {file}"
-        return Read(force, True, (Finding("configuration", "bad", file, says, mend),))
+        found = Finding("configuration", "bad", file, says, mends.edit(folders.config))
+        return Read(force, True, (found,))
     if _is_there(folders.config):
         found = Finding("configuration", "bad", file, says, "sudo vedette doctor")
         return Read(force, True, (found,))
@@ -85,8 +83,7 @@ def _is_there(file: Path) -> bool:
 
 
 def _enroll(says: str, level: Level) -> Finding:
-    mend = "sudo vedette enroll NAME.vedette   # the operator makes it: vedette fleet enroll NAME"
-    return Finding("configuration", level, "", says, mend)
+    return Finding("configuration", level, "", says, mends.enroll())
 
 
 def _pipelines(meant: Config) -> str:

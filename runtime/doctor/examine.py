@@ -18,7 +18,7 @@ from runtime.doctor.models import look_at_models
 from runtime.doctor.services import look_at_services
 from runtime.locating import locate, resolve
 from wire.config import Config
-from wire.finding import Finding, count_of
+from wire.finding import Finding, count_of, look_at_proc
 from wire.folders import Folders
 from wire.health import Health
 from wire.troubles import Trouble
@@ -35,6 +35,8 @@ class Examined(Struct, frozen=True):
 
 def examine(folders: Folders) -> Examined:
     """Try everything. Nothing of a running device is disturbed."""
+    if blind := tuple(look_at_proc()):
+        return Examined(count_of(blind, "bad"), 0, blind)
     told = read(folders)
     config = told.config
     needed = None if config is None else set(_engines(config, folders))

@@ -16,6 +16,7 @@ from tests.examined import Place, shut_out, with_clock
 from tests.graphs import tflite
 from tests.laws.sources import ROOT
 from tests.repository import DAY_S, Repository
+from wire import mends
 from wire.trust.trust import Trust
 
 LANE = '[pipeline.lane]\ncamera = "synthetic://64x48@30"\nmodel = "{model}"\n'
@@ -55,7 +56,7 @@ def test_it_says_so_to_people_too(place: Place) -> None:
     lines = done.stdout.splitlines()
     told = next(n for n, line in enumerate(lines) if "nothing listens at 127.0.0.1" in line)
     assert lines[told].startswith("  BAD   connection: ")
-    assert lines[told + 1].strip() == "$ sudo systemctl enable --now mosquitto"
+    assert lines[told + 1].strip() == f"$ {mends.listen()}"
     assert lines[-1].startswith("1 bad, ")
 
 
@@ -64,7 +65,7 @@ def test_a_configuration_that_is_refused(place: Place) -> None:
     place.config.write_text(place.config.read_text().replace("model =", "modle ="))
     told = place.doctor().the_bad("configuration")
     assert f"{place.config}:8: pipeline.lane.modle: there is no such key" in told.says
-    assert told.mend == f"sudo nano +8 {place.config} && vedette check-config {place.config}"
+    assert told.mend == mends.edit(place.config)
 
 
 @pytest.mark.slow
@@ -73,6 +74,18 @@ def test_a_configuration_that_is_not_there(place: Place) -> None:
     told = place.doctor().the_bad("configuration")
     assert "is not there" in told.says
     assert told.mend is not None and told.mend.startswith("sudo vedette enroll NAME.vedette")
+    assert place.check().the_bad("configuration").mend == told.mend
+
+
+def test_without_proc_nothing_else_is_blamed(place: Place) -> None:
+    """As in a chroot that nobody finished."""
+    hidden = ("unshare", "-rm", "sh", "-c", 'mount -t tmpfs none /proc && exec "$@"', "sh")
+    if subprocess.run([*hidden, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no namespace of its own can be had here")
+    for found in (place.doctor(before=hidden), place.check(before=hidden)):
+        (told,) = found.findings
+        assert (told.section, told.level) == ("machine", "bad")
+        assert told.mend == "sudo mount -t proc proc /proc"
 
 
 @pytest.mark.slow

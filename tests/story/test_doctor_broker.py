@@ -23,7 +23,7 @@ from tests.certificates import Certified
 from tests.device import Device, until
 from tests.examined import Place, shut_out, with_clock
 from tests.laws.sources import ROOT
-from wire import topics
+from wire import mends, topics
 from wire.config import load
 from wire.folders import Folders
 
@@ -88,7 +88,7 @@ def test_all_is_well_over_tls(place: Place, broker: Mosquitto, authority: Author
 def test_nothing_listens(place: Place) -> None:
     told = place.make(f"mqtt://127.0.0.1:{free_port()}").check().the_bad("broker")
     assert "nothing listens at 127.0.0.1" in told.says
-    assert (told.mend, told.where) == ("sudo systemctl enable --now mosquitto", "here")
+    assert (told.mend, told.where) == (mends.listen(), "here")
 
 
 def test_no_such_host(place: Place) -> None:

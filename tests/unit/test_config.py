@@ -289,8 +289,10 @@ def test_any_value_anywhere_is_taken_or_refused(key: str, value: str) -> None:
 
 def test_reading_says_what_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "vedette.toml"
-    with pytest.raises(Unavailable, match=r"vedette\.toml: is not there: write one"):
+    with pytest.raises(Unavailable, match=r"vedette\.toml: is not there: write one") as raised:
         config.load(path)
+    shown = re.search(r"write one, (\S+) shows how", str(raised.value))
+    assert shown is not None and config.load(Path(shown[1])).pipeline
     path.mkdir()
     with pytest.raises(Unavailable, match="cannot be read"):
         config.load(path)

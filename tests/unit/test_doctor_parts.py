@@ -29,6 +29,7 @@ from runtime.doctor.systemd import Unit
 from tests import csi_cameras, twin_picamera2
 from tests.certificates import Authority
 from tests.trees.unpack import unpack
+from wire import mends
 from wire.config import Broker, Config, Pipeline, TelemetryTable
 from wire.finding import Finding, in_words
 from wire.health import Health
@@ -364,3 +365,10 @@ def test_what_a_person_reads_is_safe_to_print() -> None:
     assert (section, end) == ("services", "")
     assert "\x1b" not in line and "\n" not in line
     assert mend.strip() == "on the operator's machine: $ true"
+
+
+def test_a_broker_of_this_machine_that_is_not_installed(tmp_path: Path) -> None:
+    assert mends.listen(tmp_path) == "sudo apt-get install -y mosquitto"
+    (tmp_path / "usr/sbin").mkdir(parents=True)
+    (tmp_path / "usr/sbin/mosquitto").touch()
+    assert mends.listen(tmp_path) == "sudo systemctl enable --now mosquitto"
