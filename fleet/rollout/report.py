@@ -10,7 +10,15 @@ from fleet.devices import Device, Fleet
 from fleet.roles import roles
 from fleet.roles.roles import LIFETIME_S, RoleName
 from fleet.rollout.draft import in_force, release_of
-from fleet.rollout.rollout import Goal, Stand, hindrances, is_there, progress_of, who_is
+from fleet.rollout.rollout import (
+    Goal,
+    Stand,
+    hindrances,
+    is_there,
+    model_faults,
+    progress_of,
+    who_is,
+)
 from fleet.rollout.words import rules_words
 from fleet.wording import model_words, printable, size, stretch
 from wire.deployments import Deployment, Rule, rule_for
@@ -42,7 +50,8 @@ class PipelineLine(Struct, frozen=True):
 
 class StatusLine(Struct, frozen=True):
     """One device. trusted: the metadata that it believes, None: none yet. faults:
-    that keep it from updates."""
+    that keep it from updates. damages: models that should run and cannot, each with its pipeline.
+    """
 
     online: bool
     board: str
@@ -50,6 +59,7 @@ class StatusLine(Struct, frozen=True):
     trusted: Trusted | None
     pipelines: Mapping[str, PipelineLine]
     faults: tuple[str, ...] = ()
+    damages: tuple[str, ...] = ()
 
 
 class Status(Struct, frozen=True):
@@ -87,6 +97,7 @@ def device_lines(
             trusted=state.trusted,
             pipelines=pipelines,
             faults=hindrances(device),
+            damages=model_faults(device),
         )
     return found
 
@@ -137,6 +148,8 @@ def device_warnings(found: Mapping[str, StatusLine], trusted: Trusted | None) ->
     """Devices that will not do what is deployed, and do not say so in a phase."""
     warnings = []
     for name, device in found.items():
+        if device.online:
+            warnings += [f"{name}: {damage}" for damage in device.damages]
         if not device.online or all(line.wanted is None for line in device.pipelines.values()):
             continue
         why = "".join(f": {fault}" for fault in device.faults[:1])

@@ -15,6 +15,7 @@ from wire.messages import PipelineState, State, Update
 # nothing was heard about it yet
 Stand = Literal["good", "failed", "busy", "waiting"]
 HINDERING = ("trust: ", "depot: ", "disk: ")  # faults as an agent names them
+OF_MODELS = "model: "  # what such a fault says after its pipeline
 USUAL_TRIAL_S = 300.0  # where neither manifest nor deployment say: as devices have it
 BACK_S = 20.0  # who went offline just now may be starting anew: it is waited for
 
@@ -137,7 +138,7 @@ def progress_of(device: Device, goal: Goal, now_s: float) -> Progress:
         percent=None if update is None or update.phase != "fetching" else update.percent,
         reason=None if update is None or not update.reason else printable(update.reason, 300),
         trusts=device.state.trusted is not None,
-        fault=next(iter(hindrances(device)), None),
+        fault=next(iter((*hindrances(device), *model_faults(device, goal.pipeline))), None),
         trial_s=goal.rule.gates.trial_s or USUAL_TRIAL_S,
     )
 
@@ -146,6 +147,17 @@ def hindrances(device: Device) -> tuple[str, ...]:
     """Its faults that keep it from taking what is deployed, as `trust: ...`."""
     faults = () if device.state is None else device.state.faults
     return tuple(printable(each, 300) for each in faults if each.startswith(HINDERING))
+
+
+def model_faults(device: Device, pipeline: str | None = None) -> tuple[str, ...]:
+    """Its faults of models that should run and do not, as `lane: model: ...`. pipeline: None: of
+    all."""
+    found = []
+    for fault in () if device.state is None else device.state.faults:
+        name, _, about = fault.partition(": ")
+        if about.startswith(OF_MODELS) and pipeline in (None, name):
+            found.append(printable(fault, 300))
+    return tuple(found)
 
 
 def _told(pipeline: PipelineState, goal: Goal) -> Update | None:

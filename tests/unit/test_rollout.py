@@ -73,6 +73,10 @@ def progress(told: State, goal: Goal = GOAL, online: bool = True) -> Progress:
          "fetching 40 %: disk: no room"),
         (replace(telling(update("good"), version="2", digest=OTHER), faults=("disk: no room",)),
          "good, runs digits 2"),
+        (replace(telling(), faults=("door: model: digits 2 is damaged on disk",)),
+         "waiting, runs digits 1: door: model: digits 2 is damaged on disk"),
+        (replace(telling(), faults=("lane: model: digits 2 is damaged on disk",)),
+         "waiting, runs digits 1"),
         (telling(trusts=False), "waiting, runs digits 1: it believes no signed metadata yet "
          "([updates] root)"),
     ],

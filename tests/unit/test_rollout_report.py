@@ -161,3 +161,14 @@ def test_a_device_that_cannot_follow_is_shown_with_its_fault() -> None:
     assert warning == (
         "a: is behind: it has deployments 4 of 5: trust: the clock is behind: set it"
     )
+
+
+def test_a_model_that_is_damaged_is_named_also_where_another_one_is_wanted() -> None:
+    heard = Fleet(FLEET)
+    damage = "door: model: digits 1 (aaaaaaaaaaaa) is damaged on disk: it is fetched again"
+    told = replace(telling(), faults=("camera: gone", damage))
+    heard.hear(said("a", presence(True), retained=True), NOW_S)
+    heard.hear(said("a", told, retained=True), NOW_S)
+    found = device_lines(heard, [], DIGESTS, NOW_S)
+    assert (found["a"].faults, found["a"].damages) == ((), (damage,))
+    assert device_warnings(found, Trusted(1, 2, 3, 4, NOW_S)) == [f"a: {damage}"]
