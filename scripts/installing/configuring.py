@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from installing import accounts
+from installing.meaning import call, judge
 from installing.places import Places
-from installing.progress import Progress, run
+from installing.progress import Progress
 from installing.release import UNITS
 from installing.troubles import Trouble, Wrong
-from installing.units import Pipeline
 
-CHECK_S = 300.0
+CONFIG = "vedette.toml"
+ENROLL_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -32,20 +37,9 @@ class Wish:
         return any((self.enroll, self.camera, self.model, self.broker))
 
 
-@dataclass(frozen=True)
-class Meaning:
-    """What the configuration says, as far as installing goes."""
-
-    fleet: str
-    device: str
-    broker: str
-    period_s: float
-    pipelines: tuple[Pipeline, ...]
-    warnings: tuple[str, ...]
-
-
 def configure(places: Places, release: str, wish: Wish, progress: Progress) -> None:
-    """Write vedette.toml if that is wished. Raises Trouble; what is there stays then."""
+    """Write vedette.toml if that is wished. Raises Wrong if the release refuses what would be
+    written, or Trouble; what is there stays then."""
     if wish.enroll is not None:
         _enroll(places, release, wish)
         return
@@ -56,19 +50,55 @@ def configure(places: Places, release: str, wish: Wish, progress: Progress) -> N
     if wish.camera is None:
         return
     template = places.releases / release / UNITS / "vedette.toml"
-    accounts.write(places.config, _begun(template.read_text(encoding="utf-8"), wish), places)
+    content = _begun(template.read_text(encoding="utf-8"), wish)
+    with _trial(places) as trial:
+        (trial / CONFIG).write_bytes(content)
+        judge(places, release, trial / CONFIG)
+    accounts.write(places.config, content, places)
 
 
 def _enroll(places: Places, release: str, wish: Wish) -> None:
-    words: list[str | Path] = [_vedette(places, release), "enroll", wish.enroll or ""]
-    words += ["--etc", places.etc, "--json"]
-    words += ["--camera", wish.camera] if wish.camera else []
-    words += ["--model", wish.model] if wish.model else []
-    run([*_python(places, release), *words], 120)
+    """First where nobody reads it: what the release's `enroll` writes may be refused by its
+    runtimes, which alone know cameras."""
+    with _trial(places) as trial:
+        if places.config.exists():
+            shutil.copyfile(places.config, trial / CONFIG)
+        _write_enrolled(places, release, wish, trial)
+        judge(places, release, trial / CONFIG)
+    _write_enrolled(places, release, wish, places.etc)
     if not places.is_here:
         text = places.config.read_text(encoding="utf-8")
         accounts.write(places.config, text.replace(f"{places.root}/", "/").encode(), places)
         _give(places)
+
+
+@contextmanager
+def _trial(places: Places) -> Iterator[Path]:
+    """A folder like /etc/vedette that nobody but us can read, and that goes again. What is refused
+    there is said of the real one."""
+    with tempfile.TemporaryDirectory(prefix="vedette-") as name:
+        try:
+            yield Path(name)
+        except Wrong as refused:
+            said = str(refused)
+            if places.config.exists():
+                said = said.replace(f"{name}/", f"{places.etc}/")
+                raise Wrong(f"{places.config} stays as it was, this is refused: {said}") from None
+            # a line of a file that is nowhere would say nothing
+            said = re.sub(rf"^{re.escape(name)}/{CONFIG}(:\d+)?: ", "", said)
+            raise Wrong(f"nothing is configured, this is refused: {said}") from None
+
+
+def _write_enrolled(places: Places, release: str, wish: Wish, etc: Path) -> None:
+    """By `vedette enroll`. Raises Wrong where it refuses the file or what would come of it."""
+    words: list[str | Path] = ["enroll", wish.enroll or "", "--etc", etc, "--json"]
+    words += ["--camera", wish.camera] if wish.camera else []
+    words += ["--model", wish.model] if wish.model else []
+    done = call(places, release, words, ENROLL_S)
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or ["it does not say why"])[-1]
+        kind = Wrong if done.returncode == Wrong.code else Trouble
+        raise kind(said.removeprefix("vedette: "))
 
 
 def _begun(template: str, wish: Wish) -> bytes:
@@ -97,45 +127,3 @@ def _give(places: Places) -> None:
         os.chown(path, 0, number, follow_symlinks=False)
         if not path.is_symlink():  # enrolment closes them where it finds no group of that name
             path.chmod(0o750 if path.is_dir() else 0o640)
-
-
-def read(places: Places, release: str) -> Meaning | None:
-    """None if there is none. Raises Wrong, with file, line and key, if the release refuses it, and
-    Trouble if the release gives no answer."""
-    if not places.config.exists():
-        return None
-    words = [*_python(places, release), _vedette(places, release), "check-config", "--json"]
-    try:
-        done = subprocess.run(
-            [str(word) for word in (*words, places.config)], capture_output=True, encoding="utf-8",
-            errors="replace", check=False, stdin=subprocess.DEVNULL, timeout=CHECK_S,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Trouble(f"check-config of release {release} gives no answer: {error}") from None
-    try:
-        said = json.loads(done.stdout)
-        if said["refused"] is not None:
-            raise Wrong(f"the configuration cannot be used: {said['refused']}")
-        meant = said["config"]
-        return Meaning(
-            fleet=meant.get("fleet", "home"),
-            device=meant["device"],
-            broker=meant["broker"]["url"],
-            period_s=meant.get("telemetry", {}).get("period_s", 60.0),
-            pipelines=tuple(
-                Pipeline(name, one["camera"]) for name, one in meant.get("pipeline", {}).items()
-            ),
-            warnings=tuple(said["warnings"]),
-        )
-    except (ValueError, KeyError, TypeError):
-        last = (done.stdout + done.stderr).strip().splitlines()[-1:]
-        raise Trouble(f"check-config of release {release} failed: {''.join(last)}") from None
-
-
-def _python(places: Places, release: str) -> list[str | Path]:
-    # -I: nothing of where the installer is called from gets into what root runs
-    return [places.releases / release / "bin" / "python", "-I"]
-
-
-def _vedette(places: Places, release: str) -> Path:
-    return places.releases / release / "bin" / "vedette"

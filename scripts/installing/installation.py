@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from installing import accounts, configuring, durable, findings, release, upgrade, vitals
-from installing.configuring import Meaning, Wish
+from installing.configuring import Wish
 from installing.findings import Finding
 from installing.machine import ENGINES, Machine, look
+from installing.meaning import Meaning, read
 from installing.places import Places
 from installing.progress import Progress, run
 from installing.release import Card
@@ -22,6 +24,13 @@ from installing.troubles import Trouble, Wrong
 from installing.vitals import Vital
 
 STEPS = 7
+SOURCES = "name a wheelhouse with --offline, or run scripts/install of a checkout"
+CONFIGURE = "sudo /opt/vedette/installer/install"  # on the device
+WHEN_THE_IMAGE_BOOTS = "nothing was started: the services start when the image boots"
+WITHOUT_SYSTEMD = (
+    "nothing was started: systemd does not run here (it is not process 1); the services start when "
+    "it boots this system"
+)
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,13 @@ class Done:
 
 def install(places: Places, services: Services, order: Order, progress: Progress) -> Done:
     """Bring the device to what is asked for. Raises Trouble."""
+    done = _install(places, services, order, progress)
+    if not services.runs and done.meaning is not None and done.meaning.pipelines:
+        progress.note(WHEN_THE_IMAGE_BOOTS if not places.is_here else WITHOUT_SYSTEMD)
+    return done
+
+
+def _install(places: Places, services: Services, order: Order, progress: Progress) -> Done:
     progress.step("looking at this machine")
     machine = look(places)
     _judge(machine, progress)
@@ -67,12 +83,20 @@ def install(places: Places, services: Services, order: Order, progress: Progress
             raise Trouble("there is no release of before to go back to")
         return _upgrade(places, services, running, before.name, progress)
     source = find(order.wheelhouse)
+    if source is None:
+        name = _that_runs(running, machine, order, progress)
+        progress.step("user, group and folders")
+        accounts.make(places, name, progress)
+        return _bring_up(places, services, name, order, progress)
     had = source.engines or ENGINES if running is None else running.engines
     engines = order.engines or had
     wanted = release.planned(source, machine, engines, places)
     differs = None if running is None else running.differs(wanted)
     if running is not None and differs is not None and not order.upgrade:
-        raise Wrong(f"the release that runs {differs}: --upgrade replaces it")
+        raise Wrong(
+            f"the release that runs {differs}: --upgrade replaces it"
+            + _how_to_configure(places, running, wanted)
+        )
     if running is None or differs is not None:
         _need_tools(machine, source, places)
         if running is not None:
@@ -80,6 +104,8 @@ def install(places: Places, services: Services, order: Order, progress: Progress
         progress.step(f"making release {wanted.name}")
         release.make(places, wanted, source, progress)
         name = wanted.name
+        if running is None:  # whatever is wrong with the configuration: it need not be made again
+            upgrade.point_to(places, name)
     else:
         name = running.name
         progress.step(f"release {name} is there already")
@@ -90,6 +116,31 @@ def install(places: Places, services: Services, order: Order, progress: Progress
         if done.why or not (order.watchdog or order.wish.says_something):
             return done
     return _bring_up(places, services, name, order, progress)
+
+
+def _that_runs(running: Card | None, machine: Machine, order: Order, progress: Progress) -> str:
+    """The release that is configured where there is nothing to make one of. Raises Wrong."""
+    if running is None or order.upgrade:
+        raise Wrong(f"there is nothing to install here: {SOURCES}")
+    wanted = replace(running, python=machine.python, engines=order.engines or running.engines)
+    if differs := running.differs(wanted):
+        raise Wrong(f"the release that runs {differs}: to replace it, {SOURCES}, and add --upgrade")
+    if running.vendors != machine.vendors:  # as where an image was made on another machine
+        progress.note(
+            f"the release that runs {running.differs(replace(running, vendors=machine.vendors))}: "
+            f"where it is to use what is there now, {SOURCES}, and add --upgrade"
+        )
+    progress.step(f"release {running.name} stays")
+    return running.name
+
+
+def _how_to_configure(places: Places, running: Card, wanted: Card) -> str:
+    """The command that leaves the release as it is, if that one can run at all."""
+    if running.python != wanted.python:
+        return ""
+    root = "" if places.is_here else f" --root {shlex.quote(str(places.root))}"
+    command = f"sudo {shlex.quote(str(places.home / 'installer/install'))}{root}"
+    return f"; `{command}`, with your other options, configures and checks the one that runs"
 
 
 def _judge(machine: Machine, progress: Progress) -> None:
@@ -143,7 +194,7 @@ def _upgrade(
     places: Places, services: Services, running: Card, name: str, progress: Progress
 ) -> Done:
     progress.step(f"from {running.name} to {name}")
-    before = configuring.read(places, running.name)
+    before = read(places, running.name)
     expects = vitals.working(vitals.look(services, before, None)) if before is not None else []
     progress.say(f"what works must work afterwards: {', '.join(expects) or 'nothing works now'}")
     # the one that settles is the new one's: it knows the new units
@@ -159,7 +210,7 @@ def _upgrade(
     if outcome is None:
         raise Trouble("the upgrade did not end: journalctl -u vedette-settle")
     runs = outcome.old if outcome.why else outcome.new
-    meaning = configuring.read(places, runs)
+    meaning = read(places, runs)
     missing = [] if meaning is None or not services.runs else vitals.look(services, meaning, runs)
     amiss = [one for one in missing if not one.works and one.name in expects]
     return Done(runs, meaning, tuple(amiss) if outcome.why else (), outcome.why)
@@ -181,7 +232,7 @@ def _bring_up(
     before = places.config.read_bytes() if places.config.exists() else None
     configuring.configure(places, name, order.wish, progress)
     is_new = before is not None and places.config.read_bytes() != before
-    meaning = configuring.read(places, name)
+    meaning = read(places, name)
     for warning in () if meaning is None else meaning.warnings:
         progress.note(warning)
     progress.step("units")
@@ -193,7 +244,7 @@ def _bring_up(
     if is_new:
         services.restart([AGENT, *(one.unit for one in meaning.pipelines)])
     if not services.runs:
-        progress.step("nothing is started here: the services start when the system boots")
+        progress.step("nothing is started here")
         return Done(name, meaning, ())
     if not order.wait:
         progress.step("started; nobody waits for frames and telemetry")
@@ -220,13 +271,14 @@ def summary(done: Done, services: Services, notes: Sequence[str]) -> list[str]:
     if done.why:
         lines = [f"vedette {done.release} runs again: the new release did not come up: {done.why}"]
     if meaning is None:
-        lines.append("  next: install again with --enroll NAME.vedette and --camera URI")
+        lines.append(f"  next: {CONFIGURE} --enroll NAME.vedette --camera URI")
         return lines + last
     lines.append(f"  device    {meaning.device} of fleet {meaning.fleet}, broker {meaning.broker}")
     for pipeline in meaning.pipelines:
         lines.append(f"  pipeline  {pipeline.name}: {pipeline.camera}")
     if not meaning.pipelines:
-        lines.append("  no pipeline: name a camera with --camera URI (vedette cameras lists them)")
+        lines.append("  no pipeline: vedette cameras lists the cameras; then")
+        lines.append(f"            $ {CONFIGURE} --enroll NAME.vedette --camera URI")
     elif services.runs and not done.missing and not done.why:
         lines.append("  works     services up, frames flow, telemetry is acknowledged")
     lines += [f"  missing   {vital.name}: {vital.said}; {vital.mend}" for vital in done.missing]

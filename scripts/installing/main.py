@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from installing import durable, removal, upgrade
+from installing import durable, removal, upgrade, uris
 from installing.configuring import Wish
 from installing.installation import STEPS, Order, install, summary
 from installing.machine import EXTRAS
@@ -81,8 +81,12 @@ def _check(words: argparse.Namespace, places: Places) -> None:
         raise Wrong("--model and --broker are for a new configuration, and go with --camera")
     if words.purge and not words.uninstall:
         raise Wrong("--purge goes with --uninstall")
-    if words.enroll is not None and not words.enroll.is_file():
-        raise Wrong(f"{words.enroll} is no file: `vedette fleet enroll NAME` makes it")
+    if words.enroll is not None:
+        uris.check_enrolment(words.enroll)
+    if words.camera is not None:
+        uris.check_camera(words.camera)
+    if words.broker is not None:
+        uris.check_broker(words.broker)
     unknown = set(words.engines or ()) - set(EXTRAS)
     if unknown:
         raise Wrong(f"there is no engine {sorted(unknown)[0]!r}: possible: {', '.join(EXTRAS)}")
@@ -90,6 +94,8 @@ def _check(words: argparse.Namespace, places: Places) -> None:
         raise Wrong("this changes the system: run it with sudo")
     if not places.root.is_dir():
         raise Wrong(f"{words.root} is no folder: --root needs where a system is mounted")
+    if not places.at("/etc/passwd").is_file():
+        raise Wrong(f"{words.root} has no etc/passwd: --root needs where a system is mounted")
 
 
 def _install(places: Places, services: Services, words: argparse.Namespace) -> int:

@@ -49,6 +49,8 @@ class Progress:
 def conclude(summary: dict[str, object], lines: Sequence[str], as_json: str | None) -> None:
     """What came of it, on standard output. as_json: not None for one JSON object."""
     text = json.dumps(summary) if as_json is not None else "\n".join(lines)
+    if not text:
+        return
     with contextlib.suppress(OSError, ValueError):
         print(text, flush=True)
 

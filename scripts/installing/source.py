@@ -48,20 +48,15 @@ class Source:
         return "".join(f"{name}=={version}\n" for name, version, *_ in names)
 
 
-def find(wheelhouse: Path | None) -> Source:
+def find(wheelhouse: Path | None) -> Source | None:
     """The source of a release: the wheelhouse that was named or that the installer lies in, or the
-    checkout. Raises Wrong."""
+    checkout. None: there is none, as for the installer that a release brings. Raises Wrong."""
     if wheelhouse is None and any(HERE.glob("vedette-*.whl")):
         wheelhouse = HERE
     if wheelhouse is not None:
         return _wheelhouse(wheelhouse.resolve())
     checkout = HERE.parent
-    if not (checkout / "pyproject.toml").is_file():
-        raise Wrong(
-            "there is nothing to install here: name a wheelhouse with --offline, or run "
-            "scripts/install of a checkout"
-        )
-    return _checkout(checkout)
+    return _checkout(checkout) if (checkout / "pyproject.toml").is_file() else None
 
 
 def _wheelhouse(folder: Path) -> Source:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from installing import durable, release, units, vitals
-from installing.configuring import Meaning, read
 from installing.machine import look
+from installing.meaning import Meaning, read
 from installing.places import Places
 from installing.progress import Progress
 from installing.release import sweep
@@ -94,9 +94,7 @@ def apply(places: Places, services: Services, name: str, progress: Progress) -> 
     meaning = read(places, name)
     machine = look(places)
     pipelines = () if meaning is None else meaning.pipelines
-    durable.link(places.current, f"releases/{name}")
-    for link, target in places.links:
-        durable.link(link, target)
+    point_to(places, name)
     if units.write(places, name, machine, pipelines):
         progress.say(f"units of release {name} written")
     services.reload()  # also where nothing changed: an attempt of before may have ended here
@@ -104,6 +102,13 @@ def apply(places: Places, services: Services, name: str, progress: Progress) -> 
     if meaning is not None:
         start(services, meaning, name)
     return meaning
+
+
+def point_to(places: Places, name: str) -> None:
+    """Turn the links by which programs are found."""
+    durable.link(places.current, f"releases/{name}")
+    for link, target in places.links:
+        durable.link(link, target)
 
 
 def start(services: Services, meaning: Meaning, name: str) -> None:

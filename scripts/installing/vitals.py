@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from installing.configuring import Meaning
+from installing.meaning import Meaning
 from installing.progress import Progress
 from installing.services import AGENT, Reading, Services
 

@@ -1,6 +1,7 @@
 """A small Vedette for tests of the installer: a real wheel for a real pip, up within no time.
 
-It answers `--version` and `check-config --json` as the real one does, and brings the real units.
+It answers `--version`, `enroll` and `check-config --json` as the real one does, with one camera
+that it refuses, and brings the real units.
 """
 
 from __future__ import annotations
@@ -15,23 +16,41 @@ from pathlib import Path
 from tests.laws.sources import ROOT
 
 CODE = """
-import json, sys
+import json, os, sys
 VERSION, REFUSES = {version!r}, {refuses!r}
+
+def enroll(file, etc, camera):
+    device = json.load(open(file))["device"]
+    os.makedirs(f"{{etc}}/enrolled-1", exist_ok=True)
+    open(f"{{etc}}/enrolled-1/device.pem", "w").write("a key")
+    with open(f"{{etc}}/vedette.toml", "w") as config:
+        config.write(f'device = "{{device}}"\\nkey_file = "{{etc}}/enrolled-1/device.pem"\\n')
+        config.write(f'camera = "{{camera}}"\\n' if camera else "")
+    return 0
 
 def main():
     words = sys.argv[1:]
     if words == ["--version"]:
         print("vedette", VERSION)
         return 0
+    if words[0] == "enroll":
+        camera = words[words.index("--camera") + 1] if "--camera" in words else None
+        return enroll(words[1], words[words.index("--etc") + 1], camera)
     path = words[2]
-    cameras = [line.split('"')[1] for line in open(path) if line.startswith("camera =")]
-    config = None if REFUSES else {{
+    values = [(line.split(" =")[0], line.split('"')[1]) for line in open(path) if '= "' in line]
+    cameras = [value for key, value in values if key == "camera"]
+    config = {{
         "device": "door", "broker": {{"url": "mqtt://localhost"}},
         "pipeline": {{f"lane{{n}}": {{"camera": uri}} for n, uri in enumerate(cameras)}},
     }}
-    refused = f"{{path}}:1: {{REFUSES}}" if REFUSES else None
-    print(json.dumps({{"file": path, "refused": refused, "warnings": [], "config": config}}))
-    return 2 if REFUSES else 0
+    warnings = [f"broker.{{key}}: {{file}}: there is no such file" for key, file in values
+                if key == "key_file" and not os.path.exists(file)]
+    small = next((uri for uri in cameras if uri.startswith("synthetic://1x1")), None)
+    why = REFUSES or (small and f"pipeline.lane0.camera: {{small}}: too small")
+    refused, config = (f"{{path}}:1: {{why}}", None) if why else (None, config)
+    said = {{"file": path, "refused": refused, "warnings": warnings, "config": config}}
+    print(json.dumps(said))
+    return 2 if why else 0
 """
 UNITS = "share/vedette/systemd"
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from installing import configuring
+from installing import configuring, meaning
 from installing.configuring import Wish
 from installing.places import Places
 from installing.progress import Progress
@@ -66,11 +66,11 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: files get
 def test_enrolled_in_an_image(places: Places, tmp_path: Path) -> None:
     file = enrolment(tmp_path)
     configure(places, Wish(file, "synthetic://160x120@5", "digits", None))
-    meaning = configuring.read(places, RELEASE)
-    assert meaning is not None
-    assert (meaning.fleet, meaning.device) == ("yard", "door")
-    assert meaning.broker == "mqtt://broker.example"
-    assert [one.camera for one in meaning.pipelines] == ["synthetic://160x120@5"]
+    meant = meaning.read(places, RELEASE)
+    assert meant is not None
+    assert (meant.fleet, meant.device) == ("yard", "door")
+    assert meant.broker == "mqtt://broker.example"
+    assert [one.camera for one in meant.pipelines] == ["synthetic://160x120@5"]
     # the image knows nothing of where it was mounted, and its services may read what is theirs
     assert str(places.root) not in places.config.read_text()
     for path in (places.etc, *places.etc.rglob("*")):
@@ -90,32 +90,59 @@ def test_enrolled_again_nothing_changes(places: Places, tmp_path: Path) -> None:
 @needs_root
 def test_begun_from_options(places: Places) -> None:
     configure(places, Wish(None, CAMERA, None, "mqtt://elsewhere"))
-    meaning = configuring.read(places, RELEASE)
-    assert meaning is not None
-    assert meaning.broker == "mqtt://elsewhere" and meaning.period_s == 60.0
+    meant = meaning.read(places, RELEASE)
+    assert meant is not None
+    assert meant.broker == "mqtt://elsewhere" and meant.period_s == 60.0
     assert (places.config.stat().st_gid, places.config.stat().st_mode & 0o777) == (GROUP, 0o640)
-    assert [(one.name, one.camera) for one in meaning.pipelines] == [("camera", CAMERA)]
+    assert [(one.name, one.camera) for one in meant.pipelines] == [("camera", CAMERA)]
     # what is there stays, and that is said
     progress = configure(places, Wish(None, "synthetic://1x1@1", None, None))
     assert progress.notes == [f"{places.config} is there and stays: change it there"]
-    assert configuring.read(places, RELEASE) == meaning
+    assert meaning.read(places, RELEASE) == meant
 
 
 def test_without_a_wish_nothing_is_written(places: Places) -> None:
     configure(places, NOTHING)
-    assert configuring.read(places, RELEASE) is None
+    assert meaning.read(places, RELEASE) is None
     assert list(places.etc.iterdir()) == []
 
 
 def test_a_file_that_is_no_enrolment_changes_nothing(places: Places, tmp_path: Path) -> None:
     file = tmp_path / "door.vedette"
     file.write_text(json.dumps({"form": 9}))
-    with pytest.raises(Trouble, match=r"door\.vedette"):
+    with pytest.raises(Wrong, match=r"^nothing is configured, this is refused: \S*door\.vedette: "):
         configure(places, Wish(file, None, None, None))
     assert list(places.etc.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("camera", "why"),
+    [
+        ("synthetic://640x480@9999", "must be from"),
+        ("v4l2:///dev/video0?size=1", "size='1' is no size"),
+    ],
+)
+def test_what_the_release_refuses_is_not_written(
+    places: Places, tmp_path: Path, camera: str, why: str
+) -> None:
+    file = enrolment(tmp_path)
+    for wish in (Wish(None, camera, None, None), Wish(file, camera, "digits", None)):
+        with pytest.raises(Wrong, match=rf"^nothing is configured, .*: pipeline\.camera.*{why}"):
+            configure(places, wish)
+    with pytest.raises(Wrong, match=r"this is refused: pipeline\.camera: model is missing"):
+        configure(places, Wish(file, "synthetic://64x48", None, None))
+    assert list(places.etc.iterdir()) == []
+
+
+@needs_root
+def test_a_release_that_gives_no_answer_is_no_wrong_request(places: Places, tmp_path: Path) -> None:
+    (places.releases / RELEASE / "bin/vedette").write_text("raise SystemExit('it is broken')")
+    with pytest.raises(Trouble, match="it is broken") as caught:
+        configure(places, Wish(enrolment(tmp_path), None, None, None))
+    assert caught.value.code == 1
 
 
 def test_a_refused_configuration_is_the_users_mistake(places: Places) -> None:
     places.config.write_text("[broker]\nurl = 7\n")
     with pytest.raises(Wrong, match=r"vedette\.toml:2: broker\.url"):
-        configuring.read(places, RELEASE)
+        meaning.read(places, RELEASE)

@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from installing import findings
-from installing.configuring import Meaning
 from installing.installation import Done, summary
+from installing.meaning import Meaning
 from installing.places import Places
 from installing.vitals import Vital
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from installing.configuring import Meaning
+from installing.meaning import Meaning
 from installing.services import AGENT, Reading, runtime_unit
 from installing.units import Pipeline
 from installing.vitals import FRAMES, LINK, TELEMETRY, WAITS, look, working
