@@ -26,6 +26,7 @@ NAMED_FILE = re.compile(r"(password|key|certificate)_file\s*=\s*[\"']+([^\"'\n]+
 SECRET_FILE = re.compile(r"pass|secret|token|\.key$|key\.pem$|cred|psk", re.IGNORECASE)
 ENROLMENT = ".vedette"
 ODD = re.compile(r"[#/?@:;&=]")
+CUTS = re.compile(r"[#/?]")  # where an address is taken apart first
 LEAST_PIECE = 4  # characters: shorter ones stand in every text
 
 
@@ -97,7 +98,7 @@ def _of_address(value: str) -> Iterator[str]:
         return
     yield from (password, unquote(password))
     yield from (piece for piece in ODD.split(password) if len(piece) >= LEAST_PIECE)
-    for found in ODD.finditer(password):
+    for found in CUTS.finditer(password):
         yield f"{name}:{password[: found.start()]}"
         yield rest[len(name) + 1 + found.end() :]
 
