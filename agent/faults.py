@@ -47,7 +47,7 @@ class Faults:
     def __init__(self, kept: bytes | None) -> None:
         """kept: what `book` gave before a restart: its faults were said already."""
         self._things: dict[tuple[str, str | None], _Thing] = {}
-        for said in _read(kept):
+        for said in said_in(kept):
             thing = _Thing(now=said.text, text=said.text, said=said.text)
             self._things[said.subject, said.pipeline] = thing
 
@@ -101,7 +101,8 @@ class Faults:
         )
 
 
-def _read(kept: bytes | None) -> list[Said]:
+def said_in(kept: bytes | None) -> list[Said]:
+    """The faults in a book, which may be of any content."""
     try:
         return msgspec.json.decode(kept or b"[]", type=list[Said])
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -26,6 +26,7 @@ __all__ = ["Keeping", "Kind", "Record"]
 
 MEMORY_BYTES = 4 << 20  # for records while the disk cannot be used
 RETRY_S = 30.0  # between two attempts to use the disk again
+IN_MEMORY = "until then new records are in memory only"  # how such a fault ends
 # An acknowledgement that no append has written down by then is written alone. It waits because
 # every write costs an SD card 12 KiB at least, three pages, however little it says.
 UNWRITTEN_S = 60.0
@@ -207,7 +208,7 @@ class Keeping:
 
     def _fail(self, trouble: Trouble) -> Spool:
         """Go on in memory. The file stays open: a full disk can still be read."""
-        fault = f"{trouble}; until then new records are in memory only"
+        fault = f"{trouble}; {IN_MEMORY}"
         if fault != self._fault:
             log.warning("spool: %s", fault)
         self._fault = fault

@@ -39,7 +39,7 @@ def _findings(folders: Folders, health: Health) -> Iterator[Finding]:
     else:
         right = is_clock_right(health)
         yield from _tried("broker", look_at_broker(config, folders, right))
-        yield from _tried("spool", look_at_spool(folders.state, config.telemetry))
+        yield from _tried("spool", look_at_spool(folders.state, config.telemetry, folders.run))
         yield from _tried("trust", look_at_trust(config, folders.state, right))
     yield from look_at_clock(health)
     yield from _tried("disk", look_at_state(folders.state))

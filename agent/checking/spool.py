@@ -10,6 +10,9 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
+from agent.faults import said_in
+from agent.keeping import IN_MEMORY
+from agent.recorder import FAULTS_BOOK
 from agent.spool.file import DAMAGED, PAGE_BYTES, Books, number_of, read_books
 from agent.spool.place import FILE
 from wire.config import TelemetryTable
@@ -32,8 +35,15 @@ class Waits(Struct, frozen=True):
     used: int
 
 
-def look_at_spool(state: Path, table: TelemetryTable) -> Iterator[Finding]:
+def look_at_spool(state: Path, table: TelemetryTable, run: Path) -> Iterator[Finding]:
+    """run: the folder where a running agent keeps what it said; the file knows nothing of what is
+    in its memory."""
     path = state / FILE
+    if (fault := _fault(run)) is not None:
+        waits = _read(path) if path.is_file() else None
+        records = "" if waits is None else f"{waits.records} records wait in the file: "
+        yield Finding("spool", "warning", "", f"{records}{fault}")  # the disk's own part mends it
+        return
     if not path.is_file():
         yield Finding("spool", "ok", "", "nothing was kept here yet")
         return
@@ -59,6 +69,16 @@ def look_at_spool(state: Path, table: TelemetryTable) -> Iterator[Finding]:
     if waits.lost:
         says = f"{waits.lost} records were dropped for want of room or of time since it was made"
         yield Finding("spool", "ok", "lost", says)
+
+
+def _fault(run: Path) -> str | None:
+    """What the agent said last of records that it cannot write."""
+    try:
+        book = (run / FAULTS_BOOK).read_bytes()
+    except OSError:
+        return None
+    said = (one.text for one in said_in(book) if one.subject == "spool")
+    return next((text for text in said if IN_MEMORY in text), None)
 
 
 def _read(path: Path) -> Waits | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from wire import mends
 from wire.finding import Finding
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 TRIED_BYTES = 64 * 1024
 LEAST_BYTES, LOW_BYTES = 32 << 20, 256 << 20
 LEAST_SHARE, LOW_SHARE = 0.01, 0.05
@@ -45,7 +46,8 @@ def look_at_state(folder: Path) -> Iterator[Finding]:
             "disk", "bad", str(strange), f"it does not belong to {user}, who must write it",
             mends.owned(folder, user),
         )  # fmt: skip
-    yield from _room(folder, is_writable=trouble is None)
+    if trouble is None or trouble.errno not in FULL:  # else it was said
+        yield from _room(folder, is_writable=trouble is None)
 
 
 def _service_user() -> str:
@@ -96,7 +98,7 @@ def _try_to_write(folder: Path) -> OSError | None:
 
 def _not_written(folder: Path, user: str, error: OSError) -> Finding:
     about, file = str(folder), shlex.quote(str(folder))
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in FULL:
         return Finding("disk", "bad", about, "the disk is full: nothing can be kept", MAKE_ROOM)
     if error.errno == errno.EROFS:
         says = "it is read-only: mounted so, or by the kernel after an error of the card"

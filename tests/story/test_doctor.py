@@ -196,8 +196,10 @@ def test_a_disk_that_is_full(place: Place) -> None:
         f"mount -t tmpfs -o size=512k none {state}; "
         f"dd if=/dev/zero of={state}/ballast bs=4k 2>/dev/null || true"
     )
-    told = place.check(before=in_own_mounts(setup)).the_bad("disk")
+    found = place.check(before=in_own_mounts(setup))
+    told = found.the_bad("disk")
     assert told.says == "the disk is full: nothing can be kept"
+    assert [one.level for one in found.of("disk")] == ["bad"], "and no part of it is well"
     assert told.mend is not None and told.mend.startswith("sudo journalctl --vacuum-size=50M")
 
 

@@ -17,7 +17,8 @@ from agent.boards import open_board
 from agent.checking.board import look_at_clock, look_at_power
 from agent.checking.spool import look_at_spool
 from agent.checking.validity import validity_of
-from agent.keeping import Keeping
+from agent.keeping import IN_MEMORY, Keeping
+from agent.recorder import Recorder
 from runtime.cameras import KINDS
 from runtime.cameras.v4l2_choice import Offer, Span
 from runtime.cameras.v4l2_list import Listed
@@ -28,6 +29,7 @@ from runtime.doctor.machine import look_at_machine, look_at_memory, look_at_watc
 from runtime.doctor.systemd import Unit
 from tests import csi_cameras, twin_picamera2
 from tests.certificates import Authority
+from tests.rig import FixedBoard
 from tests.trees.unpack import unpack
 from wire import mends
 from wire.config import Broker, Config, Pipeline, TelemetryTable
@@ -313,16 +315,16 @@ class Hand:
 def test_a_spool_that_grows(tmp_path: Path, by: str) -> None:
     table = TelemetryTable(acknowledged_by="registry" if by == "registry" else "broker")
     clock = Hand()
-    (nothing,) = look_at_spool(tmp_path, table)
+    (nothing,) = look_at_spool(tmp_path, table, tmp_path / "run")
     assert nothing.level == "ok"
     keeping = Keeping(tmp_path, table, clock)
     for _ in range(40):
         clock.up_s += 60
         keeping.append([("telemetry", os.urandom(2000))], {})
-    during = list(look_at_spool(tmp_path, table))
+    during = list(look_at_spool(tmp_path, table, tmp_path / "run"))
     assert len(during) == 1, "an agent that runs keeps nobody from looking"
     keeping.close()
-    (told,) = look_at_spool(tmp_path, table)
+    (told,) = look_at_spool(tmp_path, table, tmp_path / "run")
     assert told.level == "warning"
     assert (
         told.says
@@ -333,14 +335,32 @@ def test_a_spool_that_grows(tmp_path: Path, by: str) -> None:
 
 def test_a_spool_that_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "spool.db").write_bytes(b"no database" * 1000)
-    (told,) = look_at_spool(tmp_path, TelemetryTable())
+    (told,) = look_at_spool(tmp_path, TelemetryTable(), tmp_path / "run")
     assert told.level == "warning" and "cannot be read now" in told.says
     with sqlite3.connect(tmp_path / "other.db") as db:
         db.execute("CREATE TABLE x (y)")
     db.close()
     (tmp_path / "other.db").replace(tmp_path / "spool.db")
-    (told,) = look_at_spool(tmp_path, TelemetryTable())
+    (told,) = look_at_spool(tmp_path, TelemetryTable(), tmp_path / "run")
     assert told.level == "warning"
+
+
+def test_records_that_wait_in_memory_are_not_none(tmp_path: Path) -> None:
+    """On a full disk; the agent's own words are in the run folder, which is memory."""
+    run, table, clock = tmp_path / "run", TelemetryTable(), Hand()
+    run.mkdir()
+    keeping = Keeping(tmp_path, table, clock)
+    keeping.append([("telemetry", b"{}")], {})
+    recorder = Recorder(keeping, FixedBoard(), clock, "boot", run, lambda: None)
+    fault = f"no space left on the disk; {IN_MEMORY}"
+    for wrong, level in ((fault, "warning"), (None, "ok")):
+        clock.up_s += 60
+        recorder.faults.tell("spool", None, wrong)
+        recorder.say(recorder.faults.due(clock.up_s))
+        (told,) = look_at_spool(tmp_path, table, run)
+        assert told.level == level
+        assert (fault in told.says) == (wrong is not None)
+    keeping.close()
 
 
 def test_how_long_a_certificate_is_valid(tmp_path: Path) -> None:
