@@ -12,8 +12,9 @@ from agent.fetch.bundles import Bundles
 from agent.fetch.day_budget import MIB, DayBudget
 from agent.fetch.plan import Get, Sweep
 from agent.fetch.sources import Sources
-from agent.fetch.words import Fetched, NotFetched, Progress
+from agent.fetch.words import Examined, Fetched, NotFetched, Progress
 from models.store import Store
+from tests.deployed import damage
 from tests.small_fleet import SmallFleet
 from wire import topics
 from wire.block.blocks import BLOCK
@@ -109,6 +110,22 @@ def test_into_the_store_and_nothing_is_left(device: Device, fleet: SmallFleet) -
     before = fleet.published_bytes
     assert device.get("2") == Fetched(digest)
     assert fleet.published_bytes == before, "what is there is not fetched"
+
+
+def test_what_is_damaged_in_the_store_is_found_and_fetched_again(
+    device: Device, fleet: SmallFleet
+) -> None:
+    digest = fleet.release("2", os.urandom(200_000))
+    device.refresh()
+    bundle = device.bundle("2")
+    assert device.bundles().examine(digest) == Examined(digest, False, bundle), "not there"
+    device.get("2")
+    assert device.bundles().examine(digest) == Examined(digest, True, bundle)
+    damage(device.store, digest)
+    assert device.bundles().examine(digest) == Examined(digest, False, bundle)
+    assert device.get("2") == Fetched(digest)
+    assert device.store.is_whole(digest) and device.left() == []
+    assert device.bundles().examine("0" * 64) == Examined("0" * 64, False, None)
 
 
 def test_goes_on_where_it_was_ended(device: Device, fleet: SmallFleet) -> None:

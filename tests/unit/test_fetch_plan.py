@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from agent.fetch.plan import BELL_S, GAP_S, HOUR_S, MOST_AGAIN_S, Get, Plan, Refresh, Sweep
+from agent.fetch.plan import BELL_S, GAP_S, HOUR_S, MOST_AGAIN_S, Examine, Get, Plan, Refresh, Sweep
 from wire.release import Variant
 from wire.trust.trust import Bundle
 
@@ -43,6 +43,19 @@ def test_nothing_is_swept_before_it_is_known_what_is_wanted(clock: Clock) -> Non
     assert due(plan) is None
     plan.want((), frozenset())
     assert due(plan) == Sweep(frozenset(), frozenset())
+
+
+def test_what_is_fetched_waits_for_a_model_that_may_be_damaged(clock: Clock) -> None:
+    plan = plan_of(clock)
+    plan.want((bundle("1"),), frozenset())
+    assert isinstance(due(plan), Sweep)
+    get = due(plan)
+    assert isinstance(get, Get) and not plan.is_over(get)
+    for _ in range(2):
+        plan.examine("a" * 64)
+    assert plan.is_over(get), "it takes hours, and goes on where it was"
+    assert due(plan) == Examine("a" * 64)
+    assert due(plan) == get, "once"
 
 
 def test_looks_soon_when_what_was_refused_may_be_right(clock: Clock) -> None:
