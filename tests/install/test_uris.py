@@ -23,7 +23,8 @@ CAMERAS = [
 
 
 def test_every_kind_is_known() -> None:
-    assert sorted(uris.CAMERAS) == sorted(KINDS)
+    ours = [kind for kind, home in KINDS.items() if home.startswith("runtime.")]  # no twin of tests
+    assert sorted(uris.CAMERAS) == sorted(ours)
     assert sorted(uris.BROKERS) == sorted(PORTS)
 
 

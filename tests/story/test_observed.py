@@ -253,7 +253,7 @@ def test_track_alone_gives_numbers() -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ("[zone.a]\npoints = [[0, 0], [1, 1]]\n", ":2: zone.a.points: expected array"),
+        ("[zone.a]\npoints = [[0, 0], [1, 1]]\n", ":2: zone.a.points: too short: at least 3"),
         ("[line.a]\npoints = [[0, 0], [1, 1]]\n", "a line counts tracks: add the table [tracking]"),
         ("[pipeline.a.tracking]\n", "has tables of pipelines: write [zone.NAME]"),
         (None, "is not there"),
