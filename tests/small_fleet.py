@@ -6,6 +6,7 @@ import hashlib
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +28,7 @@ from wire.release import Variant, blocks_path, bundle_path, file_key
 
 
 class SmallFleet:
-    """serves: whether the depot answers. requests: that came so far."""
+    """serves: whether the depot answers. requests: that came so far, by device."""
 
     def __init__(
         self, place: Path, make_link: Callable[[str, Post], Link], yard: Yard | None = None
@@ -37,7 +38,7 @@ class SmallFleet:
         self.yard: Yard = make_yard(place) if yard is None else yard
         self.signer = Signer(self.yard.depot)
         self.serves = True
-        self.requests = 0
+        self.requests: Counter[str] = Counter()
         self.most_blocks: int | None = None  # after so many it falls silent
         self._place = place
         self._targets = self.yard.targets
@@ -132,9 +133,9 @@ class SmallFleet:
                 continue
             if message is None:
                 return
-            self.requests += 1
             told = topics.told(message.topic)
             if told is not None:
+                self.requests[told.device] += 1
                 self._server.asked(told.device, message.payload)
 
     def _may_serve(self) -> bool:

@@ -229,9 +229,9 @@ def test_jump_in_the_middle_of_a_refresh(scene: Scene, jump_s: int) -> None:
         clocked.begin()
         until(lambda: scene.believes(name, scene.deployments))
         with mute(scene.fleet):
-            before = scene.fleet.requests
+            before = scene.fleet.requests[name]
             version = scene.deploy()
-            until(lambda: scene.fleet.requests > before)
+            until(lambda: scene.fleet.requests[name] > before)
             clocked.set_ahead(jump_s)
             until(lambda: any("clock was set" in (e.text or "") for e in scene.events(name)))
         until(lambda: scene.believes(name, version))
