@@ -9,7 +9,7 @@ import numpy as np
 from models.manifest import Manifest
 from runtime.engines import TensorSpec
 from runtime.tasks import Class, Decode, Found, Tensor, View
-from runtime.tasks.scores import check_size, dequantise, label_of
+from runtime.tasks.scores import check_size, dequantise, described, label_of
 
 FLOAT_MIN = float(np.finfo(np.float64).min)
 
@@ -22,7 +22,7 @@ def make_decode(
     Best first; equal scores in the order of their classes. Scores that are no numbers (NaN, or
     infinite) find nothing: they say nothing about any class.
     """
-    spec = gives[0]
+    spec = described(manifest, gives)[0]
     count = int(np.prod(spec.shape))
     top_k = min(manifest.decoding.top_k, count)
     least = manifest.decoding.min_score

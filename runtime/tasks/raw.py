@@ -7,13 +7,14 @@ import numpy as np
 from models.manifest import Manifest
 from runtime.engines import TensorSpec
 from runtime.tasks import Decode, Found, Stats, Tensor, View
-from runtime.tasks.scores import dequantise
+from runtime.tasks.scores import dequantise, described
 
 
 def make_decode(
     manifest: Manifest, gives: tuple[TensorSpec, ...], labels: tuple[str, ...]
 ) -> Decode:
     """Any outputs. NaN and infinity are shown as they are."""
+    gives = described(manifest, gives)
     values = [np.empty(spec.shape, np.float32) for spec in gives]
 
     def decode(outputs: tuple[Tensor, ...], view: View) -> Found:

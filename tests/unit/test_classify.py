@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from models.manifest import Decoding, Input, Manifest
+from models.manifest import Decoding, Input, Manifest, Output
 from runtime.engines import TensorSpec
 from runtime.tasks import Class, View
 from runtime.tasks.classify import make_decode
@@ -88,6 +88,22 @@ def test_classes_below_the_least_score_are_not_told() -> None:
     decode = make_decode(manifest, (spec,), ())
     found = decode((np.array([[10, 77, 169]], np.uint8),), VIEW)
     assert [(each.index, each.score) for each in found] == [(2, 169 / 256), (1, 77 / 256)]
+
+
+@pytest.mark.parametrize("head", ["probabilities", "logits"])
+def test_the_manifests_word_on_quantised_scores_holds_where_the_engine_has_none(head: str) -> None:
+    """ONNX Runtime does not tell scales."""
+    manifest = Manifest(
+        1, "m", "1", "classify", "onnx", "m.onnx", Input(1, 1, "rgb", "NHWC", "uint8"),
+        decoding=Decoding(head=head, min_score=0.4),  # type: ignore[arg-type]
+        outputs=(Output("scores", (1, 3), "uint8", 1 / 256, 0),),
+    )  # fmt: skip
+    stored = np.array([[64, 0, 192]], np.uint8)
+    found: Any = make_decode(manifest, (TensorSpec("scores", (1, 3), "uint8"),), ())(
+        (stored,), VIEW
+    )
+    exact = {"probabilities": 0.75, "logits": 1 / (1 + np.exp(-0.5) + np.exp(-0.75))}[head]
+    assert [(each.index, each.score) for each in found] == [(2, pytest.approx(exact))]
 
 
 def test_an_output_that_changes_its_size_is_refused() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from models.manifest import Input, Manifest
+from models.manifest import Input, Manifest, Output
 from runtime.engines import TensorSpec
 from runtime.tasks import View
 from runtime.tasks.raw import make_decode
@@ -30,6 +31,13 @@ def test_real_values_of_a_quantised_tensor() -> None:
     assert (stats.name, stats.shape) == ("t", (1, 3))
     assert (stats.minimum, stats.maximum) == (0, 127.5)
     assert stats.mean == pytest.approx((0 + 64 + 127.5) / 3)
+
+
+def test_the_manifests_word_holds_where_the_engine_tells_no_scale() -> None:
+    said = replace(MANIFEST, outputs=(Output("t", (1, 2), "int8", 0.5, -128),))
+    decode = make_decode(said, (TensorSpec("t", (1, 2), "int8"),), ())
+    (stats,) = decode((np.array([[-128, 127]], np.int8),), VIEW)
+    assert (stats.minimum, stats.maximum) == (0, 127.5)
 
 
 @pytest.mark.parametrize("dtype", ["bool", "int64", "float16", "float64", "uint32"])
