@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from agent.sums import Sum, added, has_grown, is_possible, since, sum_of
+from wire.happenings import Places
 from wire.local import Totals
 from wire.messages import Window
 from wire.unreadable import UNREADABLE
@@ -152,4 +153,11 @@ def _window(account: Account, silent: bool, throttled: tuple[str, ...] | None) -
         scores=rest.scores,
         rss_bytes=None if silent else latest.rss_bytes,
         throttled=throttled,
+        places=_places(latest, rest, silent),
     )
+
+
+def _places(latest: Totals, rest: Sum, silent: bool) -> Places | None:
+    """Who is inside is known of a process that is heard."""
+    inside = {} if silent or latest.places is None else latest.places.inside
+    return Places(inside, rest.passed) if inside or rest.passed or latest.places else None

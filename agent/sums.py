@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from wire.happenings import MOST_PASSAGES, Passage
 from wire.histogram import Counts, merge, subtract
 from wire.local import Totals
 from wire.messages import Losses, Scores, StageCounts
@@ -25,6 +27,7 @@ class Sum(Struct, frozen=True):
     losses: Losses = Losses()
     stages: StageCounts = NO_STAGES
     scores: Scores = Scores()
+    passed: tuple[Passage, ...] = ()
 
 
 def sum_of(totals: Totals) -> Sum:
@@ -36,6 +39,7 @@ def sum_of(totals: Totals) -> Sum:
         totals.losses,
         totals.stages,
         totals.scores,
+        totals.places.passed if totals.places else (),
     )
 
 
@@ -63,6 +67,7 @@ def added(one: Sum, other: Sum) -> Sum:
             one.scores.sum + other.scores.sum,
             one.scores.broken + other.scores.broken,
         ),
+        _passages((_counts_of(one.passed), 1), (_counts_of(other.passed), 1)),
     )
 
 
@@ -90,6 +95,7 @@ def since(later: Sum, earlier: Sum) -> Sum:
             max(0.0, later.scores.sum - earlier.scores.sum),
             later.scores.broken - earlier.scores.broken,
         ),
+        _passages((_counts_of(later.passed), 1), (_counts_of(earlier.passed), -1)),
     )
 
 
@@ -108,7 +114,9 @@ def has_grown(later: Sum, earlier: Sum) -> bool:
         (later.scores.sum, earlier.scores.sum),
         (later.scores.broken, earlier.scores.broken),
     )
-    return all(MOST >= a >= b for a, b in pairs) and all(
+    passed, before = _counts_of(later.passed), _counts_of(earlier.passed)
+    ways = ((passed.get(what, 0), before.get(what, 0)) for what in passed.keys() | before.keys())
+    return all(MOST >= a >= b for a, b in (*pairs, *ways)) and all(
         _counts_have_grown(getattr(later.stages, name), getattr(earlier.stages, name))
         for name in StageCounts.__struct_fields__
     )
@@ -128,3 +136,22 @@ def _counts_have_grown(later: Counts, earlier: Counts) -> bool:
     return possible and all(
         at.get(place, 0) >= count for place, count in enumerate(earlier.counts, earlier.offset)
     )
+
+
+def _counts_of(passed: tuple[Passage, ...]) -> dict[Passage, int]:
+    """How often, by what it was: a passage whose count is 0."""
+    counts: dict[Passage, int] = {}
+    for each in passed:
+        what = replace(each, count=0)
+        counts[what] = counts.get(what, 0) + each.count
+    return counts
+
+
+def _passages(*signed: tuple[dict[Passage, int], int]) -> tuple[Passage, ...]:
+    """Their sum. What there is no room for (processes that had other zones each) is left out."""
+    counts: dict[Passage, int] = {}
+    for each, sign in signed:
+        for what, count in each.items():
+            counts[what] = counts.get(what, 0) + sign * count
+    some = [replace(what, count=count) for what, count in counts.items() if count]
+    return tuple(some[:MOST_PASSAGES])

@@ -166,6 +166,7 @@ class Reporter:
             scores=self._confidence.scores(),
             formats=self.wishes.formats if self.wishes else (),
             degraded=_text(degraded(self._model().engine)),
+            places=self._observer.places,
         )
 
     @property

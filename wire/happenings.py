@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from wire.histogram import Natural
 from wire.names import Name
+
+MOST_PASSAGES = 256  # kinds of them, of one pipeline
+LONGEST_LABEL = 100  # characters
 
 
 class Happening(Struct, frozen=True, omit_defaults=True):
@@ -31,3 +34,22 @@ class ZoneSums(Struct, frozen=True, omit_defaults=True):
     entered: Natural | None = None
     left: Natural | None = None
     longest_s: float | None = None
+
+
+class Passage(Struct, frozen=True, omit_defaults=True):
+    """So many tracks did the same. where: the zone or the line. way: of a zone "entered" or "left",
+    of a line the direction. label: what they were; "": all those that had no room of their own."""
+
+    kind: Literal["zone", "line"]
+    where: Name
+    way: Name
+    count: Natural
+    label: Annotated[str, Meta(max_length=LONGEST_LABEL)] = ""
+
+
+class Places(Struct, frozen=True, omit_defaults=True):
+    """The zones and lines of one pipeline. inside: how many are in each zone now. passed: what
+    tracks did; of Totals since the process began, of a window in it, and none of them is 0."""
+
+    inside: Annotated[dict[Name, Natural], Meta(max_length=MOST_PASSAGES)] = {}
+    passed: Annotated[tuple[Passage, ...], Meta(max_length=MOST_PASSAGES)] = ()

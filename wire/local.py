@@ -19,6 +19,7 @@ from typing import IO, Annotated, Any, Generic, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from wire.happenings import Places
 from wire.messages import (
     Identity,
     LogLevel,
@@ -45,7 +46,7 @@ class Totals(Struct, frozen=True, tag="totals"):
     unloaded: why a newer model than the one that runs was not loaded. formats: of models that an
     engine here can run, the best first. degraded: why the model runs without its accelerator.
     phase "no_model": it waits for one; model, version, digest
-    and engine are empty.
+    and engine are empty. places: its zones and lines, None where there are none.
     """
 
     pipeline: Name
@@ -68,6 +69,7 @@ class Totals(Struct, frozen=True, tag="totals"):
     scores: Scores = Scores()
     formats: tuple[Text, ...] = ()
     degraded: Text | None = None
+    places: Places | None = None
 
 
 class Failed(Struct, frozen=True, tag="failed"):

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from wire.happenings import Places
 from wire.health import Health
 from wire.histogram import Counts
 from wire.histogram import Natural as Natural  # for all messages
@@ -87,6 +88,7 @@ class Window(Struct, frozen=True):
     seconds: that it covers. frames: results in it. fps: None below one second. restarts: of its
     process, since the spool was made. throttled: why the board was slowed down at any time in it;
     None where that is not known. unsent: datagrams for which the socket to the agent had no room.
+    places: its zones and lines, None where there are none.
     """
 
     model: str
@@ -106,6 +108,7 @@ class Window(Struct, frozen=True):
     scores: Scores = Scores()
     rss_bytes: Natural | None = None
     throttled: tuple[str, ...] | None = None
+    places: Places | None = None
 
 
 class Telemetry(Struct, frozen=True):

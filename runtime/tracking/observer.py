@@ -15,10 +15,11 @@ from typing import NamedTuple
 from runtime.loop import Result
 from runtime.tasks import Box
 from runtime.tracking.ground import Ground
+from runtime.tracking.passages import Passages
 from runtime.tracking.places import Moved, Stand
 from runtime.tracking.sieve import Sieve
 from runtime.tracking.tracker import Sighting, Track, Tracker
-from wire.happenings import ZoneSums
+from wire.happenings import Places, ZoneSums
 from wire.observation import Observation
 
 Place = tuple[float, float, float, float]
@@ -68,6 +69,8 @@ class Observer:
         self._early: dict[Track, Stand] = {}  # where tracks without a number are
         self._ground = Ground()
         self._moved: list[Moved] = []  # not told yet
+        self._passages = Passages()
+        self._inside: dict[str, int] = {}  # of each zone, at the newest result
         self.wanted = Observation()
         self._sieve = Sieve(self.wanted.filter)
         self.apply(wanted)
@@ -91,6 +94,13 @@ class Observer:
         else:
             self._tracker.configure(*settings)
 
+    @property
+    def places(self) -> Places | None:
+        """What telemetry says of zones and lines. None: there are none, and were none."""
+        passed = self._passages.told()
+        inside = {name: self._inside.get(name, 0) for name in self.wanted.zone}
+        return Places(inside, passed) if inside or passed or self.wanted.line else None
+
     def __call__(self, result: Result) -> Result:
         """The result as it is to be shown and published; the same where nothing is asked for."""
         found = result.found
@@ -108,6 +118,8 @@ class Observer:
             marks = self._follow(self._tracker, boxes, places, result.timing.captured_ns / 1e9)
             zones = self._ground.zone_sums(self._tracker.now_s)
         moved, self._moved = tuple(self._moved), []
+        self._passages.add(moved)
+        self._inside = {name: sums.count for name, sums in zones.items()}
         return Observed(
             result.seq, result.digest, boxes, result.timing,
             marks, zones, self._ground.line_sums(), moved, self.wanted, of=result.of,

@@ -12,13 +12,12 @@ from runtime.loop import Result
 from runtime.tasks import Entry
 from runtime.tracking.observer import Mark, Observed
 from runtime.tracking.places import Moved
-from wire.happenings import Happening
+from wire.happenings import LONGEST_LABEL, Happening
 from wire.results import Thing
 
 MOST_HAPPENINGS = 40  # in one result; what happened before comes first
 MOST_WAITING = 400  # for a result that says it; then the oldest are not said, the sums have them
 MOST_ZONE_BYTES = 8_000  # of names of zones in one result
-LONGEST_LABEL = 100  # characters
 
 
 class News:
