@@ -7,7 +7,7 @@ only what passes it is ever dequantised. No frame allocates memory of an output'
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, inf, isfinite, log
+from math import inf, log
 
 import cv2
 import numpy as np
@@ -173,12 +173,11 @@ def least_stored(spec: TensorSpec, least: float) -> float:
     scale, zero_point = np.float32(spec.scale or 1.0), np.float32(spec.zero_point or 0)
 
     def reaches(stored: int) -> bool:
-        return bool((np.float32(stored) - zero_point) * scale >= np.float32(least))
+        with np.errstate(over="ignore"):
+            return bool((np.float32(stored) - zero_point) * scale >= np.float32(least))
 
-    guess = least / float(scale) + float(zero_point)
-    if not isfinite(guess) or guess > highest + 2:
-        return highest + 1 if guess > 0 else lowest
-    stored = max(lowest, ceil(guess) - 2)  # float32 rounds: look closely
-    while stored <= highest and not reaches(stored):
-        stored += 1
-    return stored
+    too_low, enough = lowest - 1, highest + 1
+    while enough - too_low > 1:  # float32 rounds, so no formula has it: halve what is left
+        middle = (too_low + enough) // 2
+        too_low, enough = (too_low, middle) if reaches(middle) else (middle, enough)
+    return enough

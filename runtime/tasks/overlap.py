@@ -21,8 +21,9 @@ def suppress(
     corners: (n, 4) left, top, right, bottom, finite. kinds: (n,) class numbers. scores: (n,).
     A box goes when its intersection over union with a better one of its class is over max_overlap.
     """
-    sides = np.clip(corners, -FAR, FAR).tolist()
-    rectangles = [(left, top, right - left, low - top) for left, top, right, low in sides]
+    sides = np.clip(corners, -FAR, FAR).astype(np.float64)
+    sides -= sides.min(initial=0)  # OpenCV sets classes apart by the largest coordinate, from 0 on
+    rectangles = [(left, top, right - left, low - top) for left, top, right, low in sides.tolist()]
     kept = cv2.dnn.NMSBoxesBatched(
         rectangles, scores.tolist(), kinds.tolist(), 0.0, max_overlap, 1.0, CANDIDATES
     )
