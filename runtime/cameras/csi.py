@@ -14,11 +14,11 @@ from runtime.cameras.argus import open_argus
 from runtime.cameras.csi_source import Count, Lost, Open, Source
 from runtime.cameras.csi_uri import Wish, fitted, read
 from runtime.cameras.picamera import open_picamera
+from runtime.cameras.retry import Retry
 from runtime.frames import Aim, Frame, Layout, Losses
 from wire.troubles import Trouble
 
 BOARD = Path("/proc/device-tree/compatible")
-RETRY_S = 0.5  # until it is opened again; twice that the next time, if no frame came
 LAST_RETRY_S = 10.0
 SILENT_S = 3.0  # a cable that comes loose is no error: frames just end
 SILENT_PERIODS = 10
@@ -56,7 +56,7 @@ class CsiCamera:
         self._fitted_to: Aim | None = None
         self._size = wish.size
         self._heard_s = 0.0
-        self._retry_at, self._pause_s = 0.0, RETRY_S
+        self._retry = Retry(LAST_RETRY_S)
         self._is_started = False
 
     def start(self) -> None:
@@ -111,7 +111,8 @@ class CsiCamera:
                     "its ribbon cable"
                 )
             return None
-        self._heard_s, self._pause_s = time.monotonic(), RETRY_S
+        self._heard_s = time.monotonic()
+        self._retry.reset()
         self.layout = frame.layout
         if self.absent is not None:
             self.absent = None
@@ -142,23 +143,15 @@ class CsiCamera:
         self.absent = why
         if source is not None:
             source.close()
-        self._postpone()
-
-    def _postpone(self) -> None:
-        self._retry_at = time.monotonic() + self._pause_s
-        self._pause_s = min(2 * self._pause_s, LAST_RETRY_S)
+        self._retry.postpone()
 
     def _reopen(self, deadline: float) -> bool:
-        """Try again when it is time. False: not before the deadline, or not yet."""
-        now = time.monotonic()
-        if self._retry_at > now:
-            time.sleep(max(0.0, min(self._retry_at, deadline) - now))
-            if self._retry_at > deadline:
-                return False
+        """Try again when it is time. False: that is not before the deadline."""
+        if not self._retry.wait(deadline):
+            return False
         try:
             self._open()
         except Trouble as trouble:
+            self._retry.postpone()
             self.absent = str(trouble)
-            self._postpone()
-            return time.monotonic() < deadline
         return True

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from runtime.cameras import Ended
+from runtime.cameras.retry import Retry
 from runtime.cameras.shared_line import Hushed, Line
 from runtime.cameras.shared_uri import Source, parse
 from runtime.frames import Aim, Frame, Layout, Losses, Part
@@ -39,7 +40,6 @@ from wire.troubles import Refused, Trouble, Unavailable
 NOTHING = Layout("GREY", 0, 0, 0)
 MOST_LOANS = 2
 WELCOME_S = 10.0  # the owner's camera may have to be started
-RETRY_S = 0.5
 LARGEST = 1 << 40  # bytes of a picture whose memory is not known yet
 ANSWER_S = 0.005  # "now" is answered at once, if the owner is awake
 
@@ -82,7 +82,7 @@ class SharedCamera:
         self._ready: deque[Frame] = deque()  # came after its read had given up, or more boxes
         self._crop = source.crop
         self._choice = None if source.crop is None else source.crop.choice
-        self._retry_at = 0.0
+        self._retry = Retry()
         self._is_started = False
 
     def start(self) -> None:
@@ -261,21 +261,17 @@ class SharedCamera:
         self.stop()
         self._is_started = True
         self._say_absent(f"{why}: waiting for it to come back")
-        self._retry_at = time.monotonic() + RETRY_S
+        self._retry.postpone()
 
     def _reconnect(self, deadline: float) -> bool:
-        """Try again when it is time. False: not before the deadline, or not yet."""
-        now = time.monotonic()
-        if self._retry_at > now:
-            time.sleep(max(0.0, min(self._retry_at, deadline) - now))
-            if self._retry_at > deadline:
-                return False
-        self._retry_at = time.monotonic() + RETRY_S
+        """Try again when it is time. False: that is not before the deadline."""
+        if not self._retry.wait(deadline):
+            return False
         try:
             self._line = Line(self._source.run, self._source.pipeline, self._choice)
         except Trouble as trouble:
+            self._retry.postpone()
             self.absent = str(trouble)
-            return time.monotonic() < deadline
         return True
 
     def _say_absent(self, why: str | None) -> None:

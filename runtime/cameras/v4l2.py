@@ -15,6 +15,7 @@ import numpy as np
 
 from runtime import jpeg
 from runtime.ahead import Ahead, Slot, newest_wins, own_memory
+from runtime.cameras.retry import Retry
 from runtime.cameras.v4l2_choice import check_rate, choose
 from runtime.cameras.v4l2_device import Card, Setting, configure, identify, open_node, read_offers
 from runtime.cameras.v4l2_memory import SLOW, Copies, slowness
@@ -24,7 +25,6 @@ from runtime.frames import Aim, Frame, Layout, Losses
 from runtime.sharing.memory import shared_memory
 from wire.troubles import Trouble, Unavailable
 
-RETRY_S = 0.5  # between two attempts to reopen
 FILL_S = 0.2  # how long the decoding thread waits before it looks whether it should stop
 
 log = logging.getLogger("vedette.cameras")
@@ -56,7 +56,7 @@ class V4l2Camera:
         self._stream: Stream | None = None
         self._ahead: Ahead | None = None
         self._lender: Stream | Copies | None = None
-        self._retry_at = 0.0
+        self._retry = Retry()
         self._started = False
 
     def start(self) -> None:
@@ -179,12 +179,13 @@ class V4l2Camera:
 
     def _decode(self, slot: Slot) -> bool:
         """On the decoding thread: the newest picture, out of the driver's memory into ours."""
-        if self._stream is None or self._lender is None:
+        stream, lender = self._stream, self._lender  # stop() takes them away meanwhile
+        if stream is None or lender is None:
             return False
-        taken = self._stream.newest(FILL_S, self.losses)
+        taken = stream.newest(FILL_S, self.losses)
         if taken is None:
             return False
-        memory, give_back = self._lender.lend(taken)
+        memory, give_back = lender.lend(taken)
         try:
             picture = np.frombuffer(memory, np.uint8)[: taken.size]
             layout = jpeg.plan(picture, self.aim)
@@ -204,21 +205,18 @@ class V4l2Camera:
         what = "was unplugged" if gone else f"failed ({error.strerror})"
         self._close()
         self._say_absent(f"{node} {what}: waiting for it to come back")
-        self._retry_at = time.monotonic() + RETRY_S
+        self._retry.postpone()
 
     def _reopen(self, deadline: float) -> bool:
-        """Try again when it is time. False: not before the deadline, or not yet."""
-        now = time.monotonic()
-        if self._retry_at > now:
-            time.sleep(max(0.0, min(self._retry_at, deadline) - now))
-            if self._retry_at > deadline:
-                return False
-        self._retry_at = time.monotonic() + RETRY_S
+        """Try again when it is time. False: that is not before the deadline."""
+        if not self._retry.wait(deadline):
+            return False
         try:
             self._open()
         except Trouble as trouble:
+            self._retry.postpone()
             self._say_absent(str(trouble))
-            return time.monotonic() < deadline
+            return True
         self.absent = None
         log.warning("camera: back: %s", self.describe())
         return True
