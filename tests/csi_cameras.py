@@ -6,7 +6,6 @@ from __future__ import annotations
 import sys
 from unittest.mock import patch
 
-from runtime import cameras
 from runtime.cameras.argus import Elements, open_argus
 from runtime.cameras.csi import CsiCamera
 from runtime.cameras.csi_source import Count, Source
@@ -19,8 +18,7 @@ PATTERN = Elements(
     "videotestsrc name=source is-live=true pattern=ball", "videoscale ! videoconvert", ""
 )
 
-KINDS = ("pi", "jetson")
-cameras.KINDS.update(dict.fromkeys(KINDS, __name__))
+KINDS = dict.fromkeys(("pi", "jetson"), __name__)  # for `runtime.cameras.KINDS` of one test
 
 
 def make(uri: str) -> CsiCamera:

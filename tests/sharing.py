@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 from runtime import cameras
 from runtime.cameras import Camera, make_camera
@@ -23,7 +24,7 @@ from tests.by_hand import result_at
 
 READERS = 2
 
-cameras.KINDS.update(own=__name__, opaque=__name__)
+KINDS = dict.fromkeys(("own", "opaque"), __name__)  # for `runtime.cameras.KINDS` of one test
 
 
 @contextmanager
@@ -35,7 +36,8 @@ def lending(uri: str, run_folder: Path, readers: int = READERS) -> Iterator[OwnC
 
 
 def enter(stack: ExitStack, uri: str, run_folder: Path, readers: int) -> OwnCamera:
-    camera = make_camera(uri)
+    with patch.dict(cameras.KINDS, KINDS):
+        camera = make_camera(uri)
     make_shareable(camera, readers, 1)
     names = ("rgb", "yuyv", "copied", "film", "crops", "door")
     own = stack.enter_context(shared(camera, names[-1], run_folder, readers))

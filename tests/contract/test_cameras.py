@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from runtime.cameras import Camera, make_camera, open_camera
+from runtime.cameras import KINDS, Camera, make_camera, open_camera
 from runtime.frames import Aim, Frame, Layout, Losses
-from tests import csi_cameras
+from tests import csi_cameras, sharing
 from tests.network_cameras import http_camera, rtsp_camera
 from tests.recordings import write_pictures, write_video
 from tests.sharing import finding, lending
@@ -82,6 +83,13 @@ def network() -> Iterator[Callable[[str], str]]:
             return f"127.0.0.1:{stack.enter_context(make(*SERVERS[name])).port}"
 
         yield address
+
+
+@pytest.fixture(autouse=True)
+def twins() -> Iterator[None]:
+    """Kinds of cameras that are for tests."""
+    with patch.dict(KINDS, {**csi_cameras.KINDS, **sharing.KINDS}):
+        yield
 
 
 @pytest.fixture(params=CAMERAS)

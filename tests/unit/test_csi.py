@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from runtime.cameras import csi, make_camera, open_camera, picamera_newest
+from runtime.cameras import KINDS, csi, make_camera, open_camera, picamera_newest
 from runtime.cameras.csi import CsiCamera, is_jetson
 from runtime.cameras.csi_source import Count, ends_within
 from runtime.cameras.csi_uri import fitted, read
@@ -32,6 +32,8 @@ LARGE = Aim(320, 320, cover=False)
 def bench(monkeypatch: pytest.MonkeyPatch) -> twin_picamera2.Bench:
     fresh = twin_picamera2.Bench()
     monkeypatch.setattr(twin_picamera2, "BENCH", fresh)
+    for kind, home in csi_cameras.KINDS.items():
+        monkeypatch.setitem(KINDS, kind, home)
     return fresh
 
 
