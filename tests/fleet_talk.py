@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fleet.registry.words import Heard
+from wire.happenings import Places
 from wire.health import Disk, Health, Memory, Throttle
 from wire.histogram import Histogram
 from wire.messages import (
@@ -58,6 +59,7 @@ class Talker:
     seconds: float = 10.0
     hottest_c: float = 55.0
     throttled: tuple[str, ...] = ()
+    places: Places | None = None
     chance: random.Random = field(default_factory=lambda: random.Random(7))
 
     def window(self) -> Window:
@@ -66,7 +68,7 @@ class Talker:
             camera="synthetic://", phase="serving", absent=None, seconds=self.seconds,
             frames=self.frames, fps=self.frames / self.seconds,
             losses=Losses(skipped=2, driver=1), stages=stages(self.chance, self.frames),
-            restarts=0, throttled=self.throttled,
+            restarts=0, throttled=self.throttled, places=self.places,
         )  # fmt: skip
 
     def record(self, at_s: float, oldest: int | None = None) -> Telemetry:

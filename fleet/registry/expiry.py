@@ -14,6 +14,7 @@ from fleet.registry.tables import (
     HOUR,
     HOUR_SLOTS,
     LIFE,
+    PASSED,
     SLOT_S,
     SPOOL,
     TENS,
@@ -32,10 +33,11 @@ LADDER: tuple[tuple[tuple[Table, ...], float], ...] = (
     ((FINE, VITAL), DAY_S),
     ((TENS, VITAL_TENS), 7 * DAY_S),
     ((EVENT,), 30 * DAY_S),
-    ((HOUR, VITAL_HOUR), 30 * DAY_S),
+    ((HOUR, VITAL_HOUR, PASSED), 30 * DAY_S),
     ((FINE, VITAL), 3600.0),
     ((TENS, VITAL_TENS), DAY_S),
     ((EVENT,), DAY_S),
+    ((PASSED,), DAY_S),
 )
 
 
@@ -47,6 +49,7 @@ def expire(database: Database, now_s: float, terms: Terms) -> Expired:
     for table, seconds in (
         (FINE, terms.fine_s), (VITAL, terms.fine_s), (TENS, terms.tens_s),
         (VITAL_TENS, terms.tens_s), (HOUR, terms.hours_s), (VITAL_HOUR, terms.hours_s),
+        (PASSED, terms.hours_s),
     ):  # fmt: skip
         rows += _slots(database, table, _limit(table, turn, now_s - seconds))
     for table, column, seconds in (

@@ -12,6 +12,7 @@ from fleet.registry.tables import (
     FINE,
     HOUR,
     LIFE,
+    PASSED,
     RETAINED,
     SPOOL,
     TENS,
@@ -44,7 +45,7 @@ def forget(database: Database, device: str) -> None:
             )
         )  # fmt: skip
         connection.execute(update(TURN).values(batch=batch))
-    for table in (FINE, VITAL, TENS, VITAL_TENS, HOUR, VITAL_HOUR):
+    for table in (FINE, VITAL, TENS, VITAL_TENS, HOUR, VITAL_HOUR, PASSED):
         with database.reading() as connection:
             query = select(func.min(table.c.slot), func.max(table.c.slot))
             first, last = connection.execute(query).one()

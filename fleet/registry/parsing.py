@@ -9,6 +9,7 @@ from fleet.registry.measured import Measured, measured
 from fleet.registry.naming import Release, is_name, short
 from fleet.registry.packed import pack
 from fleet.registry.words import Heard
+from wire.happenings import Passage
 from wire.messages import Event, Presence, State, Telemetry, Window, parse
 from wire.troubles import Refused
 
@@ -19,11 +20,13 @@ MOST_PIPELINES = 64  # of one device
 
 @dataclass(frozen=True)
 class Cut:
-    """A window, ready to be stored. counted: seconds, frames, four losses, restarts, histograms."""
+    """A window, ready to be stored. counted: seconds, frames, four losses, restarts, histograms.
+    passed: what tracks did."""
 
     pipeline: str
     release: Release
     counted: tuple[float, int, int, int, int, int, int, bytes]
+    passed: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,4 +94,5 @@ def _cut(pipeline: str, window: Window) -> Cut:
             restarts,
             pack(window.stages),
         ),
+        window.places.passed if window.places else (),
     )

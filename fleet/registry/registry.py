@@ -12,6 +12,7 @@ from fleet.registry import (
     forgetting,
     known,
     lease,
+    passages,
     reading,
     rolling,
     rolling_vitals,
@@ -30,6 +31,7 @@ from fleet.registry.words import (
     Gap,
     Heard,
     Known,
+    PassedInHour,
     Scope,
     Service,
     Sizes,
@@ -113,6 +115,11 @@ class Registry:
         """Devices together over time, the oldest first; of one moment, a stretch for each model
         and version."""
         return reading.series(self.database, span, scope, most)
+
+    def passed(self, span: Span, scope: Scope = ALL) -> tuple[PassedInHour, ...]:
+        """What tracks did in zones and at lines, in whole hours, the oldest first; of a scope,
+        devices and pipeline count."""
+        return passages.passed(self.database, span, scope)
 
     def events(self, query: EventQuery) -> EventPage:
         """By the time at which they happened, the newest first; after an id, as they came."""

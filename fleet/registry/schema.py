@@ -5,7 +5,16 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, insert, inspect, select, text, update
 
 from fleet.registry.engine import damaged
-from fleet.registry.tables import EVENT, FINE, METADATA, SCHEMA, TOGETHER, TURN, new_identity
+from fleet.registry.tables import (
+    EVENT,
+    FINE,
+    METADATA,
+    PASSED,
+    SCHEMA,
+    TOGETHER,
+    TURN,
+    new_identity,
+)
 from fleet.registry.versions import Build
 
 
@@ -48,4 +57,9 @@ def _beyond_2038(connection: Connection) -> None:
         connection.execute(text(f"ALTER TABLE {table} ALTER COLUMN at_s TYPE BIGINT"))
 
 
-BUILD = Build("the registry", SCHEMA, _make, (_by_time, _identified, _beyond_2038))
+def _with_passages(connection: Connection) -> None:
+    """Version 5: what zones and lines counted."""
+    PASSED.create(connection)
+
+
+BUILD = Build("the registry", SCHEMA, _make, (_by_time, _identified, _beyond_2038, _with_passages))

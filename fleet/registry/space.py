@@ -13,6 +13,7 @@ from fleet.registry.tables import (
     HOUR,
     LIFE,
     METADATA,
+    PASSED,
     SLOT_S,
     TENS,
     TOGETHER,
@@ -35,7 +36,10 @@ _OLDEST = {
     EVENT: EVENT.c.at_s,
     LIFE: LIFE.c.changed_s,
     TOGETHER: TOGETHER.c.at_s,
-    **{table: table.c.slot * SLOT_S for table in (FINE, TENS, HOUR, VITAL, VITAL_TENS, VITAL_HOUR)},
+    **{
+        table: table.c.slot * SLOT_S
+        for table in (FINE, TENS, HOUR, PASSED, VITAL, VITAL_TENS, VITAL_HOUR)
+    },
 }
 
 
@@ -75,7 +79,7 @@ def _table_sizes(connection: Connection) -> Iterable[TableSize]:
             continue
         rows = _rows(connection, table)
         oldest = connection.execute(select(func.min(_OLDEST[table]))).scalar()
-        wide = next((c for c in ("stages", "payload", "steps") if c in table.c), None)
+        wide = next((c for c in ("stages", "payload", "steps", "sums") if c in table.c), None)
         width = 0.0
         if wide is not None:
             some = select(func.length(table.c[wide]).label("n")).limit(SAMPLE).subquery()

@@ -203,6 +203,18 @@ TOGETHER = Table(
 )
 
 
+# what tracks did in zones and at lines; slot: of an hour's first ten minutes
+PASSED = Table(
+    "passed",
+    METADATA,
+    Column("slot", Integer, primary_key=True, autoincrement=False),
+    Column("device", Integer, primary_key=True, autoincrement=False),
+    Column("pipeline", Integer, primary_key=True, autoincrement=False),
+    Column("sums", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
 def _measured() -> list[Column[object]]:
     """In tenths; the worst. throttled: bits."""
     return [

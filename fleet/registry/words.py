@@ -123,6 +123,20 @@ class Vital(Struct, frozen=True):
     throttled: tuple[str, ...] = ()
 
 
+class PassedInHour(Struct, frozen=True):
+    """How often tracks of one kind did the same in the hour that begins at start_s. kind, where,
+    way, label: as in a Passage."""
+
+    start_s: float
+    device: str
+    pipeline: str
+    kind: Literal["zone", "line"]
+    where: str
+    way: str
+    label: str
+    count: int
+
+
 class Scope(Struct, frozen=True):
     """Whose records count; None: all."""
 

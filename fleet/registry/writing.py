@@ -13,7 +13,8 @@ from fleet.registry.happened import Happenings
 from fleet.registry.last_words import LastWords
 from fleet.registry.naming import Numbers
 from fleet.registry.packed import merged_by
-from fleet.registry.parsing import Cut, Said
+from fleet.registry.parsing import MOST, Cut, Said
+from fleet.registry.passages import Key, Sums, add_passages, add_up, hour_of
 from fleet.registry.rolling_vitals import Late, add_late
 from fleet.registry.rows import Values, add, added_up, insert_new
 from fleet.registry.stored_spools import StoredSpools
@@ -57,6 +58,7 @@ class _Rows:
     vital: list[Values] = field(default_factory=list)
     late: list[Late] = field(default_factory=list)
     minutes: dict[tuple[int, int, int], list[Cut]] = field(default_factory=dict)
+    passed: dict[Key, Sums] = field(default_factory=dict)
 
 
 class Batch:
@@ -111,6 +113,8 @@ class Batch:
         if rows.fine:
             add(connection, FINE, rows.fine)
             add(connection, TOGETHER, self._minutes())
+        if rows.passed:
+            add_passages(connection, rows.passed)
         if rows.vital:
             insert_new(connection, VITAL, rows.vital)
         if rows.late:
@@ -175,6 +179,11 @@ class Batch:
         assert isinstance(made_s, float)
         key = (int(made_s // MINUTE_S), pipeline, release)
         self._rows.minutes.setdefault(key, []).append(cut)
+        if cut.passed:
+            device = place["device"]
+            assert isinstance(device, int)
+            hour = (hour_of(made_s), device, pipeline)
+            add_up(self._rows.passed.setdefault(hour, {}), cut.passed, MOST)
 
     def _minutes(self) -> list[Values]:
         """All devices together, minute by minute."""

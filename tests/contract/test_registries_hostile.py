@@ -12,6 +12,7 @@ from fleet.registry.last_words import MOST_LOST
 from fleet.registry.registry import Registry
 from fleet.registry.words import EventQuery, Heard, HeardKind, Scope, Span, UpdateQuery
 from tests.fleet_talk import NOW_S, Talker
+from wire.happenings import Passage, Places
 
 HUGE = [0, -1, 2**31, 2**63 - 1, 2**63, 2**64, 10**30, -(2**63), 1e308, -1e308, 5e-324, 1.5]
 TEXTS = [
@@ -51,7 +52,7 @@ def _change(told: object, chance: random.Random) -> None:
 
 def test_nothing_that_is_said_makes_it_fail(registry: Registry) -> None:
     chance = random.Random(11)
-    door = Talker("door")
+    door = Talker("door", places=Places({"porch": 2}, (Passage("line", "gate", "in", 3, "dog"),)))
     sayings: list[tuple[HeardKind, Callable[[], bytes]]] = [
         ("telemetry", lambda: door.telemetry(NOW_S).payload),
         ("event", lambda: door.phase(NOW_S, "trial").payload),
@@ -82,6 +83,7 @@ def test_nothing_that_is_said_makes_it_fail(registry: Registry) -> None:
             registry.gaps(name, span)
             assert registry.latency(span, Scope(devices=[name])).queue.count >= 0
         registry.series(span)
+        registry.passed(span)
     registry.events(EventQuery(text="%\0'"))
     registry.updates(UpdateQuery())
     registry.sizes()

@@ -25,6 +25,7 @@ from fleet.registry.versions import Build
 from fleet.registry.words import EventQuery, Scope, UpdateQuery
 from tests.fleet_talk import NOW_S, Talker
 from tests.registries import HOUR, Open, roll
+from wire.happenings import Passage, Places
 from wire.troubles import Refused, Unavailable
 
 FIRST = Path(__file__).parent / "registry_v1"
@@ -61,7 +62,9 @@ def test_version_one_becomes_todays_with_all_that_is_in_it(old: str, again: Open
     registry = again()
     check(registry)
     gate = Talker("gate", seq=20)
+    gate.places = Places(passed=(Passage("line", "gate", "in", 3),))
     assert registry.write([gate.event(NOW_S + 9, "new"), gate.telemetry(NOW_S + 9)]).stored == 2
+    assert [each.count for each in registry.passed(HOUR)] == [3]
     roll(registry)
     check_again = again()
     assert [row.event.text for row in check_again.events(EventQuery(most=2)).events] == [
