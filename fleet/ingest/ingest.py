@@ -79,6 +79,7 @@ class Ingest:
         self._link = make_link(f"ingest-{holder}"[:64], self.inbox.post)
         self._broker: str | None = "connecting"  # what is wrong with the connection
         self._database: str | None = None  # what is wrong with it
+        self._is_stuck = False  # and records came that could not be stored
         self._held: list[Heard] = []  # could not be stored yet
         self._again_s = 0.0
         self._reported_s = 0.0
@@ -179,19 +180,24 @@ class Ingest:
         except Unavailable as error:
             self._again_s = time.monotonic() + AGAIN_S
             self.inbox.nobody_takes(is_stuck=True)
-            if self._database is None:
+            if not self._is_stuck:
                 log.error("nothing is stored and nothing acknowledged: %s", error)
-            self._database = str(error)
+            self._is_stuck, self._database = True, str(error)
             return
         self._held.clear()
-        if self._database is not None:
-            log.info("records are stored again")
-            self._database = None
-            self.inbox.nobody_takes(is_stuck=False)
+        self._note_answer()
         self._count(written)
         for floor in written.acks:
             ack = self._ack.encode(Ack(floor.spool, floor.seq))
             self._link.publish(topics.ack(self._fleet, floor.device), ack, qos=0)
+
+    def _note_answer(self) -> None:
+        if self._is_stuck:
+            log.info("records are stored again")
+            self.inbox.nobody_takes(is_stuck=False)
+        elif self._database is not None:
+            log.info("the database answers again")
+        self._is_stuck, self._database = False, None
 
     def _count(self, written: Written) -> None:
         counts = self.counts
@@ -217,5 +223,5 @@ class Ingest:
                 log.error("the database: %s", error)
             self._database = str(error)
         else:
-            if not self._held:
-                self._database = None
+            if not self._is_stuck:
+                self._note_answer()

@@ -110,6 +110,39 @@ def test_nothing_is_acknowledged_while_the_database_takes_nothing(
     assert known is not None and known.lost == 0
 
 
+def test_that_nothing_is_stored_is_said_whoever_notices_the_database_first(
+    ingest: Ingest,
+    broker: MemoryBroker,
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The report of how it goes may be what fails first, when no record is there."""
+    monkeypatch.setattr("fleet.ingest.ingest.REPORT_S", 0.0)
+    caplog.set_level("INFO", "vedette.ingest")
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        step_until(ingest, lambda: "the database: " in caplog.text)
+        broker.carry(RECORD, Talker("door").telemetry(NOW_S).payload, retain=False)
+        step_until(ingest, lambda: "nothing is stored and nothing acknowledged" in caplog.text)
+        other.execute("ROLLBACK")
+    step_until(ingest, lambda: "records are stored again" in caplog.text)
+    assert caplog.text.count("nothing is stored") == caplog.text.count("the database: ") == 1
+
+
+def test_a_database_that_answers_again_is_said_without_a_record(
+    ingest: Ingest, file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("fleet.ingest.ingest.REPORT_S", 0.0)
+    caplog.set_level("INFO", "vedette.ingest")
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        step_until(ingest, lambda: "the database: " in caplog.text)
+        other.execute("ROLLBACK")
+    step_until(ingest, lambda: "the database answers again" in caplog.text)
+    assert ingest.trouble is None
+
+
 def test_a_lost_broker_is_said_where_others_look(
     ingest: Ingest, broker: MemoryBroker, registry: Registry
 ) -> None:
