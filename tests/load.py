@@ -6,6 +6,7 @@ Each device sends its records in order and keeps none: what is not acknowledged 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 import socket
@@ -77,9 +78,16 @@ class Wire:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         name = client_id.encode()
         body = b"\0\4MQTT\4\2\0\0" + struct.pack(">H", len(name)) + name
-        self._socket.sendall(bytes((0x10, len(body))) + body)
         self._left = b""
-        assert self.packets()[0][0] == 0x20
+        try:
+            self._socket.sendall(bytes((0x10, len(body))) + body)
+            answer = self.packets()
+            if not answer:
+                raise ConnectionError("the broker hung up")
+        except OSError:
+            self.close()
+            raise
+        assert answer[0][0] == 0x20
 
     def subscribe(self, pattern: str) -> None:
         text = pattern.encode()
@@ -115,7 +123,8 @@ class Wire:
                 return found
 
     def close(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # the broker was first
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
 

@@ -42,11 +42,12 @@ class PatientDevices:
         self._wire: Wire | None = None
         self._is_making = True
         self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._send), threading.Thread(target=self._hear)]
+        self._sender = threading.Thread(target=self._send)
+        self._hearer = threading.Thread(target=self._hear)
 
     def __enter__(self) -> PatientDevices:
-        for thread in self._threads:
-            thread.start()
+        self._sender.start()
+        self._hearer.start()
         return self
 
     def __exit__(
@@ -56,9 +57,9 @@ class PatientDevices:
         trace: TracebackType | None,
     ) -> None:
         self._over.set()
-        self._hang_up()
-        for thread in self._threads:
-            thread.join()
+        self._sender.join()  # who else would connect once more
+        self._hang_up(self._wire)
+        self._hearer.join()
 
     @property
     def made(self) -> dict[str, int]:
@@ -91,7 +92,7 @@ class PatientDevices:
                 try:
                     wire.send(b"".join(packets))
                 except OSError:
-                    self._hang_up()
+                    self._hang_up(wire)
 
     def _turn(self) -> list[bytes]:
         now_s = time.monotonic()
@@ -114,17 +115,17 @@ class PatientDevices:
 
     def _connected(self) -> Wire | None:
         if self._wire is None:
-            with suppress(OSError, IndexError):
-                wire = Wire(self._port, "patient")
+            with suppress(OSError):
+                wire = self._wire = Wire(self._port, "patient")
                 wire.subscribe(f"vedette/{self._fleet}/to/+/ack")
-                self._wire = wire
         return self._wire
 
-    def _hang_up(self) -> None:
-        wire, self._wire = self._wire, None
+    def _hang_up(self, wire: Wire | None) -> None:
+        """That one; the other thread may have the next one already."""
         if wire is not None:
-            with suppress(OSError):
-                wire.close()
+            wire.close()
+            if self._wire is wire:
+                self._wire = None
 
     def _hear(self) -> None:
         while not self._over.is_set():
@@ -137,7 +138,7 @@ class PatientDevices:
             except OSError:
                 packets = []
             if not packets:
-                self._hang_up()
+                self._hang_up(wire)
             for first, body in packets:
                 if first & 0xF0 == 0x30:
                     self._acked(body)
