@@ -76,7 +76,7 @@ def latency_over(
 ) -> Stages:
     """Every stage over any devices (device=NAME, as often as wanted; none: all) and time."""
     for name in device or ():
-        _check_was_heard(request, name)
+        check_was_heard(request, name)
     scope = Scope(device or None, pipeline or None, model or None, version or None)
     return _stages(parts_of(request).registry.latency(span, scope), histograms)
 
@@ -115,7 +115,7 @@ def _stages(stages: StageCounts, with_counts: bool) -> Stages:
     return {stage: latency(counts, with_counts) for stage, counts in asdict(stages).items()}
 
 
-def _check_was_heard(request: ApiRequest, name: str) -> None:
+def check_was_heard(request: ApiRequest, name: str) -> None:
     """Raises Refused: this is no name of a device. NotFoundException."""
     if NAME.match(name) is None:
         raise Refused("device: a device's name has 1 to 64 of A-Z, a-z, 0-9, _ and -")

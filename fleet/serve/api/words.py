@@ -117,6 +117,19 @@ class StretchLine(Struct, frozen=True):
     stages: Stages
 
 
+class PassedLine(Struct, frozen=True):
+    """How often tracks did the same. kind: "zone" or "line"; way: "entered" or "left" of a zone,
+    the direction of a line; label: what they were, "" for all that had no room of their own."""
+
+    device: str
+    pipeline: str
+    kind: str
+    where: str
+    way: str
+    label: str
+    count: int
+
+
 class PartLine(Struct, frozen=True):
     """A part of this server: starting, working, broken or ended, since when, and its words."""
 

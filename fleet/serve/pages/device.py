@@ -22,6 +22,7 @@ from fleet.live.kinds import pressing
 from fleet.live.line import Line
 from fleet.live.view import Sight
 from fleet.registry.words import EventQuery, Known, Span, UpdateQuery
+from fleet.serve.pages.counted import DAY_S, DAYS, counted
 from fleet.serve.pages.heard import hearing_of
 from fleet.serve.pages.history import RANGES, history_of, range_of
 from fleet.serve.pages.streaming import as_event, beat_of
@@ -50,8 +51,8 @@ def device_page(request: WebRequest, name: FromPath[str]) -> HtmlResponse:
         "ranges": RANGES,
         "range": chosen,
         "from_s": round(time.time() - chosen.seconds),
-        "pipelines": pipelines,
         "pipeline": wanted if wanted in pipelines else next(iter(pipelines), ""),
+        **_counts(request, line, known),
         **_happened(request, name),
     }
     return html(request, "device.html", values)
@@ -85,7 +86,7 @@ class DeviceNews(Struct, frozen=True):
 
 @get("/device/{name:str}/live", sync_to_thread=False)
 def device_live(request: WebRequest, name: FromPath[str]) -> ServerSentEvent:
-    """The page as it changes: `device`, `found`, `events`, `updates`, and a `beat`."""
+    """The page as it changes: `device`, `found`, `counts`, `events`, `updates`, and a `beat`."""
     _found(parts_of(request).live.sight, name)
     return ServerSentEvent(_news(request, name))
 
@@ -125,6 +126,7 @@ class _Told:
         self._results: dict[str, Result] = {}
         self._events_s = float("-inf")  # when they were read, by time.monotonic
         self._happened: dict[str, str] = {}  # as it was shown last
+        self._counted_s: float | None = None  # when the record was made that was counted last
 
     def news(self) -> list[ServerSentEventMessage]:
         parts = parts_of(self._request)
@@ -138,7 +140,7 @@ class _Told:
         if time.monotonic() - self._events_s >= EVENTS_S:
             self._events_s = time.monotonic()
             with contextlib.suppress(Unavailable):  # the beat says what is wrong
-                news += self._event_news()
+                news += [*self._event_news(), *self._count_news(sight)]
         return [*news, as_event("beat", beat_of(parts))]
 
     def _head_news(self, sight: Sight) -> list[ServerSentEventMessage]:
@@ -150,6 +152,16 @@ class _Told:
             return []
         self._head = text
         return [as_event("device", DeviceNews(text, line.reached_s))]
+
+    def _count_news(self, sight: Sight) -> list[ServerSentEventMessage]:
+        """Counts change with a record, and no sooner."""
+        line, known = sight.by_name.get(self._name), sight.known.get(self._name)
+        if line is None or known is None or line.reached_s == self._counted_s:
+            return []
+        values = _counts(self._request, line, known)
+        self._counted_s = line.reached_s
+        text = html(self._request, "device_counts.html", values | {"line": line}).content
+        return [as_event("counts", text)]
 
     def _event_news(self) -> list[ServerSentEventMessage]:
         happened = _happened(self._request, self._name)
@@ -168,6 +180,17 @@ def _happened(request: WebRequest, name: str) -> dict[str, object]:
     return {
         "events": registry.events(EventQuery(device=name, most=EVENTS)).events,
         "updates": registry.updates(UpdateQuery(device=name, most=UPDATES)),
+    }
+
+
+def _counts(request: WebRequest, line: Line, known: Known) -> dict[str, object]:
+    """Raises Unavailable."""
+    now_s = time.time()
+    windows = {} if known.telemetry is None else known.telemetry.pipelines
+    return {
+        "pipelines": [each.pipeline for each in line.pipelines],
+        "counted": counted(parts_of(request).registry, line.name, windows, now_s),
+        "week_s": round(now_s - DAYS * DAY_S),
     }
 
 

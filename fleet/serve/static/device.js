@@ -102,6 +102,7 @@ follow(`/device/${device}/live`, {
     found.set(news.pipeline, news.words);
     showFound();
   },
+  counts: (html) => put(document.getElementById("counts"), html),
   events: (html) => put(document.getElementById("events"), html),
   updates: (html) => put(document.getElementById("updates"), html),
   beat() {},
