@@ -9,11 +9,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from runtime.locating import ZOO
-from tests.graphs import cached, tflite_network, tflite_ssd
+from tests.graphs import cached, onnx_network, tflite_network, tflite_ssd
 
 TRIES = 4
 DIGITS = ZOO / "digits"
@@ -46,6 +47,12 @@ def at_most(limit: float, measure: Callable[[], float]) -> None:
 def mobilenet() -> Path:
     """MobileNetV2-224, int8, random weights."""
     return cached("mobilenet_v2.tflite", tflite_network.mobilenet_v2)
+
+
+def mobilenet_onnx() -> Path:
+    """The same as ONNX with Q/DQ pairs inside; it takes bytes, too."""
+    build = partial(onnx_network.mobilenet_v2, head="probabilities", dtype="uint8")
+    return cached("mobilenet_v2_bytes.onnx", build)
 
 
 def ssd() -> Path:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from tests.budget.bill import DIGITS, at_most, bill, mobilenet, ssd
+from tests.budget.bill import DIGITS, at_most, bill, mobilenet, mobilenet_onnx, ssd
 
 pytestmark = pytest.mark.budget
 
 # The aims are for a quiet machine (docs/performance.md has figures); a shared one gets some room.
+# Where other work empties the caches, any loop takes longer beside the bare call: ours may then
+# take so much of what one takes that is written by hand for this camera and this network.
 ROOM = 0.02
+BY_HAND = 1.03
 USUAL = "synthetic://640x480"
 AIMS = {
     "synthetic://224x224": 1.03,
@@ -21,25 +27,28 @@ AIMS = {
 }
 
 
-@functools.cache
-def first_bill() -> Any:
-    """Of the camera that most have: one run says all that is asked of it."""
-    return bill(mobilenet(), USUAL)
-
-
 @pytest.mark.parametrize("camera", AIMS)
-def test_mobilenet(camera: str) -> None:
-    tries = iter([first_bill] if camera == USUAL else [])
-
-    def ratio() -> float:
-        again = next(tries, lambda: bill(mobilenet(), camera))
-        return float(again()["overhead_ratio"])
-
-    at_most(AIMS[camera] + ROOM, ratio)
+@pytest.mark.parametrize("network", [mobilenet, mobilenet_onnx])
+def test_mobilenet(network: Callable[[], Path], camera: str) -> None:
+    assert_little(network(), camera, AIMS[camera])
 
 
 def test_ssd() -> None:
-    at_most(1.045 + ROOM, lambda: bill(ssd(), USUAL, 150)["overhead_ratio"])
+    assert_little(ssd(), USUAL, 1.045)
+
+
+def assert_little(model: Path, camera: str, aim: float) -> None:
+    """The ratio of our frame to the bare call is within its aim, or that to a frame by hand."""
+
+    def beyond() -> float:
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.budget.hand_tuned", str(model), camera],
+            stdout=subprocess.PIPE, timeout=300, check=True,
+        )  # fmt: skip
+        figures: dict[str, float] = json.loads(done.stdout)
+        return min(figures["to_call"] - aim, figures["to_hand"] - BY_HAND)
+
+    at_most(ROOM, beyond)
 
 
 def test_the_loops_own_share_is_small() -> None:
@@ -49,7 +58,7 @@ def test_the_loops_own_share_is_small() -> None:
 
 
 def test_memory_and_system_calls() -> None:
-    figures = first_bill()
+    figures = bill(mobilenet(), USUAL, 100)
     assert figures["allocated_bytes_per_frame"] < 16_384
     assert figures["peak_rss_mib"] <= 100
     if figures["system_calls_per_frame"] is not None:

@@ -59,12 +59,17 @@ class Layers:
         uint8: with int8 activations ONNX Runtime 1.31 leaves every residual block in float on x86
         (its int8 to uint8 pass cannot convert a tensor that has two readers).
         """
-        numbers = [
-            self.file.constant(np.float32(scaling.scale)),
-            self.file.constant(np.uint8(scaling.zero_point + 128)),
-        ]
+        numbers = self._numbers(scaling)
         kept = self.file.node("QuantizeLinear", [real, *numbers])
         return self.file.node("DequantizeLinear", [kept, *numbers], name=name)
+
+    def real(self, kept: str, scaling: Scaling) -> str:
+        """What uint8 values stand for."""
+        return self.file.node("DequantizeLinear", [kept, *self._numbers(scaling)])
+
+    def _numbers(self, scaling: Scaling) -> list[str]:
+        scale, zero_point = np.float32(scaling.scale), np.uint8(scaling.zero_point + 128)
+        return [self.file.constant(scale), self.file.constant(zero_point)]
 
     def _weighted(self, x: Node, filter: Filter, weights: Array) -> tuple[str, str]:
         units = (np.float32(x.scaling.scale) * filter.scales).astype(np.float32)
@@ -80,19 +85,29 @@ class Layers:
 
 
 def mobilenet_v2(
-    path: Path, size: int = 224, classes: int = 1000, seed: int = 0, head: str = "logits"
+    path: Path,
+    size: int = 224,
+    classes: int = 1000,
+    seed: int = 0,
+    head: str = "logits",
+    dtype: str = "float32",
 ) -> Known:
     """MobileNetV2 1.0, Q/DQ inside (int8 weights, uint8 activations), random weights.
 
-    Input "input" float32 (1, 3, size, size), -1 to 1; output "output" float32 (1, classes).
-    head: "logits", as PyTorch exports it, or "probabilities".
+    Input "input" float32 (1, 3, size, size), -1 to 1, or uint8 (1, size, size, 3), the pixels;
+    output "output" float32 (1, classes). head: "logits", as PyTorch exports it, or "probabilities".
     """
     file = OnnxFile()
     layers = Layers(file)
     net = Network(layers, seed)
-    file.input("input", (1, 3, size, size), TensorProto.FLOAT)
     sample = mobilenet.picture(size, seed)
-    start = layers.stored("input", mobilenet.INPUT)
+    if dtype == "float32":
+        file.input("input", (1, 3, size, size), TensorProto.FLOAT)
+        start = layers.stored("input", mobilenet.INPUT)
+    else:
+        file.input("input", (1, size, size, 3), TensorProto.UINT8)
+        planes = file.node("Transpose", ["input"], attributes={"perm": [0, 3, 1, 2]})
+        start = layers.real(planes, mobilenet.INPUT)
     logits = mobilenet.classifier(net, Node(start, sample, mobilenet.INPUT), classes)
     if head == "logits":
         file.node("Identity", [logits.handle], name="output")

@@ -71,6 +71,16 @@ def test_mobilenet_onnx_agrees_with_its_float_network(tmp_path: Path) -> None:
     assert logits.argmax() == known.logits.argmax()
 
 
+def test_mobilenet_onnx_of_bytes_is_the_same_network(tmp_path: Path) -> None:
+    known = onnx.mobilenet_v2(tmp_path / "m.onnx", size=96, classes=10)
+    onnx.mobilenet_v2(tmp_path / "b.onnx", size=96, classes=10, dtype="uint8")
+    picture = np.ascontiguousarray(known.picture.transpose(0, 3, 1, 2))
+    stored = (mobilenet.INPUT.store(known.picture).astype(np.int16) + 128).astype(np.uint8)
+    (wanted,) = run_onnx(tmp_path / "m.onnx", picture)
+    (found,) = run_onnx(tmp_path / "b.onnx", stored)
+    assert np.abs(found - wanted).max() < 0.03 and np.ptp(wanted) > 5  # a step of eight bits
+
+
 @pytest.mark.parametrize("size", [12, 13])
 @pytest.mark.parametrize("layer", ["conv-1", "conv-2", "depthwise-1", "depthwise-2"])
 def test_single_layers_are_the_same_in_float_and_in_both_files(
