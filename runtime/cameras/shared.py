@@ -27,6 +27,7 @@ from runtime.sharing.packets import (
     FromOwner,
     Home,
     Lie,
+    Missed,
     Nothing,
     Over,
     Picture,
@@ -171,6 +172,8 @@ class SharedCamera:
             self._asked = False
         elif isinstance(packet, Nothing):
             self._asked = False
+        elif isinstance(packet, Missed):
+            self._tally.add(packet.counts, 0)
         elif isinstance(packet, Absent):
             self._say_absent(packet.why)
             return packet.why is None

@@ -117,6 +117,8 @@ class Capture:
             if newest.absent is not None:
                 newest.say_absent(None)
             newest.post(frame, memory, camera.losses)
+        else:
+            newest.say_missed(camera.losses)
         if camera.absent != newest.absent:
             newest.say_absent(camera.absent)
 

@@ -97,6 +97,9 @@ class Listening:
     def _tell_found(self) -> None:
         with self._newest.changed:
             taken = self._newest.take_found()
+            overtaken = self._newest.take_overtaken()
+            for _, reader in self._readers.values():
+                reader.miss_found(overtaken)
             if taken is None:
                 return
             for number, (_, reader) in list(self._readers.items()):

@@ -85,6 +85,7 @@ class Newest:
         self.cascades = 0
         self.ring: Callable[[], None] = _nobody
         self._found: tuple[Loan, Found] | None = None
+        self._overtaken: deque[Found] = deque(maxlen=64)
         self._is_looking = False  # the owner, at the frame that it was handed last
         self._homes: deque[Loan] = deque()
 
@@ -111,12 +112,20 @@ class Newest:
             self.order + 1, losses.skipped, losses.driver, losses.decode, losses.refused
         )
 
+    def say_missed(self, losses: Losses) -> None:
+        """From the capture thread, when no frame came: those who wait learn what was lost."""
+        with self.changed:
+            before = self.counts
+            self.count(losses)
+            if self.counts != before:
+                self.tell()
+
     def say_absent(self, why: str | None) -> None:
         """From the capture thread. What came before is old news."""
         with self.changed:
             self.absent = why
             if why is not None:
-                self._replace(None)
+                self._forget()
             self.tell()
 
     def take(self, after: int) -> Loan | None:
@@ -145,10 +154,8 @@ class Newest:
         """What the owner's model found in a frame, whose hold passes on with it. Overtakes what
         nobody took. Any thread, `changed` not held."""
         with self.changed:
-            before = self.take_found()
+            self._drop_found()
             self._found = loan, found
-            if before is not None:
-                self.put_down(before[0])
         self.ring()
 
     def take_found(self) -> tuple[Loan, Found] | None:
@@ -156,12 +163,23 @@ class Newest:
         found, self._found = self._found, None
         return found
 
+    def take_overtaken(self) -> list[Found]:
+        """What was found and will not be shown to anybody, the oldest first. `changed` held."""
+        return [self._overtaken.popleft() for _ in range(len(self._overtaken))]
+
     def empty(self) -> None:
         """Forget the newest: the camera stops."""
         with self.changed:
-            self._replace(None)
-            if (found := self.take_found()) is not None:
-                self.put_down(found[0])
+            self._forget()
+
+    def _forget(self) -> None:
+        self._replace(None)
+        self._drop_found()
+
+    def _drop_found(self) -> None:
+        if (taken := self.take_found()) is not None:
+            self.put_down(taken[0])
+            self._overtaken.append(taken[1])
 
     def has_homes(self) -> bool:
         """Is there something to give back?"""

@@ -25,7 +25,8 @@ class Tally:
         self._before = counts
 
     def add(self, counts: Counts, taken: int) -> None:
-        """counts: at the last picture that came; taken: how many came since the last call."""
+        """counts: at the last picture that came, or when there was no newer one; taken: how many
+        came since the last call."""
         losses, before = self._losses, self._before
         overtaken = counts.captured - before.captured - taken
         losses.skipped += overtaken + counts.skipped - before.skipped
@@ -83,6 +84,8 @@ class OwnCamera:
         if not self._is_started:
             raise RuntimeError("read() of a camera that was not started")
         deadline = time.monotonic() + timeout
+        if self._awaited is not None:  # nothing was found in it that is worth a word
+            self._await(None)
         loan = self._take(deadline)
         self.absent = self._newest.absent
         if loan is None:
@@ -127,6 +130,7 @@ class OwnCamera:
                 if self not in capture.users:
                     raise capture.trouble
                 if left <= 0 or newest.absent != absent:
+                    self._tally.add(newest.counts, 0)
                     return None
                 newest.bell = self._bell
             if (loan := self._listen(left)) is not None:

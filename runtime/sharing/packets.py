@@ -124,6 +124,12 @@ class Nothing(Struct, frozen=True, tag="nothing", array_like=True):
     """There is no picture yet that you have not had."""
 
 
+class Missed(Struct, frozen=True, tag="missed", array_like=True):
+    """To a reader that waits for a picture: none came, but these were lost."""
+
+    counts: Counts
+
+
 class Absent(Struct, frozen=True, tag="absent", array_like=True):
     """Why no picture can come now; None: they come again."""
 
@@ -138,7 +144,7 @@ class Over(Struct, frozen=True, tag="over", array_like=True):
 
 
 FromReader = Hello | Want | Home
-FromOwner = Welcome | Picture | Nothing | Absent | Over
+FromOwner = Welcome | Picture | Nothing | Missed | Absent | Over
 
 _encode = msgspec.msgpack.Encoder().encode
 _from_reader: Any = msgspec.msgpack.Decoder(FromReader)

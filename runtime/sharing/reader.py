@@ -25,6 +25,7 @@ from runtime.sharing.packets import (
     FromReader,
     Hello,
     Home,
+    Missed,
     Nothing,
     Over,
     Picture,
@@ -73,6 +74,7 @@ class Reader:
         self._loans: dict[int, Loan] = {}
         self._choice: Choice | None = None
         self._chosen = 0  # boxes so far
+        self._counted = Counts()  # as it was told last
         self._kept: Kept | None = None
         self._known: set[int] = set()
         self._freed: list[int] = []
@@ -110,13 +112,23 @@ class Reader:
         if not self._is_welcome:
             self._is_welcome = True
             self._had, self._told = newest.order, newest.absent
-            counts = newest.counts if self._choice is None else Counts()
-            self.say(Welcome(lie_of(layout), counts, newest.absent))
+            self._counted = self._counts()
+            self.say(Welcome(lie_of(layout), self._counted, newest.absent))
         if newest.absent != self._told:
             self._told = newest.absent
+            if self._told is not None:  # a device that is gone keeps its name while its memory is
+                self._keep(None)  # held
             self.say(Absent(None if self._told is None else self._told[:LONGEST_REASON]))
         if self._wants and len(self._loans) < MOST_LOANS:
             self._offer()
+            if self._wants and self._counted != self._counts():
+                self._counted = self._counts()
+                self.say(Missed(self._counted))
+
+    def miss_found(self, overtaken: Sequence[Found]) -> None:
+        """The owner's model found this, and more before it could be shown."""
+        if self._choice is not None and self._is_welcome:
+            self._chosen += sum(len(chosen(found, self._choice)) for found in overtaken)
 
     def hear_found(self, loan: Loan, found: Found) -> None:
         """The owner's model has found this in that frame. Raises Gone."""
@@ -202,6 +214,9 @@ class Reader:
                 self._wants = False
                 self.say(Nothing())
 
+    def _counts(self) -> Counts:
+        return self._newest.counts if self._choice is None else Counts(self._chosen)
+
     def _keep(self, kept: Kept | None) -> None:
         before, self._kept = self._kept, kept
         if before is not None:
@@ -211,7 +226,7 @@ class Reader:
         if self._choice is None:
             loan = self._newest.take(self._had)
             if loan is not None:
-                self._lend(loan, loan.counts, ())
+                self._lend(loan, loan.counts)
             return
         kept, self._kept = self._kept, None
         if kept is not None and (
@@ -219,15 +234,15 @@ class Reader:
         ):
             self._newest.put_down(kept.loan)
         elif kept is not None:
-            self._lend(kept.loan, Counts(self._chosen), kept.spots)
+            self._lend(kept.loan, self._counts(), kept.spots)
 
-    def _lend(self, loan: Loan, counts: Counts, spots: tuple[Spot, ...]) -> None:
+    def _lend(self, loan: Loan, counts: Counts, spots: tuple[Spot, ...] = ()) -> None:
         is_new = loan.buffer not in self._known
         frame, freed = loan.frame, tuple(self._freed[:64])
         lie = lie_of(frame.layout)
         assert lie is not None, "a frame without pixels"
         self._loans[loan.buffer] = loan
-        self._wants, self._had = False, loan.order
+        self._wants, self._had, self._counted = False, loan.order, counts
         picture = Picture(
             loan.buffer, len(loan.memory), frame.seq, frame.captured_ns, lie, counts, freed, spots
         )

@@ -6,7 +6,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,11 +18,12 @@ from runtime.geometry import region_around, unit_of
 from runtime.memory import aligned_zeros
 from runtime.prepare import make_prepare
 from runtime.sharing.own import OwnCamera
+from runtime.sharing.owner import make_shareable, shared
 from runtime.tasks import Box, Class, Found
 from tests.by_hand import result_at
 from tests.reference import picture_of, sample_grid, to_rgb
-from tests.sharing import lending
-from tests.unit.test_sharing import frame_of, until
+from tests.sharing import Wrapped, lending
+from tests.unit.test_sharing import frame_of, has_frame, until
 from wire.troubles import Refused
 
 LIVE = "synthetic://64x48@60"
@@ -134,6 +135,59 @@ def test_a_slow_one_gets_the_newest_result_and_knows_what_it_missed(
         assert {seq for seq, _ in seen} == {first}, "it had asked for that"
         assert {seq for seq, _ in named(camera, 3)} == {last}
         assert camera.losses.skipped == 4 * 3
+
+
+def test_what_was_overtaken_before_anybody_heard_of_it_is_counted(
+    own: OwnCamera, tmp_path: Path
+) -> None:
+    with crops(tmp_path, "crop=*") as camera:
+        assert camera.read(0) is None
+        frame_of(own).release()
+        newest = own._newest
+        with newest.changed:  # nobody can hear anything meanwhile
+            for found in (ALL, (CAR,), (PERSON,)):
+                loan = newest.take(-1)
+                assert loan is not None
+                newest.keep_found(loan, found)
+        assert [label for _, label in named(camera, 1)] == ["person"]
+        assert camera.losses.skipped == 3 + 1
+
+
+def test_memory_of_a_camera_that_is_gone_is_held_by_nobody(tmp_path: Path) -> None:
+    class Fades(Wrapped):
+        gone: str | None = None
+        out = 0
+
+        @property
+        def absent(self) -> str | None:
+            return self.gone
+
+        def read(self, timeout: float) -> Frame | None:
+            frame = self.inner.read(min(timeout, 0.02)) if self.gone is None else None
+            if frame is not None:
+                self.out, home = self.out + 1, frame._give_back
+                frame._give_back = lambda: (self.come_home(), home())[1]  # type: ignore[func-returns-value]
+            return frame
+
+        def come_home(self) -> None:
+            self.out -= 1
+
+    camera = Fades(make_camera(LIVE))
+    make_shareable(camera.inner, 1, 1)
+    with shared(cast(Camera, camera), "door", tmp_path, 1) as own:
+        own.start()
+        with crops(tmp_path, "crop=*") as door:
+            assert door.read(0) is None
+            put(own, ALL)
+            until(lambda: own._newest._found is None)
+            put(own, ALL)  # waits for its reader, who has not taken the first
+            until(lambda: own._newest._found is None)
+            frame_of(own).release()  # and this one for its result, which never comes
+            camera.gone = "was unplugged"
+            until(lambda: not has_frame(own) and own.absent is not None)
+            named(door, 3)
+            until(lambda: not has_frame(door) and camera.out == 0)
+        own.stop()
 
 
 def test_what_is_too_old_is_not_shown(

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -241,6 +242,48 @@ def test_absence_has_the_owners_reason(tmp_path: Path) -> None:
             frame_of(own).release()
             assert reason(own) is None
         own.stop()
+
+
+def test_what_is_lost_while_no_picture_comes_is_counted(tmp_path: Path) -> None:
+    class Breaks(Wrapped):
+        is_broken = False
+
+        def read(self, timeout: float) -> Frame | None:
+            if not self.is_broken:
+                return self.inner.read(timeout)
+            time.sleep(0.01)
+            self.losses.decode += 1
+            return None
+
+    camera = Breaks(make_camera(LIVE))
+    with (
+        shared(cast(Camera, camera), "door", tmp_path, 1) as own,
+        open_camera(f"pipeline://door?run={tmp_path}") as door,
+    ):
+        own.start()
+        readers: tuple[Camera, ...] = (own, door)
+        for reader in readers:
+            frame_of(reader).release()
+        camera.is_broken = True
+        for reader in readers:
+            for _ in range(3):
+                until(partial(counts_more, reader, reader.losses.decode))
+        camera.is_broken = False
+        for reader in readers:
+            frame_of(reader).release()
+            assert reader.losses.decode == camera.losses.decode, "counted twice, or not at all"
+        own.stop()
+
+
+def counts_more(camera: Camera, before: int) -> bool:
+    return not has_frame(camera) and camera.losses.decode > before
+
+
+def has_frame(camera: Camera) -> bool:
+    frame = camera.read(0.05)
+    if frame is not None:
+        frame.release()
+    return frame is not None
 
 
 def test_a_camera_that_cannot_start_says_so_to_both(tmp_path: Path) -> None:
