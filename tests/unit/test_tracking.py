@@ -239,13 +239,38 @@ def test_ten_thousand_boxes_are_bounded() -> None:
 
 @pytest.mark.parametrize(
     ("digits", "fps", "mota", "idf1"),
-    [(3, 30.0, 0.92, 0.93), (6, 30.0, 0.92, 0.85), (3, 10.0, 0.88, 0.7)],
+    [
+        (3, 30.0, 0.92, 0.93),
+        (6, 30.0, 0.92, 0.85),
+        (3, 10.0, 0.88, 0.7),
+        (6, 10.0, 0.9, 0.7),
+        (10, 30.0, 0.92, 0.78),
+    ],
 )
 def test_tracks_follow_a_known_scene(digits: int, fps: float, mota: float, idf1: float) -> None:
     """Five boxes in a hundred are missing, ten are unsure, all tremble, and there are ghosts."""
     judge = Walk(digits, 1, TRACKING, fps=fps, seconds=20).run().judge
     assert judge.mota > mota
     assert judge.idf1 > idf1
+
+
+@pytest.mark.parametrize("unsure", [False, True])
+def test_who_turns_about_unseen_or_half_hidden_is_still_the_same(unsure: bool) -> None:
+    """A quarter of its width a frame."""
+    one = tracker()
+    out = [0.5 + 0.025 * k for k in range(12)]
+    back = [out[-1] - 0.025 * k for k in range(12)]
+    for k, x in enumerate(out):
+        (there,) = one.step([seen(x)], k / 30)
+    for k, x in enumerate(back, len(out)):
+        found = [seen(x)]
+        if unsure and k in (12, 13):
+            found = [seen(x, score=0.3)]
+        elif not unsure and k == 12:
+            found = []
+        (again,) = one.step(found, k / 30) or [there]
+    assert there is not None and there.number is not None
+    assert again is there
 
 
 def test_without_errors_of_the_detector_there_are_none_of_tracks() -> None:
