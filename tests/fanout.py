@@ -52,11 +52,16 @@ class Many(Yard):
         super().start_depot("--json", *words)
 
     def __exit__(self, *of: object) -> None:
+        self.end_crowds()
+        super().__exit__(None, None, None)
+
+    def end_crowds(self) -> None:
+        """All that were begun, and other depots, with no word of goodbye."""
         for crowd in self._crowds:
             if crowd.poll() is None:
                 crowd.kill()
             crowd.communicate()
-        super().__exit__(None, None, None)
+        self._crowds.clear()
 
     @property
     def depot_pid(self) -> int:
