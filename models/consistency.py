@@ -38,6 +38,7 @@ def contradictions(manifest: Manifest) -> Iterator[Contradiction]:
     yield from _decoding(manifest)
     yield from detection(manifest)
     yield from task_keys(manifest)
+    yield from _plans(manifest)
     yield from _endings(manifest)
     yield from _names(manifest)
 
@@ -115,6 +116,15 @@ def _decoding(manifest: Manifest) -> Iterator[Contradiction]:
         )
 
 
+def _plans(manifest: Manifest) -> Iterator[Contradiction]:
+    if manifest.plans and manifest.format != "onnx":
+        yield ("plans",), f"TensorRT plans are built of ONNX models, not of {manifest.format}"
+    for index, plan in enumerate(manifest.plans):
+        for before in range(index):
+            if manifest.plans[before].key == plan.key:
+                yield ("plans", index), f"is for the same device as plans[{before}]: remove one"
+
+
 def _endings(manifest: Manifest) -> Iterator[Contradiction]:
     wanted: list[tuple[KeyPath, str, tuple[str, ...]]] = [
         (("file",), manifest.file, (f".{manifest.format}",))
@@ -126,6 +136,8 @@ def _endings(manifest: Manifest) -> Iterator[Contradiction]:
     for index, golden in enumerate(manifest.golden):
         wanted.append((("golden", index, "picture"), golden.picture, PICTURES))
         wanted.append((("golden", index, "answer"), golden.answer, (".json",)))
+    for index, plan in enumerate(manifest.plans):
+        wanted.append((("plans", index, "file"), plan.file, (".plan",)))
     for path, name, endings in wanted:
         if not name.lower().endswith(endings):
             yield path, f"{name!r} should end with {' or '.join(endings)}"
@@ -141,6 +153,8 @@ def _names(manifest: Manifest) -> Iterator[Contradiction]:
     for index, golden in enumerate(manifest.golden):
         named.append((("golden", index, "picture"), golden.picture))
         named.append((("golden", index, "answer"), golden.answer))
+    for index, plan in enumerate(manifest.plans):
+        named.append((("plans", index, "file"), plan.file))
     seen = {"manifest.toml"}
     for path, name in named:
         if name.lower() in seen:

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from models.consistency import contradictions
 from models.plain import open_plain
+from models.plans import Plan
 from wire.complaints import (
     FLAT_NAME_PATTERN,
     refusal,
@@ -64,6 +65,14 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     @property
     def channels(self) -> int:
         return 1 if self.colour == "grey" else 3
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the input tensor."""
+        picture = (self.height, self.width)
+        if self.layout == "NHWC":
+            return (1, *picture, self.channels)
+        return (1, self.channels, *picture)
 
 
 class Output(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -205,6 +214,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     decoding: Decoding = Decoding()
     labels: FlatName | None = None
     golden: Annotated[tuple[Golden, ...], Meta(max_length=64)] = ()
+    plans: Annotated[tuple[Plan, ...], Meta(max_length=16)] = ()
     boards: Annotated[tuple[Name, ...], Meta(max_length=64)] = ()
     limits: Limits = Limits()
     floors: Floors = Floors()
@@ -214,6 +224,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     def files(self) -> tuple[str, ...]:
         """Every file that belongs to the model: the manifest first, the others sorted by name."""
         named = {self.file} | {name for one in self.golden for name in (one.picture, one.answer)}
+        named |= {plan.file for plan in self.plans}
         if self.labels is not None:
             named.add(self.labels)
         if self.decoding.anchors_file is not None:

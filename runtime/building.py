@@ -8,30 +8,36 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from runtime.child import MESSAGE_START, ROOT
+import msgspec
+
+from models.plans import Plan
+from runtime.child import ROOT
+from runtime.ending import Allowance, judge
 from runtime.locating import Located
 from wire.troubles import Refused, Unavailable
 
 BUILT = ("tensorrt",)  # engines that run no model before something was built of it
-MOST_S = 3600.0  # the largest models take half of that on the smallest boards
+MOST_S = 3600  # the largest models take half of that on the smallest boards
 LOOK_S = 0.2
 
 
 class Build:
     """One that is under way. percent: how far it is, as far as is known."""
 
-    def __init__(self, model_file: Path) -> None:
-        self.model_file = model_file
+    def __init__(self, located: Located) -> None:
+        self.model_file = located.file
         self.percent = 0
-        self._until_s = time.monotonic() + MOST_S
+        command = [sys.executable, "-m", "runtime", "build", os.path.abspath(located.file)]
+        command += ["--seconds", str(MOST_S)]
+        if located.manifest is not None:
+            command += ["--shape", "x".join(map(str, located.manifest.input.shape))]
+            command += [f"--plan={msgspec.json.encode(each).decode()}" for each in _plans(located)]
         paths = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "runtime", "build", os.path.abspath(model_file)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": paths},
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors,
+            cwd=ROOT, env=os.environ | {"PYTHONPATH": paths},
         )  # fmt: skip
         assert self._child.stdout is not None
         self._lines = self._child.stdout
@@ -41,30 +47,24 @@ class Build:
         """Look how far it is. Never waits."""
         for word in (self._lines.read() or b"").split():
             self.percent = int(word) if word.isdigit() else self.percent
-        if time.monotonic() > self._until_s:
-            self._child.kill()
-            self._child.wait()
         return self._child.poll() is not None
 
     def end(self) -> None:
-        """Close it, whether it is over or not. Raises Refused, Unavailable as it said."""
+        """Close it, whether it is over or not. Raises Refused, Unavailable as `judge` does."""
         self._child.kill()
         code = self._child.wait()
         self._lines.close()
         self._errors.seek(0)
-        said = self._errors.read().splitlines()
+        said = self._errors.read()
         self._errors.close()
-        if code == 0:
-            return
-        ours = [line for line in said if line.startswith(MESSAGE_START)]
-        if code in (1, 2) and ours:
-            raise (Refused if code == 2 else Unavailable)(ours[-1].removeprefix(MESSAGE_START))
-        if time.monotonic() > self._until_s:
-            raise Refused(f"{self.model_file}: is not built within {MOST_S / 60:.0f} minutes")
-        raise Unavailable(
-            f"{self.model_file}: what builds it ended with {code}: "
-            f"{said[-1] if said else 'it gives no reason'}"
-        )
+        judge(self.model_file, code, said, Allowance(MOST_S, None, "built for this device"))
+
+
+def _plans(located: Located) -> tuple[Plan, ...]:
+    """Those that may be run: who holds the release keys has signed them."""
+    if located.manifest is None or not located.is_signed:
+        return ()
+    return located.manifest.plans
 
 
 class Builds:
@@ -81,7 +81,7 @@ class Builds:
         if self._now is not None and self._now.model_file != located.file:
             self.close()
         if self._now is None:
-            self._now = Build(located.file)
+            self._now = Build(located)
             self._pass(5.0)  # where it was built before, or is small, that is enough
         if not self._now.is_over():
             raise Unavailable(f"it is being built for this device: {self._now.percent} %")
@@ -108,7 +108,7 @@ def build_now(located: Located, told: Callable[[str], None]) -> None:
     does."""
     if located.engine_kind not in BUILT:
         return
-    build, said = Build(located.file), 0
+    build, said = Build(located), 0
     try:
         while not build.is_over():
             if build.percent >= said + 10:

@@ -6,27 +6,25 @@ import contextlib
 import grp
 import os
 import re
-import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from runtime.check_report import Report
+from runtime.ending import Allowance, judge
 from runtime.engines import EngineOptions
 from runtime.kept import cache_folder
 from runtime.locating import Located
 from wire.durable import write_durably
-from wire.troubles import Refused, Unavailable
+from wire.troubles import Refused
 from wire.unreadable import UNREADABLE
 
 SECONDS = 60  # and one more for every megabyte of the model
 MEMORY_SHARE = 0.75  # of what the machine has: one that wants more would not run here anyway
 LEAST_MEMORY_MB = 1024  # the limit is on promised memory, of which Python itself takes some
 WEIGHTS_COPIED = 2  # the file, and the same numbers as the engine's kernels want them
-MESSAGE_START = "vedette: "
 # a golden sample of 30,000 x 30,000 is a small file, and takes the memory of a whole board
 SMALL_PICTURES = {"OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 27)}
 ROOT = Path(__file__).resolve().parents[1]  # where `python -m runtime` is found
@@ -86,21 +84,13 @@ def run_check(
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise Refused(f"{path}: does not finish loading within {allowed.seconds} s") from None
-    _judge(path, child.returncode, child.stderr, allowed)
+    judge(path, child.returncode, child.stderr, allowed)
     return msgspec.json.decode(child.stdout, type=Report)
 
 
 def _groups() -> list[int]:
     """Of the runtime's unit, and those that have an accelerator."""
     return [one.gr_gid for one in grp.getgrall() if one.gr_name in ("video", "render")]
-
-
-@dataclass(frozen=True)
-class Allowance:
-    """What a model may take until it has been tried."""
-
-    seconds: int
-    memory_mb: int
 
 
 def _megabytes(path: Path) -> int:
@@ -111,35 +101,6 @@ def _megabytes(path: Path) -> int:
 def _memory_mb() -> int:
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return max(LEAST_MEMORY_MB, int(pages * MEMORY_SHARE) >> 20)
-
-
-def _judge(path: Path, code: int, said: str, allowed: Allowance) -> None:
-    if code == 0:
-        return
-    ours = [line for line in said.splitlines() if line.startswith(MESSAGE_START)]
-    if code in (1, 2) and ours:
-        trouble = Refused if code == 2 else Unavailable
-        raise trouble(ours[-1].removeprefix(MESSAGE_START))
-    if code == -signal.SIGALRM:
-        raise Refused(
-            f"{path}: is not loaded and run once within {allowed.seconds} s: "
-            "the file is hostile, or too large for this machine"
-        )
-    if "MemoryError" in said or "bad_alloc" in said:
-        raise Refused(
-            f"{path}: needs more than {allowed.memory_mb} MB of memory, "
-            "which is all that a model may take here"
-        )
-    if code == -signal.SIGKILL:  # by the kernel: a check is the first to go when memory runs out
-        raise Unavailable(
-            f"{path}: needs more memory than is free here now: stop others, or use a board with "
-            "more"
-        )
-    if code < 0:
-        name = signal.Signals(-code).name
-        raise Refused(f"{path}: crashes its engine ({name}): the file is broken or hostile")
-    last = (said.strip().splitlines() or [f"exit code {code}"])[-1]
-    raise Refused(f"{path}: cannot be run: {last}")
 
 
 def _remembered(located: Located, options: EngineOptions) -> Path | None:

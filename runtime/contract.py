@@ -63,10 +63,7 @@ def _check_points(manifest: Manifest, count: int) -> None:
 
 def declared_input(wanted: Input) -> TensorSpec:
     """The input tensor that a manifest declares."""
-    picture = (wanted.height, wanted.width)
-    channels = (wanted.channels,)
-    shape = (1, *picture, *channels) if wanted.layout == "NHWC" else (1, *channels, *picture)
-    return TensorSpec("input", shape, wanted.dtype, wanted.scale, wanted.zero_point)
+    return TensorSpec("input", wanted.shape, wanted.dtype, wanted.scale, wanted.zero_point)
 
 
 def declared_outputs(manifest: Manifest) -> tuple[TensorSpec, ...]:

@@ -16,18 +16,24 @@ from runtime.engines import BY_FORMAT, FOR_FORMAT, KINDS, engine_reason
 from wire.troubles import Refused, Trouble, Unavailable
 
 BARE_ENDINGS = {".tflite": "tflite", ".onnx": "onnx"}
+PLAN_ENDINGS = (".plan", ".engine", ".trt")  # as TensorRT's own tools and Ultralytics write them
 ZOO = Path(manifest.__file__).parent / "zoo"
 
 
 @dataclass(frozen=True)
 class Located:
-    """A model on disk. `manifest` is None for a bare file: it is inferred when it is opened."""
+    """A model on disk. `manifest` is None for a bare file: it is inferred when it is opened.
+
+    known: one of our own, opened without a trial in a child process first. is_signed: its bytes are
+    those of a bundle that the fleet's release keys signed.
+    """
 
     file: Path
     engine_kind: str
     manifest: Manifest | None
     digest: str
-    known: bool  # one of our own: opened without a trial in a child process first
+    known: bool
+    is_signed: bool = False
 
     @property
     def folder(self) -> Path:
@@ -62,6 +68,11 @@ def locate(path: Path, engine_kind: str | None = None) -> Iterator[Located]:
     elif not os.path.exists(path):
         zoo = ", ".join(sorted(each.name for each in ZOO.iterdir() if each.is_dir()))
         raise Refused(f"there is no model at {path} (models that come with Vedette: {zoo})")
+    elif path.suffix.lower() in PLAN_ENDINGS:
+        raise Refused(
+            f"{path}: a TensorRT plan is native code, and comes in a signed bundle only: give the "
+            ".onnx file that it was built of"
+        )
     else:
         raise Refused(
             f"{path} is no model: give a folder with a manifest.toml, a bundle (.zip), "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from models.pipelines import PipelineState
@@ -140,7 +140,7 @@ class Sources:
             with locate(source.path, self._engine_kind) as located:
                 if source.digest not in (None, located.digest):
                     raise Refused("damaged on disk: its bytes are others than were signed")
-                yield located
+                yield replace(located, is_signed=source.digest is not None)
         except Trouble as trouble:  # where the store has it says nothing to a person
             raise type(trouble)(str(trouble).replace(f"{source.path}", f"{source}")) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
@@ -92,6 +93,7 @@ def _pack(wanted: Wanted, folder: Path | None, scratch: Path, note: Note) -> Pac
         told = _described_bare(wanted, scratch, note)
     else:
         told = _described(wanted, folder, scratch, note)
+    _check_plans(told.manifest, scratch)
     target = _target(wanted, told.manifest)
     made = None
     if wanted.pictures is not None:
@@ -157,6 +159,19 @@ def _described_bare(wanted: Wanted, scratch: Path, note: Note) -> Description:
     manifest.write(scratch, whole)
     named = () if wanted.name else (f"name is {name}, as the file",)
     return replace(told, manifest=whole, guesses=(*named, *told.guesses))
+
+
+def _check_plans(described: Manifest, scratch: Path) -> None:
+    """No device takes a plan of another model file, or for another size of the input."""
+    if not described.plans:
+        return
+    digest = hashlib.sha256((scratch / described.file).read_bytes()).hexdigest()
+    for plan in described.plans:
+        if (plan.model, plan.shape) != (digest, described.input.shape):
+            raise Refused(
+                f"{plan.file}: was built of another {described.file}, or for another size: remove "
+                "its [[plans]] and have it built again by vedette model plan"
+            )
 
 
 def _doubts(final: Manifest, told: Description, made: Made | None) -> tuple[str, ...]:

@@ -10,7 +10,9 @@ import msgspec
 
 from models import manifest
 from models.manifest import Manifest, Measured
+from runtime.building import build_now
 from runtime.child import try_in_child
+from runtime.commands import model_plan
 from runtime.commands.flags import add_engine_options, engine_options
 from runtime.engines import TensorSpec
 from runtime.golden import check_golden
@@ -38,8 +40,14 @@ class Card:
 
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
+    done: int = words.do(words)
+    return done
+
+
+def _show(words: argparse.Namespace) -> int:
     with locate(resolve(words.path), words.engine) as located:
         options = engine_options(words)
+        build_now(located, model_plan.say)
         try_in_child(located, options)
         model = open_model(located, options)
         try:
@@ -142,4 +150,6 @@ def parser() -> argparse.ArgumentParser:
         "--write-manifest", action="store_true", help="write the inferred manifest.toml"
     )
     show.add_argument("--json", action="store_true", help="print the card as one JSON object")
+    show.set_defaults(do=_show)
+    model_plan.add_parser(verbs)
     return outer

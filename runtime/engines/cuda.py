@@ -36,7 +36,11 @@ class Mapped:
         host, device = ctypes.c_void_p(), ctypes.c_void_p()
         cuda.call("cudaHostAlloc", ctypes.byref(host), ctypes.c_size_t(size), MAPPED)
         self._cuda, self._host = cuda, host
-        cuda.call("cudaHostGetDevicePointer", ctypes.byref(device), host, 0)
+        try:
+            cuda.call("cudaHostGetDevicePointer", ctypes.byref(device), host, 0)
+        except Unavailable:
+            self.free()
+            raise
         self.array: Tensor = at_address(host.value or 0, shape, np.dtype(dtype))
         self.array.fill(0)
         self.pointer: int = device.value or 0
@@ -45,7 +49,7 @@ class Mapped:
         """No view may be touched any more. May be called twice."""
         host, self._host = self._host, ctypes.c_void_p()
         if host:
-            self._cuda.call("cudaFreeHost", host)
+            self._cuda.give_back("cudaFreeHost", host)
 
 
 class Graph:
@@ -58,7 +62,7 @@ class Graph:
         self._cuda.call("cudaGraphLaunch", self._handle, self._cuda.handle)
 
     def free(self) -> None:
-        self._cuda.call("cudaGraphExecDestroy", self._handle)
+        self._cuda.give_back("cudaGraphExecDestroy", self._handle)
 
 
 class Cuda:
@@ -105,15 +109,17 @@ class Cuda:
         finally:
             self.call("cudaStreamEndCapture", self.handle, ctypes.byref(recorded))
         flags = ctypes.c_ulonglong(0)
-        self.call("cudaGraphInstantiateWithFlags", ctypes.byref(ready), recorded, flags)
-        self.call("cudaGraphDestroy", recorded)
+        try:
+            self.call("cudaGraphInstantiateWithFlags", ctypes.byref(ready), recorded, flags)
+        finally:
+            self.give_back("cudaGraphDestroy", recorded)
         return Graph(self, ready)
 
     def close(self) -> None:
         """May be called twice."""
         handle, self.handle = self.handle, ctypes.c_void_p()
         if handle:
-            self.call("cudaStreamDestroy", handle)
+            self.give_back("cudaStreamDestroy", handle)
 
     def call(self, name: str, *words: Any) -> None:
         """One function of the runtime API. Raises Unavailable with what CUDA says is wrong."""
@@ -121,6 +127,11 @@ class Cuda:
         if code != 0:
             reason = self._library.cudaGetErrorString(code).decode("ascii", "replace")
             raise Unavailable(f"CUDA: {name}: {reason} ({code})")
+
+    def give_back(self, name: str, handle: ctypes.c_void_p) -> None:
+        """A call that frees something. One that fails says that the device is lost, which whoever
+        runs it learns as well, and must not keep the rest from being freed."""
+        getattr(self._library, name)(handle)
 
     def _attribute(self, which: int) -> int:
         value = ctypes.c_int()

@@ -34,12 +34,15 @@ DEEPEST = 200  # messages in messages; protocol buffers allow 100
 DAMAGED = "it is no ONNX model, or a damaged one: copy or export it again"
 
 
-def check_outside(model_file: Path) -> None:
-    """Raises Refused if a constant lies in a file that is not in the model's own folder, or if
-    that cannot be told: what is no protocol buffer for us is no model for anybody."""
+def check_outside(model_file: Path) -> tuple[Path, ...]:
+    """The files in which constants of it lie, sorted. Raises Refused if one is not in the model's
+    own folder, or if that cannot be told: what is no protocol buffer for us is no model for
+    anybody."""
     folder = model_file.parent.resolve()
     try:
+        files = set()
         for place in _named(model_file):
+            files.add((folder / place).resolve())
             if not (folder / place).resolve().is_relative_to(folder):
                 raise Refused(
                     f"{model_file}: wants to read {place!r}, which is not in its own folder: "
@@ -47,6 +50,7 @@ def check_outside(model_file: Path) -> None:
                 )
     except (ValueError, OSError):
         raise Refused(f"{model_file}: {DAMAGED}") from None
+    return tuple(sorted(files))
 
 
 def _named(model_file: Path) -> list[str]:

@@ -1,18 +1,20 @@
 """TensorRT, 8.6 to 11, by one way of its interface: tensors by name, in memory that both sides see.
 
 What preprocessing writes is what the device reads: input and outputs are page-locked and mapped.
-Where all of it can be recorded, a run is one CUDA graph. The plan was built on this device before
-(see tensorrt_plan.py): a plan from elsewhere is native code of strangers.
+Where all of it can be recorded, a run is one CUDA graph. The plan was built on this device before,
+or came in the model's signed bundle for exactly this kind of device (see tensorrt_plan.py): any
+other is native code of strangers.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from models.plans import Key, Plan, plan_for
 from runtime.engines import EngineOptions, Tensor, TensorSpec, tensorrt_plan
 from runtime.engines.cuda import Cuda, Graph, Mapped
 from wire.troubles import Refused, Unavailable
@@ -23,6 +25,10 @@ DTYPES = {
     "FLOAT": "float32", "HALF": "float16", "INT8": "int8", "UINT8": "uint8", "INT32": "int32",
     "INT64": "int64", "BOOL": "bool",
 }  # fmt: skip
+
+
+class NotTaken(Unavailable):
+    """TensorRT does not take a plan: it must be built anew."""
 
 
 class TensorRTEngine:
@@ -39,7 +45,7 @@ class TensorRTEngine:
         self._runtime = module.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
-            raise Unavailable(f"{model_file}: TensorRT does not take the plan that it built")
+            raise NotTaken(f"{model_file}: TensorRT does not take its plan: it is built anew")
         self._context = self._engine.create_execution_context()
         if self._context is None:
             raise Unavailable(f"{model_file}: the device has no memory left for it")
@@ -52,21 +58,32 @@ class TensorRTEngine:
                 f"{model_file}: has {len(inputs)} inputs ({', '.join(inputs)}); one picture input "
                 "is needed"
             )
-        self.takes = self._input_spec(inputs[0], declared)
-        self._context.set_input_shape(inputs[0], self.takes.shape)
-        self.gives = tuple(
-            self._spec(name, self._context.get_tensor_shape(name))
-            for name in names if name != inputs[0]
-        )  # fmt: skip
-        self._memory = [Mapped(cuda, spec.shape, spec.dtype) for spec in (self.takes, *self.gives)]
-        for spec, memory in zip((self.takes, *self.gives), self._memory, strict=True):
+        self._memory: list[Mapped] = []
+        self._graph: Graph | None = None
+        self._launch: Callable[[], object] = self._enqueue
+        try:
+            self.takes = self._input_spec(inputs[0], declared)
+            if not self._context.set_input_shape(inputs[0], self.takes.shape):
+                raise NotTaken(f"{model_file}: its plan is for another size of {inputs[0]!r}")
+            self.gives = tuple(
+                self._spec(name, self._context.get_tensor_shape(name))
+                for name in names if name != inputs[0]
+            )  # fmt: skip
+            self._place()
+            self.run()  # before anything is recorded, what is made at the first run must be there
+            self._record()
+        except BaseException:
+            self.close()
+            raise
+        self.device_bytes = max(0, before - cuda.free_bytes)
+
+    def _place(self) -> None:
+        """Memory for input and outputs, where both sides see it."""
+        for spec in (self.takes, *self.gives):
+            memory = Mapped(self._cuda, spec.shape, spec.dtype)
+            self._memory.append(memory)
             self._context.set_tensor_address(spec.name, memory.pointer)
         self._outputs = tuple(memory.array for memory in self._memory[1:])
-        self._launch: Callable[[], object] = self._enqueue
-        self._graph: Graph | None = None
-        self.run()  # before anything is recorded, what is made at the first run must be there
-        self._record()
-        self.device_bytes = max(0, before - cuda.free_bytes)
 
     def input(self) -> Tensor:
         return self._memory[0].array
@@ -133,37 +150,61 @@ class TensorRTEngine:
 
 
 def open_model_file(model_file: Path, options: EngineOptions) -> TensorRTEngine:
-    """Load the plan that was built here of an .onnx file.
+    """Load the plan that was kept here for an .onnx file.
 
     Raises Unavailable if there is no TensorRT or no device here, or if no plan was built yet.
     """
     if options.accelerators:
         raise Refused("engine tensorrt has no accelerators of its own: leave them out")
     module = import_package()
+    shape = () if options.takes is None else options.takes.shape
     with ExitStack() as undo:
         cuda = Cuda()
         undo.callback(cuda.close)
-        key = tensorrt_plan.key_of(model_file, module, cuda.architecture)
+        key = tensorrt_plan.key_of(model_file, shape, module, cuda.architecture)
         plan = tensorrt_plan.kept(key)
         if plan is None:
             raise Unavailable(f"{model_file}: was not built for this device yet")
-        undo.callback(tensorrt_plan.forget, key)  # the next one is built anew
-        engine = TensorRTEngine(module, cuda, plan, model_file, options.takes)
+        try:
+            engine = TensorRTEngine(module, cuda, plan, model_file, options.takes)
+        except NotTaken:
+            tensorrt_plan.forget(key)  # other troubles, as no memory, say nothing of the plan
+            raise
         undo.pop_all()
         return engine
 
 
-def build(model_file: Path, told: Callable[[int], None]) -> None:
-    """Build the plan for this device, unless there is one. told: percent done. Raises as
-    `tensorrt_plan.build` does."""
+def key_here(model_file: Path, shape: tuple[int, ...]) -> Key:
+    """Of a model, on this device. Raises Unavailable if there is no TensorRT or no device here."""
     module = import_package()
     cuda = Cuda()
     try:
-        key = tensorrt_plan.key_of(model_file, module, cuda.architecture)
-        if tensorrt_plan.kept(key) is None:
-            tensorrt_plan.keep(key, tensorrt_plan.build(module, model_file, told))
+        return tensorrt_plan.key_of(model_file, shape, module, cuda.architecture)
     finally:
         cuda.close()
+
+
+def build(
+    model_file: Path, shape: tuple[int, ...], brought: Sequence[Plan], told: Callable[[int], None]
+) -> None:
+    """Have a plan for this device kept, unless there is one: of those that the model's signed
+    bundle brought the one for exactly this device, else one that is built. told: percent done.
+    Raises as `tensorrt_plan.build` does."""
+    key = key_here(model_file, shape)
+    if tensorrt_plan.kept(key) is not None:
+        return
+    module = import_package()
+    found = plan_for(brought, key)
+    plan = None if found is None else (model_file.parent / found.file).read_bytes()
+    if plan is None or not _takes(module, plan):
+        plan = tensorrt_plan.build(module, model_file, shape, told)
+    tensorrt_plan.keep(key, plan)
+
+
+def _takes(module: Any, plan: bytes) -> bool:
+    """In the process that builds: what crashes here hits nobody who serves."""
+    runtime = module.Runtime(module.Logger(module.Logger.ERROR))
+    return runtime.deserialize_cuda_engine(plan) is not None
 
 
 def import_package() -> Any:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import msgspec
 
 from runtime.building import build_now
-from runtime.child import MESSAGE_START, ROOT, SMALL_PICTURES
+from runtime.child import ROOT, SMALL_PICTURES
+from runtime.ending import own_words, signal_name
 from runtime.locating import locate
 from runtime.suite import Job, Measured, Row
 from runtime.suite.jobs import command_of
@@ -49,13 +50,13 @@ def row_of(job: Job, seconds: float, said: Callable[[str], None]) -> Row:
 
 def reason(code: int, said: str, limit: int) -> str:
     """Why a process has no figures. said: its stderr."""
-    ours = [line for line in said.splitlines() if line.startswith(MESSAGE_START)]
-    if code in (1, 2) and ours:
-        return ours[-1].removeprefix(MESSAGE_START)
+    ours = own_words(said)
+    if code in (1, 2) and ours is not None:
+        return ours
     if code == -signal.SIGALRM:
         return f"is not done within {limit} s"
     if code == -signal.SIGKILL:  # by the kernel: it is the first to go when memory runs out
         return "needs more memory than is free here now"
     if code < 0:
-        return f"crashes its engine ({signal.Signals(-code).name})"
+        return f"crashes its engine ({signal_name(-code)})"
     return (said.strip().splitlines() or [f"ends with {code}"])[-1]

@@ -16,6 +16,7 @@ import pytest
 
 from runtime import child
 from runtime.child import run_check, try_in_child
+from runtime.ending import Allowance, judge
 from runtime.engines import EngineOptions
 from runtime.locating import Located, locate
 from tests.graphs import onnx, tflite
@@ -162,17 +163,18 @@ def test_the_report_of_a_good_model(tmp_path: Path) -> None:
         (1, "Traceback\nZeroDivisionError: oh", "cannot be run: ZeroDivisionError: oh"),
         (2, "noise\nvedette: m: it is bad\n", "^m: it is bad$"),
         (3, "", "exit code 3"),
+        (-50, "", r"crashes its engine \(signal 50\)"),
     ],
 )
 def test_every_end_of_a_trial_has_a_line(code: int, said: str, why: str) -> None:
     with pytest.raises(Refused, match=why) as told:
-        child._judge(Path("m"), code, said, child.Allowance(7, 9))
+        judge(Path("m"), code, said, Allowance(7, 9))
     assert "\n" not in str(told.value)
 
 
 def test_a_machine_without_memory_is_not_the_model_s_fault() -> None:
     with pytest.raises(Unavailable, match="needs more memory than is free here now"):
-        child._judge(Path("m"), -9, "", child.Allowance(7, 9))
+        judge(Path("m"), -9, "", Allowance(7, 9))
 
 
 def test_a_large_model_has_more_time(tmp_path: Path) -> None:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from models.plans import Key
 from runtime.building import Builds, build_now
 from runtime.engines import EngineOptions, engine_reason, open_engine, tensorrt_plan
-from runtime.engines.tensorrt_plan import Key
 from runtime.locating import ZOO, locate
 from tests.graphs import onnx
 from wire.troubles import Refused, Unavailable
 
 MODEL = ZOO / "digits" / "onnx"
-KEY = Key("a" * 64, "tensorrt 10.3.0", "sm_87", "36.4.3")
+KEY = Key("a" * 64, (1, 3, 28, 28), "tensorrt 10.3.0", "sm_87", "36.4.3")
 
 
 @pytest.fixture(autouse=True)
@@ -30,8 +32,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_plan_is_found_by_the_very_same_key_only() -> None:
     tensorrt_plan.keep(KEY, b"plan")
     assert tensorrt_plan.kept(KEY) == b"plan"
-    others = {
-        "digest": "b" * 64, "tensorrt": "tensorrt 10.3.1", "architecture": "sm_72", "l4t": "",
+    others: dict[str, Any] = {
+        "model": "b" * 64, "shape": (1, 3, 28, 32), "tensorrt": "tensorrt 10.3.1",
+        "architecture": "sm_72", "l4t": "",
     }  # fmt: skip
     for field, value in others.items():
         assert tensorrt_plan.kept(replace(KEY, **{field: value})) is None, field
@@ -41,20 +44,33 @@ def test_a_plan_is_found_by_the_very_same_key_only() -> None:
 
 def test_the_key_is_of_the_file_the_version_the_device_and_its_system(tmp_path: Path) -> None:
     file, module = tmp_path / "m.onnx", SimpleNamespace(__name__="tensorrt", __version__="10.3.0")
-    file.write_bytes(b"one")
-    key = tensorrt_plan.key_of(file, module, "sm_87")
-    assert (key.tensorrt, key.architecture) == ("tensorrt 10.3.0", "sm_87")
-    file.write_bytes(b"two")
-    assert tensorrt_plan.key_of(file, module, "sm_87").file_name != key.file_name
+    onnx.echo(file)
+    key = tensorrt_plan.key_of(file, (1, 3), module, "sm_87")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert key == Key(digest, (1, 3), "tensorrt 10.3.0", "sm_87", tensorrt_plan.l4t_release())
+    onnx.echo(file, width=16)
+    assert tensorrt_plan.key_of(file, (1, 3), module, "sm_87") != key
 
 
-def test_only_some_are_kept(cache: Path) -> None:
-    for number in range(9):
-        tensorrt_plan.keep(replace(KEY, digest=f"{number:064}"), b"plan")
-        for age, path in enumerate(cache.glob("*.plan")):
-            os.utime(path, (number * 10 + age, number * 10 + age))
+def test_what_was_used_least_recently_goes(cache: Path) -> None:
+    """The plan that runs was built first; whoever opened it used it."""
+    tensorrt_plan.keep(KEY, b"runs")
+    for number in range(tensorrt_plan.MOST_KEPT + 3):
+        for path in cache.glob("*.plan"):
+            os.utime(path, (number, number))
+        assert tensorrt_plan.kept(KEY) == b"runs"
+        tensorrt_plan.keep(replace(KEY, model=f"{number:064}"), b"tried once")
     assert len(list(cache.iterdir())) == tensorrt_plan.MOST_KEPT
-    assert tensorrt_plan.kept(replace(KEY, digest=f"{8:064}")) == b"plan"
+    assert tensorrt_plan.kept(replace(KEY, model=f"{number:064}")) == b"tried once"
+
+
+@pytest.mark.parametrize(("most", "more"), [(-1, b""), (-1, b"!"), (0, b"")])
+def test_a_plan_that_the_disk_damaged_is_none(cache: Path, most: int, more: bytes) -> None:
+    """It is native code: what runs of it when a bit of it is another, nobody knows."""
+    tensorrt_plan.keep(KEY, b"a plan")
+    (path,) = cache.iterdir()
+    path.write_bytes(path.read_bytes()[:most] + more)
+    assert tensorrt_plan.kept(KEY) is None
 
 
 @pytest.mark.parametrize(
@@ -121,7 +137,7 @@ class TestBuilder:
 
     def test_a_quantised_model_is_built_and_tells_how_far_it_is(self, module: object) -> None:
         told: list[int] = []
-        plan = tensorrt_plan.build(module, MODEL / "digits.onnx", told.append)
+        plan = tensorrt_plan.build(module, MODEL / "digits.onnx", (), told.append)
         assert len(plan) > 100_000
         assert told == sorted(set(told)) and told[-1] == 100 and len(told) > 5
 
@@ -131,7 +147,7 @@ class TestBuilder:
         broken = tmp_path / "broken.onnx"
         broken.write_bytes(b"\x08\x07garbage")
         with pytest.raises(Refused, match=r"TensorRT cannot read it: .+"):
-            tensorrt_plan.build(module, broken, lambda percent: None)
+            tensorrt_plan.build(module, broken, (), lambda percent: None)
 
     def test_what_it_cannot_compute_is_refused_in_its_words(
         self, module: object, tmp_path: Path
@@ -139,4 +155,21 @@ class TestBuilder:
         """It takes symmetric quantisation only."""
         onnx.mobilenet_v2(tmp_path / "m.onnx", size=64, classes=10)
         with pytest.raises(Refused, match="Non-zero zero point is not supported"):
-            tensorrt_plan.build(module, tmp_path / "m.onnx", lambda percent: None)
+            tensorrt_plan.build(module, tmp_path / "m.onnx", (), lambda percent: None)
+
+    @pytest.mark.parametrize("shape", [(), (1, 3, 8, 8)])
+    def test_an_open_batch_is_closed(
+        self, module: object, tmp_path: Path, shape: tuple[int, ...]
+    ) -> None:
+        model = onnx.open_batch(tmp_path / "m.onnx")
+        assert tensorrt_plan.build(module, model, shape, lambda percent: None)
+        with pytest.raises(Refused, match="leaves its size open"):
+            tensorrt_plan.build(module, onnx.open_size(model), (), lambda percent: None)
+
+    def test_an_open_size_is_what_is_declared(self, module: object, tmp_path: Path) -> None:
+        model = onnx.open_size(tmp_path / "m.onnx")
+        plans = [
+            tensorrt_plan.build(module, model, (1, 3, side, side), lambda percent: None)
+            for side in (16, 32)
+        ]
+        assert plans[0] and plans[0] != plans[1]
