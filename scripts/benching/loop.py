@@ -21,9 +21,10 @@ frames take turns, so that ratios hold where the machine is noisy; each row is t
 such processes by its ratio, since other work can only make it worse.
 
 {machine}, Python {python}, one inference thread. MobileNetV2-224 and SSD-320 are int8 with random
-weights; digits is the zoo's. `raw` is the engine call alone, `end to end` runs from the camera's
-stamp to the decoded answer, `own` is everything but the engine call and preprocessing. Times in
-microseconds, medians.
+weights, run by LiteRT. ONNX is the same MobileNetV2-224 with Q/DQ pairs inside, run by ONNX Runtime:
+as it takes bytes, or planes of float32. digits is the zoo's. `raw` is the engine call alone, `end to
+end` runs from the camera's stamp to the decoded answer, `own` is everything but the engine call and
+preprocessing. Times in microseconds, medians.
 
 | model | camera | raw | end to end | ratio | preprocess | own | bytes a frame | peak MiB |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -39,10 +40,14 @@ per frame of the camera alone, of the engine alone, and of the whole loop flat o
 
 def section(tries: int, frames: int) -> str:
     """The first section, with the page's heading."""
-    from tests.budget.bill import mobilenet, ssd
+    from tests.budget.bill import mobilenet, mobilenet_onnx, ssd
+    from tests.graphs import cached, onnx_network
 
     page = HEAD.format(tries=tries, machine=machine(), python=platform.python_version())
     rows = [("MobileNetV2-224", str(mobilenet()), f"synthetic://{camera}") for camera in CAMERAS]
+    rows += [("ONNX, bytes", str(mobilenet_onnx()), f"synthetic://{each}") for each in CAMERAS[:3]]
+    of_floats = cached("mobilenet_v2.onnx", onnx_network.mobilenet_v2)
+    rows += [("ONNX, float32", str(of_floats), "synthetic://640x480")]
     rows += [("SSD-320", str(ssd()), "synthetic://640x480")]
     rows += [("digits", "digits", "synthetic://640x480")]
     for name, path, camera in rows:
