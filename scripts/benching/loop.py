@@ -21,8 +21,8 @@ frames take turns, so that ratios hold where the machine is noisy; each row is t
 such processes by its ratio, since other work can only make it worse.
 
 {machine}, Python {python}, one inference thread. MobileNetV2-224 and SSD-320 are int8 with random
-weights, run by LiteRT. ONNX is the same MobileNetV2-224 with Q/DQ pairs inside, run by ONNX Runtime:
-as it takes bytes, or planes of float32. digits is the zoo's. `raw` is the engine call alone, `end to
+weights, run by LiteRT. ONNX is that MobileNetV2-224 with Q/DQ pairs inside, run by ONNX Runtime: as
+it takes bytes, or planes of float32. digits is the zoo's. `raw` is the engine call alone, `end to
 end` runs from the camera's stamp to the decoded answer, `own` is everything but the engine call and
 preprocessing. Times in microseconds, medians.
 
