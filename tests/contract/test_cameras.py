@@ -259,15 +259,18 @@ def test_a_late_reader_gets_the_newest_and_the_rest_is_counted(uri: str, camera:
     period = period_s(camera)
     with next_frame(camera) as frame:
         first, before = frame.seq, lost(camera.losses)
-    read = 0
-    for _ in range(3):
+    read = fresh = 0
+    while fresh < 3:
+        assert read < 20, "old frames, again and again: not a machine that stalls now and then"
         from_ns = time.monotonic_ns()
         time.sleep(12 * period)
         with next_frame(camera) as frame:
-            assert frame.captured_ns > from_ns + 6e9 * period, "an old frame"
+            fresh += frame.captured_ns > from_ns + 6e9 * period
             read += 1
     gone = frame.seq - first - read
     assert gone >= 12, "12 periods passed three times, and hardly a frame was overtaken"
+    if "crop=" in uri:
+        return  # of frames at which its owner did not look, or found nothing, it knows nothing
     counted = lost(camera.losses) - before
     with next_frame(camera) as after:  # some were overtaken before we looked at the counter
         assert gone <= counted <= gone + after.seq - frame.seq - 1
