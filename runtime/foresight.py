@@ -19,7 +19,7 @@ from runtime.opening import read_labels
 from runtime.plausible import check_plausible
 from runtime.readers import obstacle
 from runtime.secret_files import complaint_about
-from runtime.sharing.configured import check_pace, readers_of
+from runtime.sharing.configured import check_pace, demand_for
 from runtime.tracking.foreign import foreign_labels
 from runtime.tracking.fruitless import fruitless
 from wire.config import Broker, Config, Pipeline, Updates
@@ -42,7 +42,7 @@ def impossible(config: Config) -> Iterator[tuple[KeyPath, str]]:
             yield (*here, "engine"), f"there is none of that name: use one of {', '.join(KINDS)}"
         try:
             make_camera(pipeline.camera)
-            if readers_of(config, name):
+            if demand_for(config, name).readers:
                 check_pace(pipeline.camera)
         except Unavailable:
             continue  # not now: a warning

@@ -9,6 +9,7 @@ from pathlib import Path
 from runtime.foresight import impossible
 from runtime.locating import resolve
 from runtime.reporting import Reporter
+from runtime.sharing.configured import demand_for, unprepared
 from wire.accepted import Judge, in_force
 from wire.complaints import refusal
 from wire.config import Config, Pipeline
@@ -54,22 +55,23 @@ def settings_of(pipeline: Pipeline) -> PipelineSettings:
 class Reloading:
     """Reads the configuration again when `read_again` is called. On the loop's thread.
 
-    started: as this process was started. load: takes the path of the configured model, None: there
-    is none. expect: called when the fleet may deploy models. Both return at once.
+    started: what this process was started with. load: takes the path of the configured model, None:
+    there is none. expect: called when the fleet may deploy models. Both return at once.
     """
 
     def __init__(
         self,
         folders: Folders,
         name: Name,
-        started: Pipeline,
+        started: Config,
         reporter: Reporter,
         load: Callable[[Path | None], None],
         expect: Callable[[], None],
     ) -> None:
         self._folders = folders
         self._name = name
-        self._started = self._configured = started
+        self._started = self._configured = started.pipeline[name]
+        self._prepared = demand_for(started, name)
         self._reporter = reporter
         self._load = load
         self._expect = expect
@@ -88,6 +90,11 @@ class Reloading:
             log.warning(
                 "[pipeline.%s] %s: changed, used when this service is restarted",
                 self._name, ", ".join(late),
+            )  # fmt: skip
+        if new := unprepared(self._prepared, demand_for(config, self._name)):
+            log.warning(
+                "[pipeline.%s] its camera is ready for %s when this service is restarted",
+                self._name, ", ".join(new),
             )  # fmt: skip
         if settings_of(wanted) != settings_of(before):
             self._reporter.apply(settings_of(wanted))

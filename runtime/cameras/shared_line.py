@@ -52,7 +52,8 @@ class Line:
             self._socket.close()
             raise Unavailable(
                 f"pipeline {pipeline} does not share its camera now "
-                f"({os.strerror(error.errno or 0)} at {path}): is it running?"
+                f"({os.strerror(error.errno or 0)} at {path}): start its service, or restart it "
+                "if this pipeline was added since"
             ) from None
         with contextlib.suppress(Hushed):  # it may have said why already
             self.send(Hello(VERSION, choice))

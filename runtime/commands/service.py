@@ -94,7 +94,7 @@ def main(argv: Sequence[str]) -> int:
         def load(path: Path | None) -> None:
             loader.do(lambda: takeover.reconfigure(path))
 
-        reloading = Reloading(folders, words.name, wanted, reporter, load, expect)
+        reloading = Reloading(folders, words.name, device, reporter, load, expect)
         log.info("%s", title(choice.model, wanted.camera))
         with told(line, words.name), first_frame_within(notifier.watchdog_s) as came:
             serve(service, reporter, words, reloading, again, came)

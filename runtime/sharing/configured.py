@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.cameras import Camera, make_camera, options
@@ -20,9 +21,33 @@ GUESTS = 1  # readers more than are configured: somebody who looks by hand
 BY_HAND = 3  # readers of `vedette run --share`
 
 
-def readers_of(config: Config, name: str) -> int:
-    """How many other pipelines are configured to read this one's camera."""
-    return sum(shared_pipeline(one.camera) == name for one in config.pipeline.values())
+@dataclass(frozen=True)
+class Demand:
+    """The pipelines that are configured to read another one's camera, and those of them that look
+    closely at what it finds."""
+
+    readers: frozenset[str]
+    cascades: frozenset[str]
+
+
+def demand_for(config: Config, name: str) -> Demand:
+    """For this pipeline's camera."""
+    cameras = {one: pipeline.camera for one, pipeline in config.pipeline.items()}
+    readers = {one: uri for one, uri in cameras.items() if shared_pipeline(uri) == name}
+    cascades = (one for one, uri in readers.items() if _is_cascade(uri))
+    return Demand(frozenset(readers), frozenset(cascades))
+
+
+def _is_cascade(uri: str) -> bool:
+    try:
+        return parse(uri).crop is not None
+    except Refused:  # by that pipeline's own service; the owner's goes on without it
+        return False
+
+
+def unprepared(started: Demand, wanted: Demand) -> list[str]:
+    """Pipelines for which an owner that was started for others has no room prepared."""
+    return sorted((wanted.readers - started.readers) | (wanted.cascades - started.cascades))
 
 
 @contextmanager
@@ -30,16 +55,14 @@ def service_camera(config: Config, name: str, run_folder: Path) -> Iterator[Came
     """The camera of a pipeline, not yet started; shared if another pipeline names it. One that is
     missing is reported absent. Raises Refused."""
     uri = config.pipeline[name].camera
-    readers = readers_of(config, name)
+    demand = demand_for(config, name)
     camera = make_camera(in_folder(uri, run_folder))
-    if not readers:
+    if not demand.readers:
         yield PatientCamera(camera)
         return
-    others = [one.camera for one in config.pipeline.values()]
-    cascades = sum(shared_pipeline(one) == name and parse(one).crop is not None for one in others)
-    readers += GUESTS
+    readers = len(demand.readers) + GUESTS
     check_pace(uri)
-    make_shareable(camera, readers, cascades)
+    make_shareable(camera, readers, len(demand.cascades))
     with shared(PatientCamera(camera), name, run_folder, readers) as own:
         yield own
 

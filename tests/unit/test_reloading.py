@@ -32,7 +32,7 @@ class Service:
         self.desk = Desk(folder / "run")
         self.loaded: list[str | None] = []
         self.expected = 0
-        _, started = pipeline_of(self.folders, "door")
+        started, _ = pipeline_of(self.folders, "door")
         self.reloading = Reloading(
             self.folders, "door", started, self.desk.reporter, self.load, self.expect
         )
@@ -64,6 +64,20 @@ def test_settings_and_the_model_are_taken(service: Service) -> None:
     service.reload(FIRST.replace("digits", "digits-detect") + "\nresults_per_s = 5")
     assert service.desk.reporter.totals().settings == PipelineSettings(results_per_s=5)
     assert service.loaded == ["digits-detect"]
+
+
+def test_who_shares_its_camera_from_now_on_waits_for_a_restart(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader = '\n[pipeline.{}]\ncamera = "pipeline://door{}"\nmodel = "digits"'
+    live = FIRST.replace("64x48", "64x48@30")
+    service.reload(live)
+    assert "its camera" not in caplog.text
+    service.reload(live + reader.format("faces", "") + reader.format("cars", "?crop=car"))
+    assert (
+        "[pipeline.door] its camera is ready for cars, faces when this service is restarted"
+        in caplog.text
+    )
 
 
 def test_a_fleet_that_deploys_from_now_on_and_no_model_of_its_own(service: Service) -> None:

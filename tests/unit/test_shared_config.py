@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from runtime.commands.check_config import judged
-from runtime.sharing.configured import camera_by_hand, check_pace, readers_of
+from runtime.foresight import impossible
+from runtime.sharing.configured import (
+    Demand,
+    camera_by_hand,
+    check_pace,
+    demand_for,
+    unprepared,
+)
 from wire import config
 from wire.troubles import Refused
 
@@ -27,7 +34,25 @@ def test_readers_are_counted() -> None:
         ),
         "x",
     )  # fmt: skip
-    assert [readers_of(meant, name) for name in meant.pipeline] == [2, 0, 0, 0]
+    both = Demand(frozenset({"faces", "cars"}), frozenset({"cars"}))
+    nobody = Demand(frozenset(), frozenset())
+    assert [demand_for(meant, name) for name in meant.pipeline] == [both, nobody, nobody, nobody]
+
+
+def test_a_reader_that_cannot_be_meant_does_not_keep_the_owner_from_its_camera() -> None:
+    meant = config.parse(
+        text_of(door="synthetic://64x48@30", faces="pipeline://door?crop=&nonsense=1"), "x"
+    )
+    assert demand_for(meant, "door") == Demand(frozenset({"faces"}), frozenset())
+    assert [key for key, _ in impossible(meant)] == [("pipeline", "faces", "camera")]
+
+
+def test_an_owner_is_prepared_for_those_that_it_was_started_for() -> None:
+    faces, cars = frozenset({"faces"}), frozenset({"cars"})
+    started = Demand(faces | cars, cars)
+    assert unprepared(started, started) == unprepared(started, Demand(cars, cars)) == []
+    assert unprepared(started, Demand(faces | cars, faces)) == ["faces"], "it looks closer now"
+    assert unprepared(Demand(frozenset(), frozenset()), started) == ["cars", "faces"]
 
 
 @pytest.mark.parametrize(
