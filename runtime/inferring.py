@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from models.consistency import contradictions
 from models.manifest import Decoding, Input, Manifest, Output
@@ -30,9 +31,10 @@ SCALINGS = ((0.0, 255.0), (127.5, 127.5), (0.0, 1.0), (128.0, 1.0))
 
 def infer_manifest(model_file: Path, engine: Engine) -> tuple[Manifest, tuple[str, ...]]:
     """A manifest that fits an opened model, and one line for each thing that was guessed."""
-    wanted, said = _input(model_file, engine.takes)
+    wanted = _input(model_file, engine.takes)
     labels = sibling_labels(model_file)
     task, decoding, why = _decoding(engine, model_file, wanted)
+    wanted = _as_trained(wanted, decoding)
     try:
         outputs = declared_outputs(engine)
     except msgspec.ValidationError as error:
@@ -52,7 +54,7 @@ def infer_manifest(model_file: Path, engine: Engine) -> tuple[Manifest, tuple[st
     for path, what in contradictions(inferred):
         raise Refused(f"{model_file}: {spelled(path)}: {what}: export the model again")
     named = (f"labels from {labels.name}",) if labels else ()
-    return inferred, (*said, why, *named)
+    return inferred, (*_assumed(wanted), why, *named)
 
 
 def declared_outputs(engine: Engine) -> tuple[Output, ...]:
@@ -93,7 +95,7 @@ def packed_labels(model_file: Path) -> tuple[str, ...]:
     return ()
 
 
-def _input(model_file: Path, takes: TensorSpec) -> tuple[Input, tuple[str, ...]]:
+def _input(model_file: Path, takes: TensorSpec) -> Input:
     shape = takes.shape
     if len(shape) == 4 and shape[3] in (1, 3):
         layout, height, width, channels = "NHWC", shape[1], shape[2], shape[3]
@@ -111,7 +113,7 @@ def _input(model_file: Path, takes: TensorSpec) -> tuple[Input, tuple[str, ...]]
     if shape[0] != 1:
         raise Refused(f"{model_file}: takes {shape[0]} pictures at once; export it with batch 1")
     mean, std = _scaling(takes)
-    wanted = Input(
+    return Input(
         width=width,
         height=height,
         colour="grey" if channels == 1 else "rgb",
@@ -122,10 +124,34 @@ def _input(model_file: Path, takes: TensorSpec) -> tuple[Input, tuple[str, ...]]
         scale=takes.scale,
         zero_point=takes.zero_point,
     )
-    colours = "grey" if channels == 1 else "colours in the order red, green, blue"
-    return wanted, (
-        f"input is {width}x{height}, {layout}, {takes.dtype}",
-        f"assumed: {colours}; pixels become (pixel - {mean:g}) / {std:g}; letterboxed",
+
+
+def _as_trained(eats: Input, decoding: Decoding) -> Input:
+    """What published models of a head take, where the tensors leave it open.
+
+    Sources: Ultralytics' LetterBox and YOLOX, yolox/data/data_augment.py, preproc (grey 114 beside
+    the picture; YOLOX takes pixels as they are, blue first); TensorFlow's Object Detection API,
+    ssd_mobilenet_v2_feature_extractor.py, preprocess (-1 to 1).
+    """
+    if decoding.head.startswith("yolo"):
+        eats = replace(eats, padding=114)
+    if eats.dtype != "float32" or eats.colour == "grey":
+        return eats
+    if decoding.head == "yolox":
+        return replace(eats, colour="bgr", mean=(0.0,), std=(1.0,))
+    if decoding.head == "ssd" or decoding.anchors is not None:
+        return replace(eats, mean=(127.5,), std=(127.5,))
+    return eats
+
+
+def _assumed(eats: Input) -> tuple[str, str]:
+    colours = {"rgb": "red, green, blue", "bgr": "blue, green, red"}
+    order = f"colours in the order {colours[eats.colour]}" if eats.colour in colours else "grey"
+    beside = f" on {eats.padding}" if eats.padding else ""
+    return (
+        f"input is {eats.width}x{eats.height}, {eats.layout}, {eats.dtype}",
+        f"assumed: {order}; pixels become (pixel - {eats.mean[0]:g}) / {eats.std[0]:g}; "
+        f"letterboxed{beside}",
     )
 
 

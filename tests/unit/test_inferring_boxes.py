@@ -192,3 +192,26 @@ def test_outputs_that_are_no_numbers_are_guessed_as_well() -> None:
     output = np.full((1, 84, 8400), np.nan, np.float32)
     made, _ = infer_manifest(Path("m.onnx"), Exported((output,)))
     assert made.decoding.head == "yolov8"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "side", "colour", "scaling", "padding"),
+    [
+        ([rows(8400, 84, 640).T], 640, "rgb", (0, 255), 114),
+        ([grid_values(8400, 85)], 640, "bgr", (0, 1), 114),  # YOLOX: pixels as OpenCV reads them
+        ([np.zeros((1917, 4)), np.full((1917, 91), -9.0)], 300, "rgb", (127.5, 127.5), 0),
+        ([np.zeros((10, 4)), np.zeros(10), np.zeros(10), np.zeros(())], 300, "rgb",
+         (127.5, 127.5), 0),
+    ],
+    ids=["yolov8", "yolox", "ssd-raw", "ssd"],
+)  # fmt: skip
+def test_pixels_become_what_published_models_of_a_head_take(
+    outputs: list[Array], side: int, colour: str, scaling: tuple[float, float], padding: int
+) -> None:
+    outputs = [np.ascontiguousarray(each, np.float32)[None] for each in outputs]
+    made, told = infer_manifest(Path("m.onnx"), Exported(tuple(outputs), side))
+    eats = made.input
+    assert (eats.colour, eats.mean, eats.std) == (colour, scaling[:1], scaling[1:])
+    assert eats.padding == padding
+    assert ("red, green, blue" in told[1]) == (colour == "rgb")
+    assert told[1].endswith("letterboxed on 114" if padding else "letterboxed")
