@@ -195,7 +195,8 @@ def _give(path: Path, owner: _Owner) -> None:
 def _tidy(etc: Path, *texts: str) -> None:
     """Away with what no configuration names: the secrets of enrolments that were replaced."""
     for path in (*etc.glob(f"{FOLDER}*"), *etc.glob(f".{FOLDER}*.new")):
-        if path.is_dir() and not any(f"{path}/" in text for text in texts):
+        # by its name: in the configuration of an image are the paths of when it runs
+        if path.is_dir() and not any(f"/{path.name}/" in text for text in texts):
             shutil.rmtree(path)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(etc / f".{CONFIG}.new")

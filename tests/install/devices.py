@@ -25,8 +25,10 @@ class Device:
     running: dict[str, tuple[str, float]] = field(default_factory=dict)  # unit: release, since
     time_s: float = 0.0
     pids: int = 100
+    known: dict[Path, bytes] = field(default_factory=dict)  # unit files as systemd read them last
 
-    def reload(self) -> None: ...
+    def reload(self) -> None:
+        self.known = self._unit_files()
 
     def enable(self, units: Sequence[str]) -> None:
         wants = self.places.units / "multi-user.target.wants"
@@ -43,6 +45,8 @@ class Device:
 
     def restart(self, units: Sequence[str]) -> None:
         release = os.path.basename(os.readlink(self.places.current))
+        if units:
+            assert self.known == self._unit_files(), "started from units that are no more"
         for unit in units:
             self.running[unit] = (release, self.time_s)
 
@@ -74,7 +78,13 @@ class Device:
     def boot(self) -> None:
         """As after a power cut: what is enabled is started."""
         self.running = {}
+        self.reload()
         self.restart([unit for unit in self.enabled() if "settle" not in unit])
+
+    def _unit_files(self) -> dict[Path, bytes]:
+        found = self.places.units.rglob("*")
+        whole = (path for path in found if path.is_file() and not path.is_symlink())
+        return {path: path.read_bytes() for path in whole}
 
 
 def release(places: Places, name: str, units: Path) -> None:

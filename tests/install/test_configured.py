@@ -88,6 +88,20 @@ def test_enrolled_again_nothing_changes(places: Places, tmp_path: Path) -> None:
 
 
 @needs_root
+def test_enrolled_anew_in_an_image_what_was_before_stays_whole(
+    places: Places, tmp_path: Path
+) -> None:
+    """Who puts vedette.toml.before back finds the credentials that it names; older ones go."""
+    for device in ("door", "gate", "yard"):
+        configure(places, Wish(enrolment(tmp_path, device), None, None, None))
+    before = (places.etc / "vedette.toml.before").read_text()
+    now = places.config.read_text()
+    assert 'device = "gate"' in before and 'device = "yard"' in now
+    folders = {path.name for path in places.etc.glob("enrolled-*")}
+    assert len(folders) == 2 and all(name in before + now for name in folders)
+
+
+@needs_root
 def test_begun_from_options(places: Places) -> None:
     configure(places, Wish(None, CAMERA, None, "mqtt://elsewhere"))
     meant = meaning.read(places, RELEASE)

@@ -235,6 +235,8 @@ def test_where_trust_begins_is_looked_at(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(foresight, "UNSEEN", ())
+    # pytest's folder is closed to the services' user, where there is one
+    monkeypatch.setattr(foresight, "obstacle", lambda path: None)
     root = tmp_path / "root.json"
     root.write_text(content)
     words = said(file, pipeline(model="") + f'[updates]\nroot = "{root}"\n', capsys)
