@@ -11,6 +11,7 @@ from typing import Any, Protocol, TextIO
 
 from runtime.panel import STAGES, Panel, Spread, printable
 from runtime.tasks import Entry, Found, Region, Stats, Vector
+from runtime.tracking.brief import NOTHING, Brief, brief_of
 
 LIVE_S = 0.25
 LINE_S = 5.0
@@ -32,7 +33,7 @@ class Shown(Protocol):
 class Screen(Protocol):
     """Where it is shown."""
 
-    def draw(self, panel: Panel, found: Found) -> None: ...
+    def draw(self, panel: Panel, found: Found, brief: Brief) -> None: ...
     def close(self) -> None: ...
 
 
@@ -45,7 +46,7 @@ class Table:
         look: gives the numbers; called from the table's thread. address: of the preview, if any.
         """
         self._look = look
-        self._found: Found = ()
+        self._newest: Shown | None = None
         self._fault: BaseException | None = None
         self._stop = threading.Event()
         live = file.isatty()
@@ -56,14 +57,16 @@ class Table:
 
     def show(self, result: Shown) -> None:
         """Call with the result of each frame. Never blocks. Raises what the thread died of."""
-        self._found = result.found
+        self._newest = result
         if self._fault is not None:
             raise self._fault
 
     def _run(self) -> None:
         try:
             while not self._stop.wait(self._every_s):
-                self._screen.draw(self._look(), self._found)
+                newest = self._newest
+                found = () if newest is None else newest.found
+                self._screen.draw(self._look(), found, brief_of(newest))
         except BaseException as error:
             self._fault = error  # a bug, or a closed pipe: the loop's thread raises it
 
@@ -92,16 +95,16 @@ class Lines:
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
-    def draw(self, panel: Panel, found: Found) -> None:
+    def draw(self, panel: Panel, found: Found, brief: Brief) -> None:
         encoding = self._file.encoding or "ascii"
-        line = plain_line(panel, found).encode(encoding, "replace").decode(encoding)
+        line = plain_line(panel, found, brief).encode(encoding, "replace").decode(encoding)
         print(line, file=self._file, flush=True)
 
     def close(self) -> None:
         """Nothing to take away."""
 
 
-def plain_line(panel: Panel, found: Found) -> str:
+def plain_line(panel: Panel, found: Found, brief: Brief = NOTHING) -> str:
     """The state of a run in one line of text."""
     if panel.absent is not None:
         return f"camera absent: {printable(panel.absent, 200)}; {panel.frames:,} results so far"
@@ -110,8 +113,9 @@ def plain_line(panel: Panel, found: Found) -> str:
         spread = panel.stages.end_to_end
         parts.append(f"end to end p50 {duration(spread.p50)} p95 {duration(spread.p95)}")
     parts += [what for what in losses_words(panel) if not what.startswith("0 ")]
-    names = ", ".join(f"{name} {score}".rstrip() for name, score, _ in found_rows(found, 4))
-    return ", ".join(parts) + (f"; found {names}" if names else "; found nothing")
+    rows = found_rows(found, 4, brief.numbers)
+    names = ", ".join(f"{name} {score}".rstrip() for name, score, _ in rows)
+    return "; ".join((", ".join(parts), f"found {names or 'nothing'}", *brief.places))
 
 
 def summary(panel: Panel) -> str:
@@ -149,9 +153,17 @@ def losses_words(panel: Panel) -> Iterable[str]:
     return (f"{getattr(panel.losses, key):,} {word}" for key, word in REASONS)
 
 
-def found_rows(found: Found, most: int) -> list[tuple[str, str, float]]:
-    """(name, words beside it, share for a bar from 0 to 1), best first, at most `most`."""
+def found_rows(
+    found: Found, most: int, numbers: tuple[int | None, ...] = ()
+) -> list[tuple[str, str, float]]:
+    """(name, words beside it, share for a bar from 0 to 1), best first, at most `most`.
+
+    numbers: of tracks, one for each that was found. They stand first: a long name is cut."""
     rows = [found_row(entry) for entry in found]
+    for place, number in enumerate(numbers):
+        if number is not None:
+            name, words, share = rows[place]
+            rows[place] = f"#{number} {name}", words, share
     rows.sort(key=lambda row: -row[2])  # those without a bar stay in their order
     return rows[:most]
 

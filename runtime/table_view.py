@@ -22,6 +22,7 @@ from runtime.table import (
     stage_rows,
 )
 from runtime.tasks import Found
+from runtime.tracking.brief import NOTHING, Brief
 
 MOST_FOUND = 8
 FIXED_LINES = 14  # all but what was found: borders, speed, stages, losses, blanks
@@ -46,12 +47,12 @@ class View:
         )
         self._live.start(refresh=True)
 
-    def draw(self, panel: Panel, found: Found) -> None:
+    def draw(self, panel: Panel, found: Found, brief: Brief) -> None:
         size = self._console.size
         if size != self._size:  # the terminal has wrapped what stood there: begin on a clean one
             self._size = size
             self._console.clear()
-        picture = render(panel, found, self._address, size.width, size.height, self._plain)
+        picture = render(panel, found, self._address, size.width, size.height, self._plain, brief)
         self._live.update(picture, refresh=True)
 
     @property
@@ -63,8 +64,9 @@ class View:
 
 
 def render(
-    panel: Panel, found: Found, address: str | None, width: int, height: int, plain: bool
-) -> RenderableType:
+    panel: Panel, found: Found, address: str | None, width: int, height: int, plain: bool,
+    brief: Brief = NOTHING,
+) -> RenderableType:  # fmt: skip
     """The whole table for a terminal of `width` x `height` characters. plain: ASCII only."""
     room = max(0, min(MOST_FOUND, height - FIXED_LINES))
     parts: list[RenderableType] = [speed(panel)]
@@ -73,8 +75,11 @@ def render(
         parts.append(Text(f"camera absent: {reason}", style="bold red", overflow="fold"))
         room = max(0, room - 1)
     parts += [Text(), stages(panel, width, plain), losses(panel, width)]
+    if brief.places and room:
+        parts.append(places(brief.places))
+        room -= 1
     parts.append(Text("found", style="dim"))
-    parts.append(what_was_found(found, room, width, plain))
+    parts.append(what_was_found(found_rows(found, room, brief.numbers), room, width, plain))
     title = " ".join(filter(None, (panel.model, panel.version, "on", panel.camera)))
     return Border(
         Group(*parts),
@@ -143,13 +148,19 @@ def losses(panel: Panel, width: int) -> Text:
     return line
 
 
-def what_was_found(found: Found, room: int, width: int, plain: bool) -> Table:
+def places(words: tuple[str, ...]) -> Text:
+    """How many are in each zone and crossed each line."""
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append("places     ", style="dim")
+    return line.append("   ".join(words))
+
+
+def what_was_found(rows: list[tuple[str, str, float]], room: int, width: int, plain: bool) -> Table:
     """A fixed number of rows, so that the table keeps its height."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=max(8, width // 3))
     table.add_column(justify="right", no_wrap=True, overflow="ellipsis")
     table.add_column(no_wrap=True)
-    rows = found_rows(found, room)
     for name, words, share in rows:
         length = max(4, min(30, width - 8 - width // 3 - 6))
         table.add_row(Text(name, style="bold"), Text(words), bar(share, share, length, plain))

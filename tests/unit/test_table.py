@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
@@ -21,6 +22,10 @@ from runtime.panel import Panel, Spread, Stages
 from runtime.table import Table, duration, plain_line, summary
 from runtime.table_view import render
 from runtime.tasks import Box, Class, Found, Mask, Region, Stats, Vector
+from runtime.tracking.brief import brief_of
+from runtime.tracking.observer import Observed, Observer
+from tests.by_hand import result_at
+from wire.observation import Observation
 
 TIMES = Stages(
     Spread(812, 1300, 1790),
@@ -167,6 +172,51 @@ def test_regions_and_vectors_are_said_in_words() -> None:
     assert "50% of the picture" in shown(PANEL, found, 80)
     vector = (Vector("embedding", 3.25, (0.5,) * 128),)
     assert plain_line(PANEL, vector).endswith("found embedding 128 numbers, length 3.25")
+
+
+def observed() -> Observed:
+    """Two that have been there for long enough to have numbers, one of them in the zone."""
+    tables = {
+        "tracking": {},
+        "zone": {"door": {"points": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}},
+        "line": {"gate": {"points": [[0.5, 0], [0.5, 1]], "directions": ["in", "out"]}},
+    }
+    observer = Observer(msgspec.convert(tables, Observation), lambda: (100, 100))
+    found = (Box(7, "seven", 0.97, 10, 20, 20, 40), Box(3, "x" * 300, 0.5, 70, 20, 20, 40))
+    for number in range(20):
+        result = observer(result_at(number * 100_000_000 + 10**9, found))
+    assert isinstance(result, Observed)
+    return result
+
+
+@pytest.mark.parametrize("width", [30, 44, 80])
+@pytest.mark.parametrize("height", [8, 16, 24])
+def test_tracks_have_their_numbers_and_places_their_counts(width: int, height: int) -> None:
+    result = observed()
+    brief = brief_of(result)
+    picture = render(PANEL, result.found, None, width, height, False, brief)
+    file = io.StringIO()
+    Console(file=file, width=width, height=height, color_system=None).print(picture)
+    lines = file.getvalue().splitlines()
+    assert max(map(cell_len, lines)) <= width
+    assert len(lines) == len(shown(PANEL, FOUND, width, height).splitlines())
+    assert ("#1 seven" in file.getvalue()) == (height > 14)
+    assert ("door 1" in file.getvalue()) == (height > 14)
+    if height > 16:
+        assert "#2 xxx" in file.getvalue()
+    if width == 80 and height > 14:
+        assert "places     door 1   gate in 0, out 0" in file.getvalue()
+
+
+def test_a_line_says_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_module, "LINE_S", 0.05)
+    file = io.StringIO()
+    with Table(lambda: PANEL, file) as table:
+        table.show(observed())
+        wait_until(lambda: "\n" in file.getvalue())
+    first = file.getvalue().splitlines()[0]
+    assert "; found #1 seven 97%, #2 xxx" in first
+    assert first.endswith("; door 1; gate in 0, out 0")
 
 
 def test_where_there_is_no_terminal_a_line_is_said_now_and_then(
