@@ -173,7 +173,7 @@ class SharedCamera:
         elif isinstance(packet, Nothing):
             self._asked = False
         elif isinstance(packet, Missed):
-            self._tally.add(packet.counts, 0)
+            self._count(packet.counts, 0)
         elif isinstance(packet, Absent):
             self._say_absent(packet.why)
             return packet.why is None
@@ -211,7 +211,7 @@ class SharedCamera:
             self._lies = layout_of(picture.lie, len(buffer.memory))
             self._lie = picture.lie
         parts = [None] if self._crop is None else self._parts(self._crop, picture)
-        self._tally.add(picture.counts, len(parts))
+        self._count(picture.counts, len(parts))
         self._loans += 1
         buffer.begin()
         lease = Lease(line, picture.buffer, buffer, len(parts))
@@ -222,6 +222,11 @@ class SharedCamera:
             frame.part = part
             frames.append(frame)
         return frames
+
+    def _count(self, counts: Counts, taken: int) -> None:
+        if not self._tally.fits(counts, taken):
+            raise Refused("it counts backwards")
+        self._tally.add(counts, taken)
 
     def _parts(self, crop: Crop, picture: Picture) -> list[Part | None]:
         if not picture.spots:

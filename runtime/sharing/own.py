@@ -24,6 +24,17 @@ class Tally:
         self._losses = losses
         self._before = counts
 
+    def fits(self, counts: Counts, taken: int) -> bool:
+        """Whether this can come next: another process may say anything."""
+        before = self._before
+        return (
+            counts.captured >= before.captured + taken
+            and counts.skipped >= before.skipped
+            and counts.driver >= before.driver
+            and counts.decode >= before.decode
+            and counts.refused >= before.refused
+        )
+
     def add(self, counts: Counts, taken: int) -> None:
         """counts: at the last picture that came, or when there was no newer one; taken: how many
         came since the last call."""

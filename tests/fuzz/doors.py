@@ -9,6 +9,7 @@ from tests.fuzz import (
     fleet_doors,
     head_doors,
     model_doors,
+    sharing_doors,
     toml_doors,
     trust_doors,
     wire_doors,
@@ -25,6 +26,7 @@ DOORS: tuple[Door, ...] = (
     *disk_doors.DOORS,
     *fleet_doors.DOORS,
     *far_doors.DOORS,
+    *sharing_doors.DOORS,
 )
 BY_NAME = {door.name: door for door in DOORS}
 assert len(BY_NAME) == len(DOORS), "two doors of one name"

@@ -206,6 +206,9 @@ LIES = {
         [picture(4096, Lie("RGB3", 64, 48, 10, None))], sent(kept(4096))
     ),
     "odd": lambda to: to.sendmsg([picture(4096, Lie("YUYV", 31, 4, 64, None))], sent(kept(4096))),
+    "counts that shrink": lambda to: to.sendmsg(
+        [encoded(Picture(0, 4096, 1, 1, GREY, Counts()))], sent(kept(4096))
+    ),
     "two descriptors": lambda to: to.sendmsg([picture()], sent(kept(4096), kept(4096))),
     "a word of readers": lambda to: to.send(WANT),
     "too long": lambda to: to.send(b"\xc0" * (MOST_BYTES + 1)),
