@@ -74,7 +74,7 @@ class Faults:
             if not changed or now_s - thing.said_s < QUIET_S:
                 continue
             kind: Literal["fault", "recovered"] = "recovered" if thing.now is None else "fault"
-            text = thing.now or f"over: {thing.text}"
+            text = thing.now or _over(thing)
             thing.said, thing.said_s = thing.now, now_s
             sayings.append(Saying(kind, subject, pipeline, text))
             where = f"{pipeline}: " if pipeline else ""
@@ -99,6 +99,13 @@ class Faults:
                 if thing.said is not None
             ]
         )
+
+
+def _over(thing: _Thing) -> str:
+    """What was said when it began, so that one finds the two. The last reason alone misleads: a
+    camera that is plugged in again may not be opened yet for a moment."""
+    last = "" if thing.text == thing.said else f"; at last: {thing.text}"
+    return f"over: {thing.said}{last}"
 
 
 def said_in(kept: bytes | None) -> list[Said]:

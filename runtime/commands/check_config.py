@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -23,12 +23,14 @@ from wire.troubles import Trouble, one_line
 @dataclass(frozen=True)
 class Verdict:
     """refused: why the file is not accepted; then there is no config. warnings: what is amiss on
-    this machine, a line each; the file is accepted all the same."""
+    this machine, a line each; the file is accepted all the same. cameras: of each pipeline, without
+    passwords, to be shown."""
 
     file: str
     refused: str | None
     warnings: tuple[str, ...]
     config: Config | None
+    cameras: dict[str, str] = field(default_factory=dict)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -51,7 +53,8 @@ def judged(path: Path) -> Verdict:
     meant = config.parse(text, str(path))
     for key, what in impossible(meant):
         raise refusal(str(path), text, key, what)
-    return Verdict(str(path), None, tuple(warnings(meant)), meant)
+    cameras = {name: masked(one.camera) for name, one in meant.pipeline.items()}
+    return Verdict(str(path), None, tuple(warnings(meant)), meant, cameras)
 
 
 def in_words(verdict: Verdict) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from installing.places import Places
 from installing.troubles import Trouble, Wrong
-from installing.units import Pipeline
+from installing.units import NETWORK, Pipeline
 
 CHECK_S = 300.0
 PATH = re.compile(r"(?<![\w/.:])/[\w.@+/-]*[\w@+-]")
@@ -50,8 +50,10 @@ def judge(places: Places, release: str, file: Path) -> Meaning:
         if said["refused"] is not None:
             raise Wrong(said["refused"])
         meant = said["config"]
+        shown = said.get("cameras", {})
         pipelines = tuple(
-            Pipeline(name, one["camera"]) for name, one in meant.get("pipeline", {}).items()
+            Pipeline(name, shown.get(name) or _hidden(one["camera"]))
+            for name, one in meant.get("pipeline", {}).items()
         )
         return Meaning(
             fleet=meant.get("fleet", "home"),
@@ -64,6 +66,12 @@ def judge(places: Places, release: str, file: Path) -> Meaning:
     except (ValueError, KeyError, TypeError):
         last = (done.stdout + done.stderr).strip().splitlines()[-1:]
         raise Trouble(f"check-config of release {release} failed: {''.join(last)}") from None
+
+
+def _hidden(camera: str) -> str:
+    """An address that an older release does not tell without its password."""
+    kind = camera.partition("://")[0].lower()
+    return f"{kind}://[hidden]" if f"{kind}://" in NETWORK else camera
 
 
 def _true(places: Places, warnings: Iterable[str], pipelines: Iterable[Pipeline]) -> Iterable[str]:

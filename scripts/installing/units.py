@@ -21,7 +21,7 @@ BACK_OFF_SYSTEMD = 254
 
 @dataclass(frozen=True)
 class Pipeline:
-    """As far as its service is concerned."""
+    """As far as its service is concerned. camera: as it may be shown, without a password."""
 
     name: str
     camera: str

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from installing import configuring, meaning
 from installing.configuring import Wish
+from installing.installation import Done, summary
 from installing.places import Places
 from installing.progress import Progress
 from installing.troubles import Trouble, Wrong
 
+from tests.install.devices import Device
 from tests.laws.sources import ROOT
 from wire.enrolment import Enrolment, to_file
 
@@ -99,6 +101,30 @@ def test_enrolled_anew_in_an_image_what_was_before_stays_whole(
     assert 'device = "gate"' in before and 'device = "yard"' in now
     folders = {path.name for path in places.etc.glob("enrolled-*")}
     assert len(folders) == 2 and all(name in before + now for name in folders)
+
+
+OLDER = """\
+import json, sys
+camera = open(sys.argv[3]).read().rpartition('camera = "')[2].partition('"')[0]
+config = {"device": "door", "broker": {"url": "x"}, "pipeline": {"a": {"camera": camera}}}
+print(json.dumps({"refused": None, "warnings": [], "config": config}))
+"""
+
+
+@needs_root
+@pytest.mark.parametrize("program", [PROGRAM, OLDER])
+@pytest.mark.parametrize("camera", ["rtsp://u:hush%23p@host.example/live", "synthetic://64x48@5"])
+def test_a_password_of_a_camera_is_never_shown(
+    places: Places, camera: str, program: str, tmp_path: Path
+) -> None:
+    configure(places, Wish(enrolment(tmp_path), camera, "digits", None))
+    assert camera in places.config.read_text()
+    (places.releases / RELEASE / "bin/vedette").write_text(program)
+    meant = meaning.read(places, RELEASE)
+    lines = "\n".join(summary(Done(RELEASE, meant, ()), Device(places), []))
+    assert "hush" not in lines and "23p" not in lines and "hush" not in repr(meant)
+    assert f"{camera.partition('://')[0]}://" in lines
+    assert (camera in lines) == camera.startswith("synthetic")
 
 
 @needs_root

@@ -89,7 +89,7 @@ def test_a_pipeline_that_is_no_more_has_no_faults() -> None:
     assert kinds(faults.due(60.0)) == [("recovered", "camera")]
 
 
-def test_the_end_of_a_fault_names_its_last_reason() -> None:
+def test_the_end_of_a_fault_names_what_was_said_and_its_last_reason() -> None:
     faults = Faults(None)
     faults.tell("config", None, "line 17 is wrong")
     faults.due(0.0)
@@ -98,4 +98,6 @@ def test_the_end_of_a_fault_names_its_last_reason() -> None:
     again = Faults(faults.book())
     again.tell("config", None, "line 12 is wrong")
     again.tell("config", None, None)
-    assert [saying.text for saying in again.due(40.0)] == ["over: line 12 is wrong"]
+    assert [saying.text for saying in again.due(40.0)] == [
+        "over: line 17 is wrong; at last: line 12 is wrong"
+    ]
