@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from runtime.engines import Engine, Tensor
+from runtime.opening import WHAT_FAILS
 from wire.troubles import Trouble
 
 FIRST_RETRY_S = 5.0
@@ -123,11 +124,11 @@ class AcceleratedEngine:
             pause_s = min(2 * pause_s, LAST_RETRY_S)
             try:
                 self._ways.try_out()
-            except (Trouble, OSError):
+            except WHAT_FAILS:
                 continue
             try:
                 engine = self._ways.accelerated()
-            except Trouble:
+            except WHAT_FAILS:
                 failures += 1
                 self.needs_new_process = failures >= HOPELESS
                 continue

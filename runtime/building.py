@@ -20,6 +20,7 @@ from wire.troubles import Refused, Unavailable
 BUILT = ("tensorrt",)  # engines that run no model before something was built of it
 MOST_S = 3600  # the largest models take half of that on the smallest boards
 LOOK_S = 0.2
+SAY_S = 60.0  # systemd waits for who starts no longer than some minutes after a word
 
 
 class Build:
@@ -104,16 +105,16 @@ class Builds:
 
 
 def build_now(located: Located, told: Callable[[str], None]) -> None:
-    """Wait until it is built. told: how far it is, in a line, at every ten percent. Raises as Build
-    does."""
+    """Wait until it is built. told: how far it is, in a line, at every ten percent, and every
+    minute at least. Raises as Build does."""
     if located.engine_kind not in BUILT:
         return
-    build, said = Build(located), 0
+    build, said, due_s = Build(located), 0, time.monotonic() + SAY_S
     try:
         while not build.is_over():
-            if build.percent >= said + 10:
-                said = build.percent // 10 * 10
-                told(f"{located.file.name} is being built for this device: {said} %")
+            if build.percent >= said + 10 or time.monotonic() >= due_s:
+                said, due_s = build.percent // 10 * 10, time.monotonic() + SAY_S
+                told(f"{located.file.name} is being built for this device: {build.percent} %")
             time.sleep(LOOK_S)
     finally:
         build.end()

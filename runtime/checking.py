@@ -67,7 +67,7 @@ def try_pictures(model: Model, path: str) -> None:
         outputs = model.engine.run()
         if model.manifest.decoding.head not in MEANINGLESS:
             for spec, output in zip(model.engine.gives, outputs, strict=True):
-                if not output.max() < np.inf:  # NaN too
+                if output.size and not output.max() < np.inf:  # NaN too
                     raise Refused(
                         f"{path}: output {spec.name!r} holds NaN or infinity: the model is broken: "
                         "export it again"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import grp
+import hashlib
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +24,7 @@ from wire.unreadable import UNREADABLE
 SECONDS = 60  # and one more for every megabyte of the model
 MEMORY_SHARE = 0.75  # of what the machine has: one that wants more would not run here anyway
 LEAST_MEMORY_MB = 1024  # the limit is on promised memory, of which Python itself takes some
+REPORT_START = '{"ok":'
 WEIGHTS_COPIED = 2  # the file, and the same numbers as the engine's kernels want them
 # a golden sample of 30,000 x 30,000 is a small file, and takes the memory of a whole board
 SMALL_PICTURES = {"OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 27)}
@@ -85,7 +86,13 @@ def run_check(
     except subprocess.TimeoutExpired:
         raise Refused(f"{path}: does not finish loading within {allowed.seconds} s") from None
     judge(path, child.returncode, child.stderr, allowed)
-    return msgspec.json.decode(child.stdout, type=Report)
+    return _report_in(child.stdout)
+
+
+def _report_in(output: str) -> Report:
+    """Drivers of accelerators print what they like, before and after it."""
+    lines = [line for line in output.splitlines() if line.startswith(REPORT_START)]
+    return msgspec.json.decode(lines[-1], type=Report)
 
 
 def _groups() -> list[int]:
@@ -111,9 +118,10 @@ def _remembered(located: Located, options: EngineOptions) -> Path | None:
     cache = cache_folder()
     if cache is None:
         return None
-    how = "-".join([located.engine_kind, *options.accelerators])
-    name = re.sub(r"[^A-Za-z0-9_.-]", "_", f"{located.digest}-{how}")
-    return cache / "tried" / name[:200]
+    name = f"{located.digest}-{located.engine_kind}"
+    if options.accelerators:  # paths and options, of any length and in any letters
+        name += f"-{hashlib.sha256(repr(options.accelerators).encode()).hexdigest()}"
+    return cache / "tried" / name
 
 
 def _remember(path: Path, report: Report) -> None:

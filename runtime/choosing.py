@@ -9,10 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from runtime.loop import NO_MODEL, Model
+from runtime.opening import WHAT_FAILS
 from runtime.sources import Source, Sources
-from wire.troubles import Trouble
-
-WHAT_FAILS = (Trouble, OSError, MemoryError)  # when a model is opened
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,12 @@ def open_lasting(
             return open_model(found, options)
         opening = _Opening(found, options, after_a_crash)
         ways = Ways(opening.accelerated, opening.plain, opening.try_out)
-        engine = AcceleratedEngine(ways, stack.pop_all().close)
+        files = stack.pop_all()
+        try:
+            engine = AcceleratedEngine(ways, files.close)
+        except BaseException:
+            files.close()
+            raise
         return model_of(found, engine)
 
 

@@ -13,7 +13,7 @@ from runtime.engines.accelerators import check_known
 from runtime.lasting import open_lasting
 from runtime.locating import Located, locate
 from runtime.loop import Loop, Model
-from wire.troubles import Trouble
+from runtime.opening import WHAT_FAILS
 
 SWEEP_S = 0.2  # how often retired models are looked for
 PATIENCE_S = 0.5  # how long the end of the process waits for a load that is under way
@@ -76,8 +76,9 @@ class Loader:
     def _take(self, path: Path) -> None:
         try:
             model = open_tried(path, self._engine_kind, self._options, self._said)
-        except (Trouble, OSError) as trouble:  # OSError: no room for a bundle, or for a child
-            self.trouble = f"{path} was not loaded, the model before it runs on: {trouble}"
+        except WHAT_FAILS as trouble:  # OSError: no room for a bundle, or for a child
+            why = str(trouble) or "there is not enough memory for it"
+            self.trouble = f"{path} was not loaded, the model before it runs on: {why}"
             self._said(self.trouble)
             return
         self.trouble = None

@@ -11,9 +11,9 @@ from queue import Empty, SimpleQueue
 import msgspec
 
 from runtime.agent_line import ANSWER_S, AgentLine
-from runtime.choosing import WHAT_FAILS
 from runtime.formats import working_formats
 from runtime.loader import Loader
+from runtime.opening import WHAT_FAILS
 from runtime.takeover import Takeover
 from wire.local import CheckModel, LoadModel
 from wire.troubles import Refused

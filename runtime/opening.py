@@ -16,8 +16,9 @@ from runtime.locating import Located
 from runtime.loop import Model
 from runtime.prepare import aim_of, make_prepare
 from runtime.tasks.anchors import read_anchors
-from wire.troubles import Refused
+from wire.troubles import Refused, Trouble
 
+WHAT_FAILS = (Trouble, OSError, MemoryError)  # when a model is opened
 DECODERS = {
     "classify": "runtime.tasks.classify",
     "detect": "runtime.tasks.detect",

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from runtime.choosing import WHAT_FAILS
 from runtime.loader import close_retired
 from runtime.loop import HELD, NO_MODEL, Loop, Model
+from runtime.opening import WHAT_FAILS
 from runtime.room import available_bytes, fits
 from runtime.sources import Source, Sources
 from wire.local import CheckReport, LoadReport

@@ -1,8 +1,9 @@
-"""Which other files an .onnx file wants to be read: its constants may lie outside of it.
+"""What an .onnx file wants besides computing: other files to be read, native code to be run.
 
-ONNX Runtime before 1.31 reads any file that it may read, so that a hostile model could carry the
-secrets of its device into its answers. Follows onnx.proto3 of ONNX IR version 14, as far as tensors
-can be, in the wire format of protocol buffers.
+Its constants may lie outside of it: ONNX Runtime before 1.31 reads any file that it may read, so
+that a hostile model could carry the secrets of its device into its answers. An operator EPContext
+holds what a provider has compiled, as a TensorRT plan. Follows onnx.proto3 of ONNX IR version 14,
+as far as nodes and tensors can be, in the wire format of protocol buffers.
 """
 
 from __future__ import annotations
@@ -28,16 +29,26 @@ WAYS = {
     ENTRY: {},
 }
 KEY, VALUE = 1, 2
+OPERATOR = 4  # of a node: what it computes
+COMPILED = b"EPContext"
 SIZES = {1: 8, 5: 4}  # bytes of the wire types of fixed size
 VARINT, BYTES = 0, 2
 DEEPEST = 200  # messages in messages; protocol buffers allow 100
+WITH_CODE = (
+    "was compiled for one accelerator (EPContext), which is native code: give the model that it "
+    "was compiled of"
+)
 DAMAGED = "it is no ONNX model, or a damaged one: copy or export it again"
+
+
+class _WithCode(Exception):
+    """A node holds what was compiled."""
 
 
 def check_outside(model_file: Path) -> tuple[Path, ...]:
     """The files in which constants of it lie, sorted. Raises Refused if one is not in the model's
-    own folder, or if that cannot be told: what is no protocol buffer for us is no model for
-    anybody."""
+    own folder, if it holds compiled code, or if that cannot be told: what is no protocol buffer for
+    us is no model for anybody."""
     folder = model_file.parent.resolve()
     try:
         files = set()
@@ -48,6 +59,8 @@ def check_outside(model_file: Path) -> tuple[Path, ...]:
                     f"{model_file}: wants to read {place!r}, which is not in its own folder: "
                     "export it with its weights inside"
                 )
+    except _WithCode:
+        raise Refused(f"{model_file}: {WITH_CODE}") from None
     except (ValueError, OSError):
         raise Refused(f"{model_file}: {DAMAGED}") from None
     return tuple(sorted(files))
@@ -69,6 +82,8 @@ def _places(content: mmap.mmap, kind: int, start: int, end: int, depth: int) -> 
     for field, first, last in _fields(content, start, end):
         if kind == ENTRY and field in (KEY, VALUE):
             words[field] = content[first:last]
+        elif kind == NODE and field == OPERATOR and content[first:last] == COMPILED:
+            raise _WithCode
         elif field in WAYS[kind]:
             yield from _places(content, WAYS[kind][field], first, last, depth + 1)
     if words.get(KEY) == b"location":

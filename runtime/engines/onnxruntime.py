@@ -175,8 +175,13 @@ def _lasting_cache() -> dict[str, str]:
     """TensorRT takes minutes to build what it runs: it is kept, by default."""
     if (folder := cache_folder()) is None:
         return {}
+    place = folder / "tensorrt-provider"
+    try:
+        place.mkdir(parents=True, exist_ok=True)  # the provider makes no more than the last of them
+    except OSError:
+        return {}
     kept = {"trt_engine_cache_enable": "1", "trt_timing_cache_enable": "1"}
-    return kept | {"trt_engine_cache_path": str(folder / "tensorrt-provider")}
+    return kept | {"trt_engine_cache_path": str(place)}
 
 
 def _check_providers(wanted: list[tuple[str, dict[str, str]]], session: Any) -> None:

@@ -19,6 +19,7 @@ from runtime.child import run_check, try_in_child
 from runtime.ending import Allowance, judge
 from runtime.engines import EngineOptions
 from runtime.locating import Located, locate
+from tests.delegates import plug
 from tests.graphs import onnx, tflite
 from tests.laws.sources import ROOT
 from tests.story.shell import Shell
@@ -76,6 +77,25 @@ def test_an_accelerator_is_tried_too(tmp_path: Path, tried: list[Any]) -> None:
     assert len(tried) == 2
     with pytest.raises(Unavailable, match="no provider 'warp'"):
         try_in_child(located(path), replace(ONE, accelerators=("warp",)))
+
+
+def test_each_accelerator_is_tried_however_long_its_name(tmp_path: Path, tried: list[Any]) -> None:
+    path, stick = tflite.colours(tmp_path / "c.tflite"), plug(tmp_path)
+    place = tmp_path / ("long" * 40)
+    place.mkdir()
+    (place / "gone").touch()
+    for name in ("not-gone", "gone"):
+        options = replace(ONE, accelerators=(f"{stick.library}?gone={place / name}",))
+        if name == "not-gone":
+            try_in_child(located(path), options)
+            continue
+        with pytest.raises(Unavailable, match="no accelerator is plugged in"):
+            try_in_child(located(path), options)
+
+
+def test_a_driver_that_prints_does_not_spoil_the_report(tmp_path: Path) -> None:
+    options = replace(ONE, accelerators=(plug(tmp_path).accelerator,))
+    assert run_check(ROOT / "models" / "zoo" / "digits" / "tflite", "litert", options).ok
 
 
 def test_our_own_models_and_the_null_engine_need_no_trial(tmp_path: Path, tried: list[Any]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,8 @@ import pytest
 
 from runtime.accelerated import AcceleratedEngine, Ways, degraded
 from runtime.engines import Engine, EngineOptions, accelerators, open_engine
-from runtime.locating import ZOO
+from runtime.lasting import open_lasting
+from runtime.locating import ZOO, Located, locate
 from tests.delegates import Plug, plug
 from wire.troubles import Refused, Unavailable
 
@@ -122,6 +125,43 @@ def test_one_that_only_another_process_can_use_says_so(stick: Plug) -> None:
     engine.close()
 
 
+def test_no_memory_for_it_now_is_no_reason_to_give_up(stick: Plug) -> None:
+    troubles: list[Exception] = [Unavailable("not yet"), MemoryError(), OSError("no room")]
+
+    def accelerated() -> Engine:
+        if troubles:
+            raise troubles.pop(0)
+        return opened(stick.accelerator)
+
+    engine = AcceleratedEngine(Ways(accelerated, opened, lambda: None), lambda: None, 0.001)
+
+    def is_back() -> bool:
+        engine.input()
+        return degraded(engine) is None
+
+    until(is_back)
+    assert troubles == [] and answer(engine, 1)
+    engine.close()
+
+
+def test_files_are_closed_if_it_opens_in_no_way(tmp_path: Path, stick: Plug) -> None:
+    closed: list[str] = []
+    (tmp_path / "m.tflite").write_bytes(b"no model")
+
+    @contextmanager
+    def located() -> Iterator[Located]:
+        try:
+            with locate(tmp_path / "m.tflite") as found:
+                yield found
+        finally:
+            closed.append("files")
+
+    options = EngineOptions(threads=1, accelerators=(stick.accelerator,))
+    with pytest.raises(Refused) as told:
+        open_lasting(located(), options, print)
+    assert closed == ["files"], told.value
+
+
 def test_what_it_kept_open_is_closed_with_it(stick: Plug) -> None:
     closed: list[str] = []
     ways = Ways(lambda: opened(stick.accelerator), opened, lambda: None)
@@ -152,3 +192,24 @@ def test_an_option_without_a_value_is_refused() -> None:
 def test_the_usual_library_of_a_name_is_looked_for() -> None:
     with pytest.raises(Unavailable, match=r"delegate 'edgetpu'.*libedgetpu\.so\.1"):
         opened("edgetpu")
+
+
+def test_what_the_tensorrt_provider_builds_has_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider makes one folder, and not those above it: on a new device it would not start."""
+    ort = importlib.import_module("onnxruntime")
+    seen: list[dict[str, str]] = []
+
+    def session(path: str, settings: object, providers: list[tuple[str, dict[str, str]]]) -> None:
+        seen.extend(options for _, options in providers)
+        raise RuntimeError("there is no such device")
+
+    here = ["TensorrtExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new" / "home"))
+    monkeypatch.setattr(ort, "get_available_providers", lambda: here)
+    monkeypatch.setattr(ort, "InferenceSession", session)
+    with pytest.raises(Refused, match="no such device"):
+        model = ZOO / "digits" / "onnx" / "digits.onnx"
+        open_engine("onnxruntime", model, EngineOptions(accelerators=("tensorrt",)))
+    assert Path(seen[0]["trt_engine_cache_path"]).is_dir()

@@ -106,6 +106,16 @@ def test_a_file_beside_it_may_be_read(tmp_path: Path, hide: Callable[[str], obje
     check_outside(tmp_path / "m.onnx")
 
 
+@pytest.mark.parametrize(
+    "wrap", [lambda node: field(1, node), lambda node: field(1, field(5, field(6, field(1, node))))]
+)  # in the graph, or in one that an attribute holds
+def test_what_was_compiled_is_native_code(tmp_path: Path, wrap: Callable[[bytes], bytes]) -> None:
+    """ONNX Runtime's TensorRT provider would run the plan in such a node."""
+    (tmp_path / "m.onnx").write_bytes(field(7, wrap(field(4, b"EPContext"))))
+    with pytest.raises(Refused, match=r"m\.onnx: was compiled .*\(EPContext\).*native code"):
+        check_outside(tmp_path / "m.onnx")
+
+
 def test_the_engine_looks_before_it_reads(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "far.bin").write_bytes(np.float32(42).tobytes())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from runtime import building
 from runtime.building import Builds, build_now
 from runtime.engines import Engine, EngineOptions, TensorSpec, open_engine, tensorrt, tensorrt_plan
 from runtime.locating import ZOO, locate
@@ -151,12 +153,23 @@ def test_weights_in_a_file_beside_are_part_of_the_key(twin: Device, tmp_path: Pa
 
 
 def test_who_asks_is_told_when_it_is_built(twin: Device) -> None:
-    builds = Builds()
+    builds, end_s = Builds(), time.monotonic() + 120
     with locate(ZOO / "digits" / "onnx", "tensorrt") as located:
-        while True:
+        while time.monotonic() < end_s:
             try:
                 builds.need(located)
-                break
+                return
             except Unavailable as trouble:
                 assert "is being built for this device" in str(trouble)
-    builds.close()
+                time.sleep(0.2)
+    raise AssertionError("it never came to an end")
+
+
+def test_who_starts_says_that_it_is_alive(twin: Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long one percent takes: systemd would end a start that it hears nothing of."""
+    monkeypatch.setattr(building, "SAY_S", 0.0)
+    said: list[str] = []
+    with locate(ZOO / "digits" / "onnx", "tensorrt") as located:
+        build_now(located, said.append)
+    assert said[0] == "digits.onnx is being built for this device: 0 %"
+    assert len(set(said)) < len(said)
