@@ -174,7 +174,8 @@ def least_stored(spec: TensorSpec, least: float) -> float:
 
     def reaches(stored: int) -> bool:
         with np.errstate(over="ignore"):
-            return bool((np.float32(stored) - zero_point) * scale >= np.float32(least))
+            above = np.float32(float(stored) - float(zero_point))  # rounded once, as `dequantise`
+            return bool(above * scale >= np.float32(least))
 
     too_low, enough = lowest - 1, highest + 1
     while enough - too_low > 1:  # float32 rounds, so no formula has it: halve what is left
