@@ -22,6 +22,8 @@ UNITS = tuple(
     for folder in ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 )
 
+INSTALLER = Path("/opt/vedette/installer/install")
+
 
 class Outcome(Struct, frozen=True):
     """What --json prints. before: the configuration that was replaced, None where none was. next:
@@ -68,6 +70,8 @@ def _next(placed: Placed, file: Path) -> str | None:
         return f"sudo scripts/install --enroll {shlex.quote(str(file))}"
     runtimes = (f"vedette-runtime@{name}" for name in placed.pipelines)
     services = " ".join(("vedette-agent", *runtimes))
+    if placed.with_drop_in and INSTALLER.exists():  # it knows which, and what for
+        return f"sudo {INSTALLER} --unchecked && sudo systemctl restart {services}"
     if placed.changed and placed.before is None:
         return f"sudo systemctl enable --now {services}"
     return f"sudo systemctl enable {services} && sudo systemctl restart {services}"
@@ -92,6 +96,9 @@ def _lines(told: Enrolment, placed: Placed, following: str | None, file: str) ->
         lines.append(f"{placed.config} is changed; as it was: {placed.before}")
     if not placed.pipelines:
         lines.append("no pipeline yet: see vedette cameras, then add --camera URI --model NAME")
+    if placed.with_drop_in and following is not None and not INSTALLER.exists():
+        names = ", ".join(placed.with_drop_in)
+        lines.append(f"{names}: the service needs the drop-in for its camera, of systemd/drop-ins")
     if following is not None:
         lines.append(f"next: {following}")
     if told.key_pem or told.password:

@@ -25,6 +25,7 @@ from wire.troubles import Unavailable
 
 CONFIG, BEFORE = "vedette.toml", "vedette.toml.before"
 GROUP = "vedette"  # of the services
+SPECIAL = ("csi:", "rtsp:", "rtsps:", "http:", "https:")  # cameras that the common unit keeps away
 FOLDER = "enrolled-"
 HINTS = {
     errno.EACCES: "run it with sudo",
@@ -39,13 +40,15 @@ OURS_ALONE, WITH_GROUP = 0o600, 0o640
 @dataclass(frozen=True)
 class Placed:
     """changed: whether vedette.toml says anything new. before: where the old one is, None: there
-    was none, or it is the same. pipelines: of the configuration that is there now."""
+    was none, or it is the same. pipelines: of the configuration that is there now; with_drop_in:
+    those of which the service needs one for its camera."""
 
     config: Path
     changed: bool
     before: Path | None
     folder: Path
     pipelines: tuple[str, ...]
+    with_drop_in: tuple[str, ...] = ()
 
 
 def place(etc: Path, enrolment: Enrolment, wish: Wish) -> Placed:
@@ -80,8 +83,9 @@ def _place(etc: Path, enrolment: Enrolment, wish: Wish) -> Placed:
             raise
     _tidy(etc, text, read(before) if before.exists() else "")
     was_there = old is not None and text != old
-    pipelines = tuple(parse(text, str(config)).pipeline)
-    return Placed(config, text != old, before if was_there else None, folder, pipelines)
+    meant = parse(text, str(config)).pipeline
+    special = tuple(name for name, one in meant.items() if one.camera.startswith(SPECIAL))
+    return Placed(config, text != old, before if was_there else None, folder, tuple(meant), special)
 
 
 def _contents(enrolment: Enrolment) -> dict[str, bytes]:

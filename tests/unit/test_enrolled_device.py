@@ -190,6 +190,28 @@ def test_what_comes_next_starts_all_that_the_configuration_names(
     assert f"next: sudo systemctl enable {services} && sudo" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("camera", ["rtsp://camera.example/live", "csi://0"])
+def test_a_camera_that_needs_a_drop_in_is_for_the_installer(
+    camera: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, etc, installer = tmp_path / "door.vedette", tmp_path / "etc", tmp_path / "install"
+    file.write_bytes(to_file(PLAIN))
+    unit = tmp_path / "agent.service"
+    unit.touch()
+    monkeypatch.setattr(enroll, "UNITS", (unit,))
+    monkeypatch.setattr(enroll, "CONFIG", etc / "vedette.toml")
+    monkeypatch.setattr(enroll, "INSTALLER", installer)
+    words = [str(file), "--etc", str(etc), "--camera", camera, "--model", "digits"]
+    assert enroll.main(words) == 0
+    assert "camera: the service needs the drop-in" in capsys.readouterr().out
+    installer.touch()
+    assert enroll.main(words) == 0
+    said = capsys.readouterr().out
+    services = "vedette-agent vedette-runtime@camera"
+    assert f"next: sudo {installer} --unchecked && sudo systemctl restart {services}\n" in said
+    assert "drop-in" not in said
+
+
 def test_nobody_else_may_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(placing, "GROUP", "no-such-group")
     placed = place(tmp_path, GOOD, Wish())
