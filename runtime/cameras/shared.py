@@ -42,6 +42,7 @@ NOTHING = Layout("GREY", 0, 0, 0)
 MOST_LOANS = 2
 WELCOME_S = 10.0  # the owner's camera may have to be started
 LARGEST = 1 << 40  # bytes of a picture whose memory is not known yet
+MOST_BUFFERS = 256  # no camera has so many
 ANSWER_S = 0.005  # "now" is answered at once, if the owner is awake
 
 log = logging.getLogger("vedette.cameras")
@@ -93,7 +94,7 @@ class SharedCamera:
         try:
             if not self._await_welcome(line, time.monotonic() + WELCOME_S):
                 raise Unavailable(f"pipeline {self._source.pipeline} gives no frames: is it well?")
-        except (Hushed, Refused) as trouble:
+        except (Hushed, Refused, Ended) as trouble:
             self.stop()
             raise Unavailable(f"pipeline {self._source.pipeline}: {trouble}") from None
         except BaseException:
@@ -123,7 +124,8 @@ class SharedCamera:
         """Let go of the owner. Memory that is still on loan is unmapped when it comes home."""
         self._is_started = False
         line, self._line = self._line, None
-        self._ready.clear()
+        while self._ready:
+            self._ready.popleft().release()
         self._asked = self._is_welcome = False
         self._buffers, self._lie, self._homes = {}, None, []
         self._loans = 0
@@ -199,6 +201,8 @@ class SharedCamera:
         if line.descriptor is not None:
             descriptor, line.descriptor = line.descriptor, None
             buffers[picture.buffer] = Imported(descriptor, picture.size)
+            if len(buffers) > MOST_BUFFERS:
+                raise Refused(f"pictures came in more than {MOST_BUFFERS} buffers")
         buffer = buffers.get(picture.buffer)
         if buffer is None:
             raise Refused("a picture came in memory that is not known")

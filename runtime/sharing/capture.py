@@ -33,6 +33,7 @@ class Capture:
         self._camera = camera
         self._newest = newest
         self._copies: list[Mapped] = []
+        self._is_copying = False
         self._is_closing = False
         self._thread = threading.Thread(target=self._work, name="capture", daemon=True)
 
@@ -147,5 +148,7 @@ class Capture:
             memory = self._copies.pop()
             if len(memory) >= size:
                 return memory
-        log.info("this camera's memory cannot be mapped by others: each frame is copied once")
+        if not self._is_copying:
+            self._is_copying = True
+            log.info("this camera's memory cannot be mapped by others: each frame is copied once")
         return shared_memory(size)

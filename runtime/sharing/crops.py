@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from runtime.frames import Layout, Part
 from runtime.geometry import region_around
-from runtime.sharing.packets import Choice, Spot
+from runtime.sharing.packets import FARTHEST, Choice, Spot
 from runtime.tasks import Box, Found
 
 
@@ -26,6 +26,7 @@ def chosen(found: Found, choice: Choice) -> tuple[Spot, ...]:
         if isinstance(one, Box)
         and one.score >= choice.min_score
         and (not choice.labels or one.label in choice.labels)
+        and all(-FARTHEST <= side <= FARTHEST for side in (one.x, one.y, one.width, one.height))
     ]
     boxes.sort(key=lambda box: -box.score)
     return tuple(

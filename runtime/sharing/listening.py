@@ -150,8 +150,15 @@ class Listening:
     def _welcome(self, listening: socket.socket) -> None:
         try:
             ours, _ = listening.accept()
-        except OSError:  # gone again, or no descriptor is left
+        except BlockingIOError:  # gone again
             return
+        except OSError as error:
+            if self._trouble is None:
+                log.warning("nobody more can share the camera now: %s", error.strerror)
+            self._trouble = str(error)
+            self._poll.modify(listening, 0)  # until the next look: it would never fall silent
+            return
+        self._trouble = None
         ours.setblocking(False)
         served = sum(not reader.refusal for _, reader in self._readers.values())
         if len(self._readers) >= self._most + MOST_REFUSED:
@@ -167,6 +174,7 @@ class Listening:
     def _keep_open(self) -> None:
         """Take the address, again if somebody removed it."""
         if self._socket is not None and self._path.is_socket():
+            self._poll.modify(self._socket, select.POLLIN)
             return
         self._shut()
         why = None

@@ -18,7 +18,7 @@ from wire.troubles import Refused
 SEAL_FUTURE_WRITE = 0x0010  # Linux 5.1: who maps it from now on can only read
 NOEXEC_SEAL = 0x0008  # Linux 6.3: it never becomes a program, and the kernel need not warn of it
 KEPT_SIZE = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-DMA_BUFS = ("/dmabuf:", "anon_inode:dmabuf")  # how the kernel calls them, and called them
+DMA_BUF, OLD_DMA_BUF = "/dmabuf:", "anon_inode:dmabuf"  # its name; before Linux 5.3
 DMA_BUF_SYNC = 0x40086200  # linux/dma-buf.h: DMA_BUF_IOCTL_SYNC, its flags as one u64
 BEGIN_READING, END_READING = struct.pack("=Q", 1), struct.pack("=Q", 1 | 4)
 
@@ -99,7 +99,12 @@ class Imported:
 
 
 def _is_dma_buf(descriptor: int) -> bool:
-    return os.readlink(f"/proc/self/fd/{descriptor}").startswith(DMA_BUFS)
+    name = os.readlink(f"/proc/self/fd/{descriptor}")
+    if not name.startswith(DMA_BUF):
+        return name.startswith(OLD_DMA_BUF)
+    # a file of a file system that was unmounted since can be called so, too
+    with open(f"/proc/self/fdinfo/{descriptor}") as told:
+        return any(line.startswith("exp_name:") for line in told)
 
 
 def _keeps_its_size(descriptor: int) -> bool:

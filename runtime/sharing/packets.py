@@ -25,7 +25,8 @@ MOST_BOXES = 16
 Count = Annotated[int, Meta(ge=0, le=1 << 62)]
 Side = Annotated[int, Meta(ge=1, le=1 << 16)]
 Label = Annotated[str, Meta(max_length=200)]
-Place = Annotated[float, Meta(ge=-1e9, le=1e9)]  # a bound keeps infinities and NaN out
+FARTHEST = 1e9  # pixels
+Place = Annotated[float, Meta(ge=-FARTHEST, le=FARTHEST)]  # keeps infinities and NaN out
 Reason = Annotated[str, Meta(max_length=LONGEST_REASON)]
 
 

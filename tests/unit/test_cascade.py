@@ -96,6 +96,15 @@ def test_what_was_not_asked_for_gives_no_frame(own: OwnCamera, tmp_path: Path) -
         assert named(camera, 1) == [(seq, "person")]
 
 
+def test_a_box_that_is_nowhere_is_left_out(own: OwnCamera, tmp_path: Path) -> None:
+    away = Box(0, "person", 0.9, 1e30, 5.0, 20.0, 30.0)
+    with crops(tmp_path, "crop=*") as camera:
+        assert camera.read(0) is None
+        seq = put(own, (away, Box(0, "person", 0.9, float("nan"), 5.0, 20.0, 30.0), CAR))
+        assert named(camera, 1) == [(seq, "car")]
+        assert camera.absent is None
+
+
 def test_it_is_the_whole_frame_in_the_owners_memory_until_all_boxes_are_done(
     own: OwnCamera, tmp_path: Path
 ) -> None:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import select
 import socket
+import subprocess
+import sys
 import threading
+import time
 from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +27,7 @@ from runtime.sharing.packets import (
     Hello,
     Home,
     Lie,
+    Over,
     Picture,
     Want,
     Welcome,
@@ -31,10 +36,11 @@ from runtime.sharing.packets import (
     socket_path,
 )
 from tests.sharing import lending
-from tests.unit.test_sharing import LIVE, frame_of, until
-from wire.troubles import Refused
+from tests.unit.test_sharing import LIVE, frame_of, has_frame, until
+from wire.troubles import Refused, Unavailable
 
 GREY = Lie("GREY", 64, 48, 64, None)
+WELCOME = encoded(Welcome(GREY, Counts(), None))
 
 
 @pytest.fixture
@@ -146,9 +152,37 @@ def test_descriptors_that_a_reader_sends_are_not_kept(door: Camera, tmp_path: Pa
         assert len(os.listdir("/proc/self/fd")) < before + 10
 
 
+def test_an_owner_without_descriptors_waits_until_there_are_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.sharing.listening.LOOK_S", 0.3)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with lending(LIVE, tmp_path), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as raw:
+        raw.settimeout(10)
+        most = max(map(int, os.listdir("/proc/self/fd")))
+        fillers = [os.dup(raw.fileno()) for _ in range(most)]  # no gaps below the limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(fillers) + 1, before[1]))
+        try:
+            raw.connect(os.fspath(socket_path(tmp_path, "door")))
+            raw.send(HELLO)
+            began_s = time.process_time()
+            with pytest.raises(TimeoutError):
+                raw.settimeout(0.5)
+                raw.recv(MOST_BYTES)
+            assert time.process_time() - began_s < 0.25, "it looks again and again"
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+            for descriptor in fillers:
+                os.close(descriptor)
+        raw.settimeout(10)
+        assert isinstance(from_owner(raw.recv(MOST_BYTES)), Welcome)
+
+
 @contextmanager
-def lying(run_folder: Path, say: Callable[[socket.socket], None]) -> Iterator[None]:
-    """An owner that welcomes everybody and answers the first wish by `say`."""
+def lying(
+    run_folder: Path, say: Callable[[socket.socket], None], first: bytes = WELCOME
+) -> Iterator[None]:
+    """An owner that says `first` to everybody and answers the first wish by `say`."""
     done = threading.Event()
 
     def serve(listening: socket.socket) -> None:
@@ -158,7 +192,7 @@ def lying(run_folder: Path, say: Callable[[socket.socket], None]) -> Iterator[No
                 with ours:
                     ours.settimeout(5)
                     ours.recv(MOST_BYTES)
-                    ours.send(encoded(Welcome(GREY, Counts(), None)))
+                    ours.send(first)
                     ours.recv(MOST_BYTES)
                     say(ours)
                     ours.recv(MOST_BYTES)
@@ -233,6 +267,57 @@ def test_an_owner_that_lies_is_left(tmp_path: Path, lie: str) -> None:
     with lying(tmp_path, LIES[lie]), open_camera(f"pipeline://door?run={tmp_path}") as door:
         until(lambda: is_empty(door) and door.absent is not None)
         assert door.absent is not None and "waiting for it to come back" in door.absent
+
+
+def test_an_owner_whose_buffers_never_end_is_left(tmp_path: Path) -> None:
+    descriptor = kept(4096)
+
+    def say(to: socket.socket) -> None:
+        for number in range(300):
+            packet = Picture(number, 4096, number, 1, GREY, Counts(number + 1))
+            to.sendmsg([encoded(packet)], sent(descriptor))
+
+    with lying(tmp_path, say), open_camera(f"pipeline://door?run={tmp_path}") as door:
+        until(lambda: not has_frame(door) and door.absent is not None)
+        assert "more than 256 buffers" in (door.absent or "")
+
+
+def test_a_recording_that_is_over_at_once_is_unavailable(tmp_path: Path) -> None:
+    over = encoded(Over("the recording has ended", ended=True))
+    with (
+        lying(tmp_path, lambda to: None, over),
+        pytest.raises(Unavailable, match="the recording has ended"),
+        open_camera(f"pipeline://door?run={tmp_path}"),
+    ):
+        pass
+
+
+FORGED = """
+import array, os, socket, subprocess, sys
+folder, to = sys.argv[1], socket.socket(fileno=int(sys.argv[2]))
+subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
+file = os.open(folder + "/dmabuf:x", os.O_RDWR | os.O_CREAT)
+os.ftruncate(file, 4096)
+subprocess.run(["umount", "-l", folder], check=True)
+to.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [file]))])
+"""
+
+
+def test_a_file_with_the_name_of_a_dma_buf_is_none(tmp_path: Path) -> None:
+    """It could shrink under its reader."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        child = subprocess.run(
+            ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", FORGED,
+             str(tmp_path), str(theirs.fileno())],
+            pass_fds=[theirs.fileno()], capture_output=True, timeout=60,
+        )  # fmt: skip
+        if child.returncode:
+            pytest.skip(f"no namespaces here: {child.stderr.decode()[-200:]}")
+        _, descriptors, _, _ = socket.recv_fds(ours, 1, 1)
+    assert os.readlink(f"/proc/self/fd/{descriptors[0]}") == "/dmabuf:x"
+    with pytest.raises(Refused, match="may shrink"):
+        Imported(descriptors[0], 4096)
 
 
 def test_an_owner_that_tells_the_truth_is_believed(tmp_path: Path) -> None:
