@@ -42,8 +42,9 @@ def row_of(job: Job, seconds: float, said: Callable[[str], None]) -> Row:
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return Row(job.of, None, f"is not done within {limit} s")
-    if child.returncode == 0:
-        return Row(job.of, msgspec.json.decode(child.stdout, type=Measured), None)
+    if child.returncode == 0:  # drivers print, too
+        figures = [line for line in child.stdout.splitlines() if line.startswith("{")]
+        return Row(job.of, msgspec.json.decode(figures[-1], type=Measured), None)
     why = reason(child.returncode, child.stderr, limit)
     return Row(job.of, None, why.removeprefix(f"{job.path}: "))
 

@@ -15,6 +15,7 @@ from models.manifest import Manifest
 from runtime.engines import TensorSpec
 from runtime.tasks import Decode, Found, Tensor, View
 from runtime.tasks.boxes import best_boxes
+from runtime.tasks.candidates import LEAST, strongest
 from runtime.tasks.scores import check_size, dequantise
 from wire.troubles import Refused
 
@@ -38,10 +39,12 @@ def make_head(manifest: Manifest, gives: tuple[TensorSpec, ...], labels: tuple[s
             check_size(gives[place], outputs[place])
         with np.errstate(all="ignore"):
             dequantise(gives[scores_of], outputs[scores_of].reshape(scores.shape), scores)
-            places, kinds = np.nonzero(scores >= max(decoding.min_score, 1e-6))
+            places, kinds = np.nonzero(scores >= max(decoding.min_score, LEAST))
             if places.size == 0:
                 return ()
             dequantise(gives[edges_of], outputs[edges_of].reshape(edges.shape), edges)
+            most = strongest(scores[places, kinds])
+            places, kinds = places[most], kinds[most]
             corners = (np.tile(middles[places], 2) + outward * edges[places]) * cell
             return best_boxes(corners, kinds, scores[places, kinds], decoding, view, labels)
 
