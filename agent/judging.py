@@ -18,6 +18,7 @@ from wire.unreadable import UNREADABLE
 
 PATIENCE_S = 20.0  # less than our watchdog's: who asks does nothing else meanwhile
 REFUSED = 2  # how `vedette check-config` ends then
+TEXT = "/dev/stdin"  # not the file, which may be another one by now
 ROOT = Path(__file__).resolve().parents[1]  # where `python -m vedette` is found
 
 log = logging.getLogger("vedette.agent")
@@ -35,17 +36,17 @@ def judge_of(folders: Folders) -> Judge:
 
     def judge(meant: Config, text: str) -> None:
         paths = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
-        command = [sys.executable, "-m", "vedette", "check-config", str(folders.config), "--json"]
+        command = [sys.executable, "-m", "vedette", "check-config", TEXT, "--json"]
         try:
             done = subprocess.run(
                 command, capture_output=True, timeout=PATIENCE_S, cwd=ROOT,
-                env=os.environ | {"PYTHONPATH": paths}, stdin=subprocess.DEVNULL,
+                env=os.environ | {"PYTHONPATH": paths}, input=text.encode(),
             )  # fmt: skip
             why = msgspec.json.decode(done.stdout, type=_Verdict).refused
         except (OSError, subprocess.TimeoutExpired, *UNREADABLE) as error:
             log.warning("whether the changed configuration can be run was not found out: %s", error)
             return
         if done.returncode == REFUSED and why is not None:
-            raise Refused(why)
+            raise Refused(why.replace(TEXT, str(folders.config)))
 
     return judge
