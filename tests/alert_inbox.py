@@ -22,13 +22,14 @@ class Inbox:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                status = inbox.status  # of when it came, whatever is wanted of the next one
                 inbox.before()
                 content = self.rfile.read(int(self.headers["content-length"]))
-                if inbox.status == 200:
+                if status == 200:
                     inbox.taken.append(json.loads(content))
                 inbox.after()
                 with suppress(OSError):  # who sent it is no more
-                    self.send_response(inbox.status)
+                    self.send_response(status)
                     self.end_headers()
 
             def log_message(self, *_: object) -> None: ...
