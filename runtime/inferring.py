@@ -17,6 +17,7 @@ from models.manifest import Decoding, Input, Manifest, Output
 from runtime.engines import Engine, TensorSpec
 from runtime.inferring_boxes import Bare, guess_boxes, unknown_form
 from runtime.inferring_shapes import guess_shapes
+from runtime.labels import labels_in
 from wire.complaints import spelled
 from wire.troubles import Refused
 
@@ -77,7 +78,7 @@ def _label_count(model_file: Path) -> int:
         return len(packed_labels(model_file))
     try:
         with open(beside, "rb") as file:
-            return len(file.read(LARGEST_LABELS).decode("utf-8", "replace").rstrip().splitlines())
+            return len(labels_in(file.read(LARGEST_LABELS).decode("utf-8-sig", "replace")))
     except OSError:
         return 0  # who reads the labels themselves says what is wrong with them
 
@@ -89,7 +90,7 @@ def packed_labels(model_file: Path) -> tuple[str, ...]:
             for entry in archive.infolist():
                 if entry.filename.endswith(".txt") and entry.file_size < LARGEST_LABELS:
                     text = archive.read(entry).decode("utf-8", "replace")
-                    return tuple(text.rstrip().splitlines())
+                    return labels_in(text)
     except Exception:  # no archive, or a damaged one: a dozen kinds of errors come out of zipfile
         return ()
     return ()

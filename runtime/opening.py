@@ -12,6 +12,7 @@ from models.plain import open_plain
 from runtime.contract import check_contract, declared_input, declared_outputs
 from runtime.engines import Engine, EngineOptions, open_engine
 from runtime.inferring import LARGEST_LABELS, infer_manifest, packed_labels
+from runtime.labels import labels_in
 from runtime.locating import Located
 from runtime.loop import Model
 from runtime.prepare import aim_of, make_prepare
@@ -93,7 +94,7 @@ def _join(located: Located, engine: Engine) -> Model:
 
 
 def read_labels(manifest: Manifest, folder: Path) -> tuple[str, ...]:
-    """One label a line; blank lines at the end do not count."""
+    """What the manifest's label file holds; nothing where it names none. Raises Refused."""
     if manifest.labels is None:
         return ()
     path = folder / manifest.labels
@@ -106,4 +107,4 @@ def read_labels(manifest: Manifest, folder: Path) -> tuple[str, ...]:
         raise Refused(f"{path}: labels are not UTF-8 text: save the file as UTF-8") from None
     if len(text) > LARGEST_LABELS:
         raise Refused(f"{path}: larger than {LARGEST_LABELS // 1000} kB: these are no labels")
-    return tuple(text.rstrip().splitlines())
+    return labels_in(text)
