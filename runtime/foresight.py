@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import posixpath
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from runtime import first_root, foresight_network
-from runtime.cameras import csi_uri, make_camera, options, v4l2_uri
+from runtime.cameras import csi_uri, make_camera, options, shared_uri, v4l2_uri
 from runtime.cameras.network import NetworkCamera
 from runtime.cameras.network_uri import Target
 from runtime.engines import KINDS, engine_reason
@@ -20,9 +21,11 @@ from runtime.plausible import check_plausible
 from runtime.readers import obstacle
 from runtime.secret_files import complaint_about
 from runtime.sharing.configured import check_pace, demand_for
+from runtime.sharing.fruitless import idle_crops
 from runtime.tracking.foreign import foreign_labels
 from runtime.tracking.fruitless import fruitless
 from wire.config import Broker, Config, Pipeline, Updates
+from wire.consistency import shared_pipeline
 from wire.mqtt.url import address_of
 from wire.toml_lines import KeyPath
 from wire.troubles import Refused, Trouble, Unavailable
@@ -59,6 +62,7 @@ def warnings(config: Config) -> Iterator[str]:
     nodes: dict[str, str] = {}
     for name, pipeline in config.pipeline.items():
         yield from _camera(name, pipeline, nodes)
+        yield from _cascade(name, pipeline, config)
         yield from _model(name, pipeline)
 
 
@@ -135,6 +139,19 @@ def _camera(name: str, pipeline: Pipeline, nodes: dict[str, str]) -> Iterator[st
         yield f"{key}: there is no {node} now: the runtime will wait for it; see `vedette cameras`"
         return
     yield from _only_one(key, os.path.realpath(node), name, nodes)
+
+
+def _cascade(name: str, pipeline: Pipeline, config: Config) -> Iterator[str]:
+    owner = shared_pipeline(pipeline.camera)
+    model = None if owner is None else config.pipeline[owner].model
+    if owner is None or model is None:
+        return
+    with contextlib.suppress(Trouble):  # what is wrong with either is said of that one
+        crop = shared_uri.parse(pipeline.camera).crop
+        if crop is not None:
+            with locate(resolve(model), config.pipeline[owner].engine) as located:
+                idle = idle_crops(crop.choice, owner, located.manifest, _glance(located))
+                yield from (f"pipeline.{name}.camera: {words}" for words in idle)
 
 
 def _only_one(key: str, camera: str, name: str, taken: dict[str, str]) -> Iterator[str]:

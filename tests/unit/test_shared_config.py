@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.commands.check_config import judged
-from runtime.foresight import impossible
+from runtime.foresight import impossible, warnings
 from runtime.sharing.configured import (
     Demand,
     camera_by_hand,
@@ -45,6 +45,23 @@ def test_a_reader_that_cannot_be_meant_does_not_keep_the_owner_from_its_camera()
     )
     assert demand_for(meant, "door") == Demand(frozenset({"faces"}), frozenset())
     assert [key for key, _ in impossible(meant)] == [("pipeline", "faces", "camera")]
+
+
+def crops_of(model: str, crop: str) -> list[str]:
+    """What is amiss with the camera of a pipeline that looks at what this model finds."""
+    text = text_of(door="synthetic://64x48@30", faces=f"pipeline://door?crop={crop}")
+    meant = config.parse(text.replace('"digits"', f'"{model}"', 1), "x")
+    return [line for line in warnings(meant) if line.startswith("pipeline.faces.camera")]
+
+
+def test_crops_that_never_come_are_told() -> None:
+    assert crops_of("digits-detect", "3,7") == crops_of("digits-detect", "*") == []
+    assert crops_of("digits-detect", "3,thre") == [
+        "pipeline.faces.camera: the model of pipeline door finds nothing called thre"
+    ]
+    (line,) = crops_of("digits", "*")
+    assert line.endswith("the model of pipeline door classifies whole pictures and finds no boxes")
+    assert crops_of("/nowhere", "3") == [], "said of door's model"
 
 
 def test_an_owner_is_prepared_for_those_that_it_was_started_for() -> None:
