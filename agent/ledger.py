@@ -158,6 +158,7 @@ def _window(account: Account, silent: bool, throttled: tuple[str, ...] | None) -
 
 
 def _places(latest: Totals, rest: Sum, silent: bool) -> Places | None:
-    """Who is inside is known of a process that is heard."""
-    inside = {} if silent or latest.places is None else latest.places.inside
+    """Who is inside is known of a process that is heard and sees."""
+    is_blind = silent or latest.phase != "serving"
+    inside = {} if is_blind or latest.places is None else latest.places.inside
     return Places(inside, rest.passed) if inside or rest.passed or latest.places else None

@@ -20,6 +20,7 @@ from fleet.wording import (
     size,
     stretch,
 )
+from wire.happenings import Places
 from wire.health import Health
 from wire.messages import PipelineState, StageCounts, Telemetry, Window
 
@@ -122,6 +123,8 @@ def _window(window: Window) -> Iterator[str]:
         f"{count(window.unsent)} datagrams unsent",
         300,
     )
+    if window.places is not None:
+        yield from _places(window.places)
     yield f"  {'stage':<14}{'p50':>10}{'p95':>10}{'p99':>10}{'most':>10}"
     for stage in StageCounts.__struct_fields__:
         counts = getattr(window.stages, stage)
@@ -129,6 +132,17 @@ def _window(window: Window) -> Iterator[str]:
         cells.append(counts.maximum_us)
         words = "".join(f"{duration(us):>10}" for us in cells)
         yield f"  {stage.replace('_', ' '):<14}{words}"
+
+
+def _places(places: Places) -> Iterator[str]:
+    """Who is inside, and what tracks did in the newest window."""
+    words = [f"{zone} {count(inside)} inside" for zone, inside in places.inside.items()]
+    sums: dict[tuple[str, str], int] = {}
+    for each in places.passed:
+        sums[each.where, each.way] = sums.get((each.where, each.way), 0) + each.count
+    words += [f"{where} {count(passed)} {way}" for (where, way), passed in sums.items()]
+    if words:
+        yield "  " + printable(f"zones and lines: {', '.join(words)}", 300)
 
 
 def _health(health: Health) -> Iterator[str]:

@@ -18,6 +18,7 @@ from wire.toml_lines import KeyPath
 
 MOST_OF_A_KIND = 16  # zones, and lines, of one pipeline: each box is held against all of them
 MOST_LABELS = 200
+NEAREST = 1e-6  # of two points, in shares of the picture
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Place = Annotated[tuple[Share, ...], Meta(min_length=2, max_length=2)]  # x, y
@@ -152,7 +153,7 @@ def _bounds(here: KeyPath, bounds: Bounds) -> Iterator[tuple[KeyPath, str]]:
 
 
 def _line(here: KeyPath, line: Line) -> Iterator[tuple[KeyPath, str]]:
-    if line.points[0] == line.points[1]:
+    if _are_one(*line.points):
         yield (*here, "points"), "both are the same point: a line has two ends"
     if line.directions[0] == line.directions[1]:
         yield (*here, "directions"), "both are called the same: nobody could tell them apart"
@@ -162,7 +163,7 @@ def _no_zone(zone: Zone) -> str | None:
     """Why these points go around nothing."""
     corners = zone.points
     sides = list(zip(corners, (*corners[1:], corners[0]), strict=True))
-    if len(set(corners)) < len(corners):
+    if any(_are_one(a, b) for a, b in combinations(corners, 2)):
         return "a point is there twice: the last one need not be the first again"
     for (i, one), (j, other) in combinations(enumerate(sides), 2):
         if j - i in (1, len(sides) - 1):
@@ -171,6 +172,11 @@ def _no_zone(zone: Zone) -> str | None:
             return "its sides cross each other: name the corners in order, around the zone"
     area = sum(a[0] * b[1] - b[0] * a[1] for a, b in sides) / 2
     return "its points lie on one line: nothing is inside" if abs(area) < 1e-6 else None
+
+
+def _are_one(a: Place, b: Place) -> bool:
+    """Nearer than any pixel: a side between them would have no direction."""
+    return abs(a[0] - b[0]) < NEAREST and abs(a[1] - b[1]) < NEAREST
 
 
 def _cross(a: Place, b: Place, c: Place, d: Place) -> bool:

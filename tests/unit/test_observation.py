@@ -69,6 +69,9 @@ def test_all_of_it_is_read() -> None:
         (ZONE + "points = [[0, 0], [1, 1], [1, 0], [0, 1]]", "its sides cross each other"),
         (ZONE + "points = [[0, 0], [1, 1], [0.5, 0.5]]", "its points lie on one line"),
         (ZONE + "points = [[0, 0], [1, 0], [1, 1], [0, 0]]", "a point is there twice"),
+        # the runtime would divide by the square of what is between them
+        (ZONE + "points = [[0, 0], [1e-170, 0], [1, 1], [0, 1]]", "a point is there twice"),
+        (LINE + "points = [[0, 0.5], [1e-170, 0.5]]", "both are the same point"),
         (ZONE + SQUARE + 'anchor = "foot"', "'foot' is not possible; possible: bottom, middle"),
         ('[pipeline.door.zone."my porch"]\n' + SQUARE, "a zone's name has 1 to 64 letters"),
         (

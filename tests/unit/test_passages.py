@@ -93,6 +93,14 @@ def test_every_crossing_is_in_one_window() -> None:
     assert cut(again, {"lane"}).places == Places()  # silent: nobody knows who is there
 
 
+@pytest.mark.parametrize("phase", ["no_camera", "no_model", "ended"])
+def test_who_does_not_see_does_not_know_who_is_inside(phase: str) -> None:
+    ledger = Ledger("boot", 0.0, None)
+    ledger.hear(says(10, WEST, inside=2))
+    ledger.hear(replace(says(10, WEST, inside=2), phase=phase))
+    assert cut(ledger).places == Places({}, (WEST,))
+
+
 def test_a_restart_of_the_runtime_loses_none() -> None:
     ledger = Ledger("boot", 0.0, None)
     ledger.hear(says(10, replace(WEST, count=3)))

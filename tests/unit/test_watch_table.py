@@ -32,6 +32,7 @@ from tests.telling import (
     state,
     window,
 )
+from wire.happenings import Passage, Places
 from wire.health import Disk, Health, Throttle
 from wire.link import Received
 from wire.messages import Losses, Phase, Reply
@@ -190,6 +191,15 @@ def test_what_cannot_be_read_is_not_shown_as_nothing() -> None:
     assert "presence not heard" in text
     assert "cpu -" in text and "memory -" in text and "throttled not known" in text
     assert not [line for line in text.splitlines() if "disk" in line or "temperatures" in line]
+
+
+def test_a_portrait_says_what_zones_and_lines_counted() -> None:
+    known = Fleet(FLEET)
+    passed = tuple(Passage("line", "gate", "in", 3, label) for label in ("person", "dog", "\x1b"))
+    busy = replace(window(), places=Places({"porch": 2}, passed))
+    known.hear(said("a", record(1, {"door": busy})), NOW_S)
+    text = "\n".join(line.text for line in portrait(known.devices["a"], [], NOW_S))
+    assert "  zones and lines: porch 2 inside, gate 9 in" in text.splitlines()
 
 
 @pytest.mark.parametrize("room", [2, 5, 1000])
