@@ -135,6 +135,8 @@ class Listening:
 
     def _sweep(self) -> None:
         with self._newest.changed:
+            for number in [one for one, (_, reader) in self._readers.items() if reader.is_dumb()]:
+                self._dismiss(number, Over("it says nothing"))
             for number in [one for one, (_, reader) in self._readers.items() if reader.is_gone]:
                 self._dismiss(number, None)
 

@@ -42,6 +42,7 @@ from wire.troubles import Refused
 
 MOST_LOANS = 2
 STALE_S = 1.0  # a result for which its reader had no time for so long is not shown to it
+SILENT_S = 5.0  # until the first word: whoever has none takes the place of another
 MOST_PER_S = 5000  # packets; a reader of a camera with 1,000 frames a second sends 2,000
 
 
@@ -79,6 +80,7 @@ class Reader:
         self._known: set[int] = set()
         self._freed: list[int] = []
         self._has_said_hello = False
+        self._came_s = time.monotonic()
         self._is_welcome = False
         self._told: str | None = None  # the absence that it knows of
         self._window_s = 0.0
@@ -150,6 +152,10 @@ class Reader:
             self._socket.sendmsg([encoded(packet)], rights, socket.MSG_DONTWAIT)
         except OSError as error:
             raise Gone(str(error)) from None
+
+    def is_dumb(self) -> bool:
+        """Whether it has come for no purpose."""
+        return not self._has_said_hello and time.monotonic() - self._came_s > SILENT_S
 
     def close(self) -> None:
         """Take back all that it has. May be called twice."""

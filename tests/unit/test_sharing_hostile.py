@@ -12,7 +12,7 @@ import sys
 import threading
 from array import array
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ from runtime.sharing.packets import (
     from_owner,
     socket_path,
 )
-from tests.sharing import lending
+from tests.sharing import READERS, lending
 from tests.unit.test_sharing import LIVE, frame_of, has_frame, until
 from wire.troubles import Refused, Unavailable
 
@@ -121,6 +121,19 @@ def test_who_floods_is_sent_away_and_nobody_else(
                 drain(raw)
     for _ in range(20):
         frame_of(door).release()
+
+
+def test_who_says_nothing_makes_room_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.sharing.listening.LOOK_S", 0.1)
+    monkeypatch.setattr("runtime.sharing.reader.SILENT_S", 0.5)
+    with lending(LIVE, tmp_path), ExitStack() as stack:
+        dumb = [stack.enter_context(knocking(tmp_path)) for _ in range(READERS)]
+        assert all(map(is_sent_away, dumb))
+        for _ in range(READERS):
+            door = stack.enter_context(open_camera(f"pipeline://door?run={tmp_path}"))
+            frame_of(door).release()
 
 
 def test_a_reader_that_does_not_read_costs_one_buffer_and_nobody_a_frame(
