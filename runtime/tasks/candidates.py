@@ -166,7 +166,7 @@ def least_real(least: float, activation: str) -> float:
 
 def least_stored(spec: TensorSpec, least: float) -> float:
     """The lowest stored value whose real value reaches `least`; beyond all of them if none does."""
-    if np.dtype(spec.dtype).kind == "f":
+    if np.dtype(spec.dtype).kind in "fb":
         return least
     limits = np.iinfo(spec.dtype)
     lowest, highest = int(limits.min), int(limits.max)

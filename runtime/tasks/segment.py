@@ -59,6 +59,11 @@ def _grid(manifest: Manifest, gives: Sequence[TensorSpec]) -> Grid:
             "the classes head needs whole numbers (1, rows, columns), not "
             f"{gives[0].dtype} {gives[0].shape}: for scores use probabilities or logits"
         )
+    if head != "classes" and grid.depth == 1 and manifest.decoding.background != "none":
+        raise Refused(
+            f"a map of one class has none for the background, {gives[0].shape}: remove "
+            "[decoding] background"
+        )
     return grid
 
 

@@ -278,6 +278,24 @@ def test_outputs_that_do_not_fit_are_refused(
         class_count(made, (TensorSpec("t", shape, dtype),), ())
 
 
+@pytest.mark.parametrize("background", ["first", "last"])
+def test_a_map_of_one_class_has_no_other_for_the_background(background: str) -> None:
+    """It would never find anything."""
+    made = manifest_of("segment", input_of(8, 8), head="probabilities", background=background)
+    spec = TensorSpec("t", (1, 8, 8, 1), "float32")
+    for make in (make_decode, class_count):
+        with pytest.raises(Refused, match="one class has none for the background"):
+            make(made, (spec,), ())
+
+
+def test_a_map_of_yes_and_no() -> None:
+    belongs = np.zeros((1, 8, 8), bool)
+    belongs[0, :4] = True
+    made = manifest_of("segment", input_of(8, 8), head="probabilities")
+    (found,) = make_decode(made, (spec_of(belongs),), ())((belongs,), view_of(input_of(8, 8), 8, 8))
+    assert isinstance(found, Region) and (found.share, found.score) == (0.5, 1)
+
+
 def test_two_outputs_are_refused_and_one_that_changes_its_size() -> None:
     made = manifest_of("segment", input_of(8, 8), head="logits")
     spec = TensorSpec("t", (1, 8, 8, 3), "float32")
