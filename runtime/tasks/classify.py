@@ -60,7 +60,7 @@ def make_decode(
 
 
 def _softmax(spec: TensorSpec, stored: Tensor, scores: Tensor) -> None:
-    with np.errstate(over="ignore"):  # logits further apart than float32 reaches
+    with np.errstate(all="ignore"):  # logits further apart, or higher, than float32 reaches
         dequantise(spec, stored, scores)
         np.subtract(scores, scores.max(), out=scores)
         np.exp(scores, out=scores)

@@ -79,6 +79,10 @@ def test_no_score_crashes_or_lies(stored: list[float], head: str, expected: list
     assert all(0 <= each.score <= 1 for each in found)
 
 
+def test_logits_that_are_no_numbers_for_float32_find_nothing() -> None:
+    assert decoded(np.array([1e300, 1.0, 1e300]), "logits") == ()
+
+
 def test_classes_below_the_least_score_are_not_told() -> None:
     manifest = Manifest(
         1, "m", "1", "classify", "tflite", "m.tflite", Input(1, 1, "rgb", "NHWC", "uint8"),
