@@ -7,6 +7,7 @@ import random
 from msgspec.structs import replace
 
 from fleet.registry.words import Known
+from wire.happenings import Passage, Places
 from wire.health import Disk, Health, Memory, Throttle
 from wire.histogram import Counts, Histogram
 from wire.messages import (
@@ -29,6 +30,15 @@ BOARDS = (
 )
 TRYING = (5, 6, 7, 8)  # of each 211 devices
 PLACES = ("dock", "gate", "yard", "hall", "lift", "belt", "door", "ramp")
+COUNTED = Places(
+    {"porch": 2},
+    (
+        Passage("line", "gate", "in", 3, "person"),
+        Passage("line", "gate", "in", 1, "dog"),
+        Passage("line", "gate", "out", 2, "person"),
+        Passage("zone", "porch", "entered", 4, "person"),
+    ),
+)
 DIGESTS = {"8": "0b3d1f6c" * 8, "7": "72285004" * 8, "9": "5feceb66" * 8}
 USUAL_US = {"queue": 180, "preprocess": 900, "inference": 11_000, "postprocess": 140}
 MEMORY = Memory(total=4 << 30, available=3 << 30)
@@ -184,6 +194,7 @@ def telemetry(
         restarts=0,
         rss_bytes=97_718_272,
         throttled=(),
+        places=COUNTED,
     )
     return Telemetry(
         spool=spool,
