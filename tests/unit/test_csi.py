@@ -18,6 +18,7 @@ from runtime.cameras.csi_source import Count, ends_within
 from runtime.cameras.csi_uri import fitted, read
 from runtime.cameras.picamera import open_picamera
 from runtime.cameras.picamera_setting import is_raspberry_pi
+from runtime.cameras.retry import Retry
 from runtime.frames import Aim, Frame, Losses
 from tests import csi_cameras, twin_picamera2
 from tests.sharing import lending
@@ -254,7 +255,7 @@ def test_a_cable_that_comes_loose_is_said_and_mended(
     camera: CsiCamera, bench: twin_picamera2.Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(csi, "SILENT_S", 0.2)
-    monkeypatch.setattr(csi, "LAST_RETRY_S", 0.5)
+    camera._retry = Retry()  # one that does not take its time
     next_frame(camera).release()
     bench.silent = True
     until(lambda: is_away(camera))
