@@ -31,7 +31,8 @@ HERE = topics.presence("yard", "door")
 TELEMETRY = topics.telemetry("yard", "door")
 STATE = topics.state("yard", "door")
 ALL = "vedette/#"
-UNHURRIED = "synthetic://160x120@10"  # so that a busy machine loses no frame, only a blocked loop
+FPS = 2  # so that a busy machine loses no frame, only a loop that is blocked for seconds
+UNHURRIED = f"synthetic://160x120@{FPS}"
 pytestmark = pytest.mark.timeout(180)
 
 
@@ -137,7 +138,7 @@ def test_the_loop_notices_neither_stopped_agent_nor_dead_broker(
         total = [record.pipelines["lane"] for record in records(listener.heard)[1:]]
         assert sum(window.losses.driver + window.losses.skipped for window in total) == 0
         seconds = sum(window.seconds for window in total)
-        assert sum(window.frames for window in total) == pytest.approx(10 * seconds, rel=0.05)
+        assert sum(window.frames for window in total) == pytest.approx(FPS * seconds, rel=0.05)
         assert {window.restarts for window in total} == {0}
 
 
@@ -150,7 +151,7 @@ def test_a_full_disk_costs_no_frame_and_no_record(tmp_path: Path, broker: Mosqui
         device.start("lane")
         listener.wait_for(lambda heard: windows(heard) >= 1)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
-        heard = listener.wait_for(lambda heard: windows(heard) >= 4, 60)
+        heard = listener.wait_for(lambda heard: windows(heard) >= 3, 60)
         assert any("spool" in fault for fault in state(heard).faults)
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
         listener.wait_for(lambda heard: ("recovered", "spool") in said(heard), 90)
@@ -245,12 +246,14 @@ def test_garbage_on_every_topic_and_socket(tmp_path: Path, broker: Mosquitto) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_a_narrow_broker(tmp_path: Path) -> None:
-    """A backlog goes through a broker that takes little at a time."""
+    """A backlog goes through a broker that takes little at a time: a quarter of it, at most."""
+    count = 60
     lines = ("max_packet_size 70000", "max_queued_messages 10", "max_inflight_messages 5")
     told = 'acknowledged_by = "registry"'
     with Mosquitto(tmp_path, lines=lines) as broker:
-        fill_spool(tmp_path / "d" / "state", 200)
+        fill_spool(tmp_path / "d" / "state", count)
         link = Broker(url=broker.url())
         registry = Registry(
             tmp_path / "registry.db", lambda post: MqttLink(link, "registry", post), fleet="yard"
@@ -259,8 +262,8 @@ def test_a_narrow_broker(tmp_path: Path) -> None:
         try:
             with Device(tmp_path / "d", broker.port, telemetry=told) as device:
                 device.start("agent")
-                wanted = set(range(1, 201))
-                until(lambda: wanted <= {row.seq for row in registry.rows()}, 90)
+                wanted = set(range(1, count + 1))
+                until(lambda: wanted <= {row.seq for row in registry.rows()}, 150)
         finally:
             registry.stop()
     assert all(row.contradicted == 0 for row in registry.rows())
