@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from runtime.cameras.network_uri import Target
-from runtime.cameras.video_decoder import need_decoder
+from runtime.cameras.video_decoder import ffmpeg
 from runtime.secret_files import complaint_about
 from wire.troubles import Unavailable
 
@@ -26,7 +26,7 @@ def about(target: Target) -> Iterator[str]:
         yield f"ca_file {ca_file}: there is no such file"
     if target.scheme.startswith("rtsp"):
         try:
-            need_decoder()
+            ffmpeg()
         except Unavailable as trouble:
             yield str(trouble)
 

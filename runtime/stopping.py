@@ -7,6 +7,7 @@ import signal
 import threading
 
 ENDS = (signal.SIGTERM, signal.SIGINT)
+_asked = threading.Event()  # replaced where somebody listens
 
 
 def leave_on_sigterm(exit_code: int = 128 + signal.SIGTERM) -> None:
@@ -25,7 +26,8 @@ def stop_on_signals() -> threading.Event:
     They are heard on a thread of their own: Python's handlers wait until the engine returns, and
     an engine that hangs does not.
     """
-    stop = threading.Event()
+    global _asked
+    stop = _asked = threading.Event()
     hears, tells = os.pipe()
     os.set_blocking(tells, False)
     signal.set_wakeup_fd(tells, warn_on_full_buffer=False)
@@ -33,6 +35,11 @@ def stop_on_signals() -> threading.Event:
         signal.signal(number, lambda *_: None)
     threading.Thread(target=_listen, args=(hears, stop), name="signals", daemon=True).start()
     return stop
+
+
+def is_asked_for() -> bool:
+    """Whether a signal has asked this process to end: who waits for long, looks at it."""
+    return _asked.is_set()
 
 
 def _listen(hears: int, stop: threading.Event) -> None:

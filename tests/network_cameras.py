@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+import numpy as np
 import pytest
 
 from runtime.frames import Frame
@@ -120,3 +121,18 @@ def age_ms(frame: Frame) -> float:
     row = pixels[block] if pixels.ndim == 2 else pixels[block, :, 1]
     code = sum(int(row[block * bit + block // 2] > 127) << bit for bit in range(BITS))
     return ((time.monotonic_ns() // 100_000) % (1 << BITS) - code) / 10
+
+
+def smear(frame: Frame) -> float:
+    """How far the worst block of 16 x 16 pixels is from what tests/rtsp_server.py painted, in grey
+    values. For NV12."""
+    width, height = frame.layout.width, frame.layout.height
+    top = 2 * (width // BITS)
+    rows = (height - top) // 16 * 16
+    shown = frame.pixels[top : top + rows, :width].astype(int)
+    number = np.arange(65_536)
+    painted = np.tile(96 + (number * number // 64 + number // 7) % 64, 2 + width * height // 65_536)
+    shift = min(range(0, 4096, 4), key=lambda at: np.abs(shown[0] - painted[at : at + width]).sum())
+    wanted = painted[shift : shift + width * rows].reshape(rows, width)
+    blocks = np.abs(shown - wanted).reshape(rows // 16, 16, width // 16, 16).mean((1, 3))
+    return float(blocks.max())

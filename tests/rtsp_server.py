@@ -1,8 +1,8 @@
 """An RTSP camera on loopback, of Debian's GStreamer: each picture shows when it was made.
 
 Run with the system's Python, which has `gi`: `/usr/bin/python3 tests/rtsp_server.py --codec h264`.
-Prints the port, then obeys lines of standard input: `size WxH` (in mid-stream), `stop` (no more
-pictures, the connection stays), `go`.
+Prints the port, then obeys lines of standard input: `size WxH` (in mid-stream), `lose SHARE` (of
+packets, from now on), `stop` (no more pictures, the connection stays), `go`.
 """
 
 import argparse
@@ -22,10 +22,10 @@ WHITE, BLACK = b"\xeb", b"\x10"
 CODECS = {
     "h264": "x264enc tune=zerolatency speed-preset=ultrafast sliced-threads=false threads=1 "
     "bitrate={kbits} key-int-max={gop} "
-    "! video/x-h264,profile={profile} ! rtph264pay name=pay0 pt=96 config-interval=-1",
+    "! video/x-h264,profile={profile} ! rtph264pay pt=96 config-interval=-1",
     "h265": "x265enc tune=zerolatency speed-preset=ultrafast bitrate={kbits} key-int-max={gop} "
-    "option-string=log-level=none:repeat-headers=1 ! rtph265pay name=pay0 pt=96 config-interval=-1",
-    "mjpeg": "jpegenc quality=85 ! rtpjpegpay name=pay0 pt=26",
+    "option-string=log-level=none:repeat-headers=1 ! rtph265pay pt=96 config-interval=-1",
+    "mjpeg": "jpegenc quality=85 ! rtpjpegpay pt=26",
 }
 
 
@@ -52,10 +52,12 @@ class Painter:
         self.fps = fps
         self.is_going = threading.Event()
         self.is_going.set()
+        self.network: Gst.Element | None = None  # of whoever watches now
         self._texture = b""
 
     def configure(self, _factory: object, media: GstRtspServer.RTSPMedia) -> None:
         source = media.get_element().get_child_by_name("src")
+        self.network = media.get_element().get_child_by_name("pay0")
         gone = threading.Event()
         media.connect("unprepared", lambda _: gone.set())
         threading.Thread(target=self.paint, args=(source, gone), daemon=True).start()
@@ -72,8 +74,7 @@ class Painter:
             time.sleep(max(0.0, due - time.monotonic()))
             self.is_going.wait()
             picture = painted(width, height, step, self._texture)
-            if source.emit("push-buffer", Gst.Buffer.new_wrapped(picture)) != Gst.FlowReturn.OK:
-                return
+            source.emit("push-buffer", Gst.Buffer.new_wrapped(picture))  # or not, if it pauses
             step += 1
 
     def caps(self) -> str:
@@ -88,6 +89,8 @@ class Painter:
             word, _, rest = line.strip().partition(" ")
             if word == "size":
                 self.size = rest
+            elif word == "lose" and self.network is not None:
+                self.network.set_property("drop-probability", float(rest))
             elif word == "stop":
                 self.is_going.clear()
             elif word == "go":
@@ -133,7 +136,7 @@ def main() -> None:
     painter = Painter(words.size, words.fps)
     factory.set_launch(
         "( appsrc name=src is-live=true format=time do-timestamp=true block=false max-bytes=0 "
-        f"caps={painter.caps()} ! {encoder} )"
+        f"caps={painter.caps()} ! {encoder} ! identity name=pay0 )"
     )
     factory.connect("media-configure", painter.configure)
     if words.login:

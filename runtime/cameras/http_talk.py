@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from runtime.cameras.network_auth import Login
 from runtime.cameras.network_backlog import MOST_BYTES, Unit
 from runtime.cameras.network_uri import Target
 from runtime.cameras.network_wire import Wire
@@ -49,7 +50,7 @@ class Talk:
     def __init__(self, wire: Wire, target: Target) -> None:
         self._wire = wire
         self._target = target
-        self._login = target.login()
+        self._login = Login(*login) if (login := target.login()) else None
         self._is_connected = False
 
     def connect(self) -> None:

@@ -17,6 +17,7 @@ from runtime.cameras.network_backlog import Backlog, Unit
 from runtime.cameras.network_uri import Target
 from runtime.cameras.network_wire import Leaving
 from runtime.frames import Aim, Frame, Layout, Losses
+from runtime.stopping import is_asked_for
 from wire.troubles import Refused, Trouble, Unavailable
 
 FILL_S = 0.2  # how long the decoding thread waits before it looks whether it should stop
@@ -24,7 +25,7 @@ FIRST_RETRY_S = 0.5
 LAST_RETRY_S = 10.0
 REFUSED_RETRY_S = 60.0  # cameras lock who comes with a wrong password again and again
 START_S = 20.0  # the watchdog of a service waits for 30; most have a key frame every few seconds
-LEAVE_S = 0.5
+LEAVE_S = 0.3
 STALE_NS = 500_000_000  # older than that when it came: decoded, since others build on it
 
 log = logging.getLogger("vedette.cameras")
@@ -91,14 +92,13 @@ class NetworkCamera:
         )
         self._ahead.start()
         life.thread.start()
-        life.changed.wait(START_S)
+        end_s = time.monotonic() + START_S
+        while not life.changed.wait(FILL_S) and time.monotonic() < end_s and not is_asked_for():
+            pass
         if life.first is not None:
             self.layout, self.absent = life.first, None
             return
-        trouble = life.trouble or Unavailable(
-            f"{self._where}: sends no picture within {START_S:g} s that can be decoded: "
-            "set its time from key frame to key frame to 2 s"
-        )
+        trouble = life.trouble or self._why_nothing()
         if isinstance(trouble, Refused):
             self._no, self._no_until_s = trouble, time.monotonic() + REFUSED_RETRY_S
         self.stop()
@@ -127,6 +127,14 @@ class NetworkCamera:
         if life.thread.ident is not None:
             life.thread.join(LEAVE_S)
         self._seq = life.backlog.number
+
+    def _why_nothing(self) -> Unavailable:
+        if is_asked_for():
+            return Unavailable(f"{self._where}: had sent no picture yet when the end was asked for")
+        return Unavailable(
+            f"{self._where}: sends no picture within {START_S:g} s that can be decoded: "
+            "set its time from key frame to key frame to 2 s"
+        )
 
     def _fill(self, life: _Life, decoder: Decoder, slot: Slot) -> bool:
         unit = life.backlog.take(FILL_S)

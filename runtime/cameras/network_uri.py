@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from runtime.cameras.network_auth import Login
 from runtime.cameras.options import Address, parse
 from wire.masking import masked, parted
 from wire.troubles import Refused, Unavailable
@@ -19,6 +18,7 @@ from wire.troubles import Refused, Unavailable
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 ENCRYPTED = ("rtsps", "https")
 TIMEOUT_S = 5.0
+DEBIANS = "/etc/ssl/certs/ca-certificates.crt"
 KEYS = ("timeout", "password_file", "ca_file")
 
 
@@ -51,19 +51,19 @@ class Target:
         """The URI of a request: no name, no password."""
         return f"{self.scheme}://{self.authority}{self.path}"
 
-    def login(self) -> Login | None:
-        """Who we are, read anew each time. Raises Unavailable for a file that cannot be read."""
+    def login(self) -> tuple[str, str] | None:
+        """Name and password, read anew. Raises Unavailable for a file that cannot be read."""
         if self.user is None:
             return None
         file = self.address.given.get("password_file")
         if file is None:
-            return Login(self.user, self.password or "")
+            return self.user, self.password or ""
         try:
             lines = Path(file).read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "is no text"
             raise Unavailable(f"{self.shown}: password_file {file}: {why}") from None
-        return Login(self.user, lines[0] if lines else "")
+        return self.user, lines[0] if lines else ""
 
     def tls(self) -> ssl.SSLContext | None:
         """Who vouches for the camera, if it is spoken to in secret."""
@@ -80,6 +80,12 @@ class Target:
             return context
         except (OSError, ssl.SSLError) as error:
             raise Unavailable(f"{self.shown}: ca_file: {error}") from None
+
+    def authorities(self) -> str | None:
+        """The file of who vouches for the camera, for who cannot use tls()."""
+        system = ssl.get_default_verify_paths().cafile
+        files = (self.address.given.get("ca_file"), system, DEBIANS)
+        return next((file for file in files if file and Path(file).is_file()), None)
 
 
 def read(uri: str, keys: Sequence[str]) -> Target:

@@ -1,136 +1,175 @@
 """Cameras that speak RTSP: `rtsp://USER@HOST:554/PATH#password_file=PATH&transport=tcp|udp`.
 
-A connection of our own, since what counts here is when a picture is whole: the packet that ends
-one is marked, which FFmpeg's reader does not pass on, so that it waits for the next picture.
+FFmpeg speaks it (PyAV). Its reader sees that a picture is whole when the next one begins, so that
+all come one frame period late.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
 
 from runtime.cameras.network import NetworkCamera
-from runtime.cameras.network_backlog import Backlog
+from runtime.cameras.network_backlog import JPEG, Backlog, Stream
+from runtime.cameras.network_clock import SenderClock
 from runtime.cameras.network_decoder import AnyDecoder
 from runtime.cameras.network_uri import Target, read
-from runtime.cameras.network_wire import Leaving, Wire
-from runtime.cameras.rtp import Depacketizer, Receiver
-from runtime.cameras.rtp_jpeg import JpegDepacketizer
-from runtime.cameras.rtp_video import H264, H265, VideoDepacketizer
-from runtime.cameras.rtsp_sdp import Video, videos
-from runtime.cameras.rtsp_talk import DOLLAR, Talk
-from runtime.cameras.rtsp_udp import UdpPorts
-from runtime.cameras.video_decoder import need_decoder
+from runtime.cameras.network_wire import Wire
+from runtime.cameras.video_decoder import ffmpeg
 from wire.troubles import Refused, Trouble, Unavailable
 
 TRANSPORTS = ("tcp", "udp")
+CODECS = ("h264", "hevc", "mjpeg")
+PROTOCOLS = {"rtsp": "tcp,udp,rtp", "rtsps": "tcp,tls"}  # no rtsp: to where we are sent on
+QUICK = {  # what the camera describes is enough, the rest comes with its first key frame
+    "allowed_media_types": "video",
+    "max_streams": "8",
+    "analyzeduration": "1",
+    "probesize": "32",
+    "buffer_size": str(1 << 21),  # of UDP: a key frame comes at once
+}
+LONGEST_LOGIN = 127  # FFmpeg cuts it there
+MOST_HELD_NS = 200_000_000
+REFUSALS = {
+    "HTTPBadRequestError": "does not understand the request: is the path right?",
+    "HTTPUnauthorizedError": "does not accept this name and password",
+    "HTTPForbiddenError": "does not let this user see it",
+    "HTTPNotFoundError": "has no stream of that path: see the camera's own pages for it",
+}
 
 
 class RtspConnection:
-    """One session. leave: set when it shall end."""
+    """One session. leave: set when it shall end; looked at between two pictures."""
 
     def __init__(self, target: Target, leave: threading.Event) -> None:
         self._target = target
-        self._wire = Wire(target.shown, leave, target.timeout_s)
-        self._talk: Talk | None = None
-        self._ports: UdpPorts | None = None
-        self._video: Video | None = None
-        self._receiver: Receiver | None = None
-        self._channel = 0
-        self._heard_s = 0.0
+        self._leave = leave
+        self._container: Any = None
+        self._packets: Iterator[Any] = iter(())
+        self._stream = JPEG
+        self._clock = SenderClock()
+        self._came_ns = 0  # when the picture before was handed out
+        self._sent_ns = 0  # its stamp, by the camera's clock
 
     def open(self) -> None:
-        target = self._target
-        self._wire.connect(target.host, target.port, target.tls())
-        self._talk = talk = Talk(self._wire, target)
-        talk.greet()
-        described = talk.ask("DESCRIBE", target.bare, Accept="application/sdp")
-        base = described.headers.get("content-base") or described.headers.get("content-location")
-        self._video = self._chosen(described.body, base or target.bare)
-        self._set_up(talk, self._video)
-        session_uri = base or target.bare
-        talk.begin(session_uri)
-        talk.ask("PLAY", session_uri, Range="npt=0.000-")
-        self._heard_s = time.monotonic()
+        target, av = self._target, ffmpeg()
+        url = _url(target)
+        wire = Wire(target.shown, self._leave, target.timeout_s)
+        wire.connect(target.host, target.port, target.tls())  # what goes wrong, it says in words
+        wire.close()
+        began_s = time.monotonic()
+        try:
+            self._container = av.open(
+                url, format="rtsp", options=_options(target),
+                timeout=(target.timeout_s, target.timeout_s),
+            )  # fmt: skip
+        except av.FFmpegError as error:  # its text has the password
+            told = _why(target, error, time.monotonic() - began_s)
+        else:
+            self._choose()
+            return
+        raise told
 
     def receive(self, backlog: Backlog) -> None:
-        if self._talk is None or self._video is None:
-            raise RuntimeError("the connection is not open")
-        if self._receiver is None:
-            video = self._video
-            self._receiver = Receiver(
-                _depacketizer(video), video.payload_type, video.stream, backlog
-            )
-        self._talk.keep_alive()
-        if self._ports is None:
-            self._from_wire(self._talk, self._receiver)
-        else:
-            self._from_ports(self._talk, self._receiver, self._ports)
-        if time.monotonic() - self._heard_s > self._target.timeout_s:
-            raise Unavailable(
-                f"{self._target.shown}: sends no pictures for {self._target.timeout_s:g} s"
-            )
+        av = ffmpeg()
+        try:
+            packet = next(self._packets, None)
+        except av.error.ExitError:
+            told = f"sends no pictures for {self._target.timeout_s:g} s"
+            raise Unavailable(f"{self._target.shown}: {told}") from None
+        except av.FFmpegError as error:
+            raise Unavailable(f"{self._target.shown}: {error.strerror}") from None
+        if packet is None or not packet.size:
+            raise Unavailable(f"{self._target.shown}: has closed the connection")
+        unit = backlog.fresh()
+        unit.stream, unit.is_key = self._stream, packet.is_keyframe or self._stream is JPEG
+        unit.captured_ns = self._captured_ns(packet)
+        if packet.is_corrupt or not unit.add(memoryview(packet)):
+            backlog.give_back(unit)
+            backlog.lost()
+            return
+        backlog.put(unit)
 
     def close(self) -> None:
-        try:
-            if self._talk is not None:
-                self._talk.leave()
-        except (Trouble, Leaving):
-            pass  # it is gone already
-        finally:
-            self._wire.close()
-            if self._ports is not None:
-                self._ports.close()
+        self._packets = iter(())
+        container, self._container = self._container, None
+        if container is not None:
+            container.close()
 
-    def _from_wire(self, talk: Talk, receiver: Receiver) -> None:
-        """The next packet or message of the one connection."""
-        head = self._wire.peek(4)
-        if head[0] != DOLLAR:
-            talk.hear()
-            return
-        channel, size = head[1], 4 + int.from_bytes(head[2:4], "big")
-        packet = self._wire.peek(size)
-        if channel == self._channel:
-            self._heard_s = time.monotonic()
-            receiver.take(packet[4:])
-        self._wire.skip(size)
-
-    def _from_ports(self, talk: Talk, receiver: Receiver, ports: UdpPorts) -> None:
-        """Packets that wait, then messages."""
-        for packet in ports.packets():
-            self._heard_s = time.monotonic()
-            receiver.take(packet)
-        if self._wire.has_something():
-            talk.hear()
-
-    def _chosen(self, sdp: str, base: str) -> Video:
-        found, unknown = videos(sdp, base)
-        if not found:
-            codecs = f"only {', '.join(unknown)[:200]}" if unknown else "no video"
+    def _choose(self) -> None:
+        """The first video stream."""
+        found = self._container.streams.video
+        names = [stream.codec_context.name for stream in found]
+        if not names or names[0] not in CODECS:
+            codecs = f"only {', '.join(names)[:200]}" if names else "no video"
             raise Refused(
                 f"{self._target.shown}: has {codecs}: set the camera to H.264, H.265 or MJPEG"
             )
-        if found[0].stream.codec != "mjpeg":
-            need_decoder()
-        return found[0]
+        context = found[0].codec_context
+        if names[0] != "mjpeg":
+            self._stream = Stream(names[0], bytes(context.extradata or b""))
+        self._packets = iter(self._container.demux(found[0]))
 
-    def _set_up(self, talk: Talk, video: Video) -> None:
-        if self._target.address.given.get("transport") == "udp":
-            self._ports = ports = UdpPorts(self._wire.host_of_peer(), self._wire.host_of_ours())
-            told = talk.ask("SETUP", video.control, Transport=ports.wish)
-            ports.expect(told.headers.get("transport", ""))
-            return
-        wish = "RTP/AVP/TCP;unicast;interleaved=0-1"
-        told = talk.ask("SETUP", video.control, Transport=wish)
-        _, _, channel = told.headers.get("transport", "").partition("interleaved=")
-        digits = channel.partition("-")[0].partition(";")[0]
-        self._channel = int(digits) if digits.isdecimal() else 0
+    def _captured_ns(self, packet: Any) -> int:
+        """When it began to come, which was when the one before was handed out. What a slow
+        camera's pictures wait for the next one makes them no older than MOST_HELD_NS."""
+        now_ns = time.monotonic_ns()
+        if packet.pts is None or packet.time_base is None:
+            return now_ns
+        sent_ns = int(packet.pts * packet.time_base * 1_000_000_000)
+        came_ns, self._came_ns = self._came_ns or now_ns, now_ns
+        before_ns, self._sent_ns = self._sent_ns or sent_ns, sent_ns
+        held_ns = min(now_ns - came_ns, sent_ns - before_ns)
+        return self._clock.captured_ns(sent_ns, came_ns) + max(0, held_ns - MOST_HELD_NS)
 
 
-def _depacketizer(video: Video) -> Depacketizer:
-    if video.stream.codec == "mjpeg":
-        return JpegDepacketizer()
-    return VideoDepacketizer(H264() if video.stream.codec == "h264" else H265())
+def _url(target: Target) -> str:
+    login = target.login()
+    if login is None:
+        return target.bare
+    who = ":".join(quote(word, safe="") for word in login)
+    if len(who) > LONGEST_LOGIN:
+        raise Refused(
+            f"{target.shown}: its name and password are longer than {LONGEST_LOGIN} characters, "
+            "%XX counted as three: choose shorter ones"
+        )
+    scheme, _, rest = target.bare.partition("://")
+    return f"{scheme}://{who}@{rest}"
+
+
+def _options(target: Target) -> dict[str, str]:
+    given = target.address.given
+    options = {
+        **QUICK,
+        "rtsp_transport": given.get("transport", "tcp"),
+        "protocol_whitelist": PROTOCOLS[target.scheme],
+    }
+    if target.scheme == "rtsps":
+        options |= {"tls_verify": "1"}
+        if (authorities := target.authorities()) is not None:
+            options |= {"ca_file": authorities}
+    return options
+
+
+def _why(target: Target, error: Any, took_s: float) -> Trouble:
+    """What FFmpeg's error means. It has one for what is no RTSP and for what says nothing."""
+    errors, name = ffmpeg().error, type(error).__name__
+    if name == "HTTPUnauthorizedError" and target.user is None:
+        why = f"asks for a name and a password: {target.scheme}://USER@HOST/... "
+        return Refused(f"{target.shown}: {why}#password_file=PATH")
+    if name in REFUSALS:
+        return Refused(f"{target.shown}: {REFUSALS[name]}")
+    if took_s >= target.timeout_s:
+        return Unavailable(f"{target.shown}: has been silent for {target.timeout_s:g} s")
+    if isinstance(error, errors.ProtocolNotFoundError | errors.ArgumentError):
+        return Refused(f"{target.shown}: sends us to another address: write that")
+    if isinstance(error, errors.InvalidDataError):  # what closes the door is not told from it
+        why = "does not answer as an RTSP camera does: is it up, and is the port right?"
+        return Unavailable(f"{target.shown}: {why}")
+    return Unavailable(f"{target.shown}: {error.strerror}")
 
 
 def make(uri: str) -> NetworkCamera:

@@ -1,54 +1,56 @@
 """H.264 and H.265 by FFmpeg's decoders (PyAV), out of their memory into a slot in one pass.
 
 A picture is handed out as soon as it is decoded: no threads that work on several at once, and no
-waiting for pictures that might belong before it. Colours come as NV12, ITU-R limited range, which
-is what the rest of the runtime takes from cameras; streams in full range are brought to it.
+waiting for pictures that might belong before it.
 """
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
-
 from runtime.ahead import Slot
 from runtime.cameras.network_backlog import Stream, Unit
-from runtime.frames import Layout, Losses, Pixels, packed
+from runtime.cameras.video_colours import Colours, plane
+from runtime.frames import Layout, Losses, packed
 from wire.troubles import Unavailable
 
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
 MISSING = (
-    "H.264 and H.265 need PyAV: pip install 'vedette[network]', or on a device "
-    "sudo scripts/install --engines litert,onnx,network; or set the camera to MJPEG"
+    "rtsp:// needs PyAV: pip install 'vedette[network]', or on a device "
+    "sudo scripts/install --engines litert,onnx,network"
 )
 LOW_DELAY = 1 << 19  # AV_CODEC_FLAG_LOW_DELAY
-FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 MOST_THREADS = 4  # they share one picture, where the camera made it of several slices
 MOST_PIXELS = 1 << 26
+MOST_BYTES = 1 << 26  # in one piece
 STAMPS = 64  # pictures that a decoder can hold back: H.264 and H.265 allow 16
 
 
-def need_decoder() -> None:
-    """Raises Unavailable where PyAV is not installed."""
+@functools.cache
+def ffmpeg() -> Any:
+    """PyAV, quiet, and with a limit to what a camera can make it take. Raises Unavailable where it
+    is not installed."""
     try:
-        import av  # noqa: F401
+        import av
+        import av.logging
     except ImportError:
         raise Unavailable(MISSING) from None
+    av.logging.set_libav_level(av.logging.PANIC)  # broken pictures are counted, not told
+    # a camera's words and pictures are as large as they say, 2 GiB and more
+    ctypes.CDLL(av.logging.__file__).av_max_alloc(ctypes.c_size_t(MOST_BYTES))
+    return av
 
 
 class VideoDecoder:
     """Decodes one stream, picture by picture. losses: what is broken is counted there."""
 
     def __init__(self, stream: Stream, losses: Losses) -> None:
-        need_decoder()
-        import av
-        import av.logging
-
-        av.logging.set_libav_level(av.logging.PANIC)  # broken pictures are counted, not told
+        av = ffmpeg()
         self._error = av.FFmpegError
         self._packet: Any = av.Packet
         self._context: Any = av.CodecContext.create(stream.codec, "r")
@@ -58,6 +60,7 @@ class VideoDecoder:
         if stream.parameters:
             self._context.extradata = stream.parameters
         self._losses = losses
+        self._colours = Colours()
         self._stamps: dict[int, int] = {}
 
     def decode(self, unit: Unit, slot: Slot) -> tuple[int, int] | None:
@@ -81,48 +84,22 @@ class VideoDecoder:
         if newest.width * newest.height > MOST_PIXELS:
             self._losses.refused += 1
             return None
-        write(newest, slot)
+        self._write(newest, slot)
         number = unit.number if newest.pts is None else newest.pts
         return number, self._stamps.pop(number, unit.captured_ns)
 
-
-def write(frame: VideoFrame, slot: Slot) -> None:
-    """A decoded picture into a slot: 4:2:0 as NV12, everything else as RGB3."""
-    name, width, height = frame.format.name, frame.width, frame.height
-    if name not in ("yuv420p", "yuvj420p") or (width | height) % 2:
-        _as_rgb(frame, slot)
-        return
-    layout = packed("NV12", width, height)
-    flat = slot.room(layout)
-    luma = flat[: width * height].reshape(height, width)
-    chroma = flat[width * height : layout.nbytes].reshape(height // 2, width // 2, 2)
-    y, u, v = (_plane(frame, number) for number in range(3))
-    cv2.merge((u, v), chroma)
-    if name == "yuvj420p" or frame.color_range == FULL_RANGE:
-        cv2.LUT(y, LIMITED_LUMA, luma)
-        cv2.LUT(chroma, LIMITED_CHROMA, chroma)
-    else:
-        np.copyto(luma, y)
+    def _write(self, frame: VideoFrame, slot: Slot) -> None:
+        """4:2:0 as NV12, everything else as RGB3."""
+        is_even = not (frame.width | frame.height) % 2
+        if frame.format.name in ("yuv420p", "yuvj420p") and is_even:
+            self._colours.write(frame, slot)
+        else:
+            _as_rgb(frame, slot)
 
 
 def _as_rgb(frame: VideoFrame, slot: Slot) -> None:
     plain = frame.reformat(format="rgb24")
     layout: Layout = packed("RGB3", frame.width, frame.height)
     there = layout.shape(slot.room(layout))
-    plane: Any = plain.planes[0]
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    there[...] = rows[: frame.height, : 3 * frame.width].reshape(there.shape)
-
-
-def _plane(frame: VideoFrame, number: int) -> Pixels:
-    """FFmpeg's own memory of a plane, without the bytes that pad its rows."""
-    plane: Any = frame.planes[number]
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-    view: Pixels = rows[: plane.height, : plane.width]
-    return view
-
-
-# from full range (0 to 255) to limited, ITU-R BT.601: 219 steps of luma, 224 of chroma
-CODES = np.arange(256)
-LIMITED_LUMA = np.rint(CODES * 219 / 255 + 16).astype(np.uint8)
-LIMITED_CHROMA = np.rint((CODES - 128) * 224 / 255 + 128).astype(np.uint8)
+    rows = plane(plain, 0, 3)
+    there[...] = rows.reshape(there.shape)

@@ -184,8 +184,8 @@ def parser() -> argparse.ArgumentParser:
     add("--camera", metavar="URI", help="as v4l2:///dev/video0; for a new configuration")
     add("--model", metavar="NAME", help="of the zoo, or a path; for a new configuration")
     add("--broker", metavar="URL", help="without --enroll: as mqtt://HOST; for a new configuration")
-    add("--engines", type=_names, metavar="NAMES", help="default: litert,onnx; network: for H.264 "
-        "and H.265 of rtsp cameras")  # fmt: skip
+    add("--engines", type=_names, metavar="NAMES", help="default: litert,onnx; network: for "
+        "cameras by rtsp://")  # fmt: skip
     add("--offline", type=Path, metavar="WHEELHOUSE", help="the folder of scripts/wheelhouse")
     add("--upgrade", action="store_true", help="replace the release that runs; go "
         "back if the new one does not come up")  # fmt: skip

@@ -21,11 +21,12 @@ from runtime.cameras.video_decoder import VideoDecoder
 from runtime.frames import Frame
 from tests.certificates import Authority
 from tests.gate import TcpGate
-from tests.network_cameras import CameraProcess, age_ms, http_camera, rtsp_camera
+from tests.network_cameras import CameraProcess, age_ms, http_camera, rtsp_camera, smear
 from tests.recordings import number_of
 from wire.troubles import Refused, Trouble, Unavailable
 
 PATIENCE_S = 20.0
+SMEARED = 12.0  # what the encoder does to a good picture is less
 SMALL = ("--size", "320x240", "--gop", "5", "--kbits", "800")
 
 
@@ -234,6 +235,27 @@ def test_stop_does_not_wait_for_a_network_that_hangs(kind: str) -> None:
         assert time.monotonic() - began < 15 / 3
 
 
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_what_builds_on_a_broken_picture_is_not_shown(transport: str) -> None:
+    with (
+        rtsp_camera("--size", "640x480", "--gop", "30") as server,
+        open_camera(live(server, f"#transport={transport}")) as camera,
+    ):
+        some(camera)
+        server.tell("lose 0.01")  # every tenth picture, of those that are shown
+        smears: list[float] = []
+
+        def look(frame: Frame | None) -> bool:
+            if frame is not None:
+                smears.append(smear(frame))
+            return camera.losses.decode + camera.losses.driver >= 4
+
+        until(camera, look)
+        print(smears, camera.losses)
+        assert camera.losses.skipped >= 20
+        assert sum(one > SMEARED for one in smears) <= len(smears) / 5  # if all were shown: half
+
+
 def test_a_size_that_changes_in_mid_stream_is_followed() -> None:
     with rtsp_camera(*SMALL) as server, open_camera(live(server)) as camera:
         assert camera.layout.source == (320, 240)
@@ -277,7 +299,7 @@ def test_a_login_is_used_and_a_wrong_one_is_said_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
 def test_what_is_no_camera_is_refused_with_what_to_do(scheme: str) -> None:
     with answering(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n") as port:
-        assert "is the port right?" in refusal(f"{scheme}://127.0.0.1:{port}/")
+        assert "is the port right?" in str(trouble(f"{scheme}://127.0.0.1:{port}/"))
     with answering(bytes(range(256)) * 400) as port:
         assert "port" in str(trouble(f"{scheme}://127.0.0.1:{port}/"))
     with answering(b"") as port:
@@ -286,6 +308,24 @@ def test_what_is_no_camera_is_refused_with_what_to_do(scheme: str) -> None:
         port = unused.getsockname()[1]
     found = trouble(f"{scheme}://127.0.0.1:{port}/")
     assert isinstance(found, Unavailable) and "nothing listens there" in str(found)
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "http"])
+def test_a_camera_that_is_still_starting_is_not_taken_for_one_that_refuses(scheme: str) -> None:
+    """It would be tried again a minute later only."""
+
+    def close_at_once() -> None:
+        with suppress(OSError):
+            while True:
+                listening.accept()[0].close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=close_at_once)
+        thread.start()
+        found = trouble(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/")
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert isinstance(found, Unavailable)
 
 
 def trouble(uri: str) -> Trouble:
