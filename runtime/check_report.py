@@ -7,7 +7,8 @@ import msgspec
 
 class Report(msgspec.Struct, frozen=True):
     """What a check found out. inference_us is the median of five runs on noise. base_rss_mb: what
-    of the peak was taken before the model and its engine."""
+    of the peak was taken before the model and its engine. device_mb: of an accelerator's memory,
+    which is the machine's own on a Jetson and counts in no peak; 0 where nobody tells."""
 
     ok: bool
     name: str
@@ -19,3 +20,4 @@ class Report(msgspec.Struct, frozen=True):
     inference_us: float
     peak_rss_mb: float
     base_rss_mb: float = 0.0
+    device_mb: float = 0.0

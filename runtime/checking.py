@@ -7,7 +7,7 @@ import time
 import numpy as np
 
 from runtime.check_report import Report
-from runtime.engines import EngineOptions
+from runtime.engines import EngineOptions, device_bytes
 from runtime.frames import Frame, packed
 from runtime.golden import check_golden
 from runtime.locating import locate, resolve
@@ -34,6 +34,7 @@ def check(path: str, engine_kind: str | None, options: EngineOptions) -> Report:
             before = time.monotonic_ns()
             model.engine.run()
             runs.append(time.monotonic_ns() - before)
+        device_mb = device_bytes(model.engine) / 1e6
         model.engine.close()
     peak_mb = peak_rss_bytes() / 1e6
     allowed = model.manifest.limits.memory_mb
@@ -50,6 +51,7 @@ def check(path: str, engine_kind: str | None, options: EngineOptions) -> Report:
         sorted(runs)[2] / 1e3,
         peak_mb,
         base_mb,
+        device_mb,
     )
 
 

@@ -58,7 +58,7 @@ def needed_bytes(located: Located, options: EngineOptions) -> int:
     if remembered is not None:
         with contextlib.suppress(OSError, *UNREADABLE):
             report = msgspec.json.decode(remembered.read_bytes(), type=Report)
-            return int((report.peak_rss_mb - report.base_rss_mb) * 1e6)
+            return int((report.peak_rss_mb - report.base_rss_mb + report.device_mb) * 1e6)
     return WEIGHTS_COPIED * located.file.stat().st_size
 
 

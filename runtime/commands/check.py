@@ -37,10 +37,11 @@ def main(argv: Sequence[str]) -> int:
     if options.json:
         print(msgspec.json.encode(report).decode())
     else:
+        device = f", {report.device_mb:.0f} MB of the device" if report.device_mb else ""
         print(
             f"{report.name} {report.version} on {report.engine}: keeps its manifest, "
             f"{report.golden} golden samples right, loaded in {report.load_ms:.0f} ms, "
-            f"{report.inference_us:.0f} us a run, {report.peak_rss_mb:.0f} MB at most"
+            f"{report.inference_us:.0f} us a run, {report.peak_rss_mb:.0f} MB at most{device}"
         )
     return 0
 

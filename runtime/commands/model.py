@@ -106,6 +106,8 @@ def in_words(card: Card) -> str:
         lines += ["", "  there is no manifest; this was inferred:"]
         lines += [f"    {guess}" for guess in card.guesses]
         lines.append("    (vedette model show --write-manifest writes it down, to be edited)")
+    for plan in described.plans:
+        lines.append(f"  plan    {plan.file}: {plan.tensorrt} on {plan.architecture} {plan.l4t}")
     for one in described.card.accuracy:
         lines.append(f"  right   {accuracy_words(one)}")
     golden = f"{card.golden} of {card.golden} right" if card.golden else "none in the manifest"

@@ -84,6 +84,12 @@ def open_engine(kind: str, model_file: Path, options: EngineOptions | None = Non
     return engine
 
 
+def device_bytes(engine: Engine) -> int:
+    """Of an accelerator's memory, what it took; 0 where an engine does not tell."""
+    taken: int = getattr(engine, "device_bytes", 0)
+    return taken
+
+
 def engine_reason(kind: str) -> str | None:
     """Why an engine does not work here and what to install, or None if it does."""
     try:

@@ -19,6 +19,7 @@ from typing import Any
 from models.plans import Key
 from runtime.engines.onnx_outside import check_outside
 from runtime.kept import cache_folder
+from runtime.locating import file_digest
 from wire.durable import write_durably
 from wire.troubles import Refused, Unavailable
 
@@ -30,17 +31,13 @@ SUM_BYTES = 32  # before a plan: the sha256 of it, as a disk that lies would hav
 def key_of(model_file: Path, shape: tuple[int, ...], module: Any, architecture: str) -> Key:
     """Of a model, on this device. shape: of the input, as declared, or (). module: TensorRT's.
     Raises Refused if the model wants to read files that are not its own."""
-    digest = hashlib.sha256()
-    for part in (model_file, *check_outside(model_file)):
-        try:
-            with open(part, "rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-        except OSError as error:
-            raise Refused(f"{part}: cannot be read: {error.strerror}") from None
+    parts = (model_file, *check_outside(model_file))
+    digests = [file_digest(part) for part in parts]
+    if len(digests) > 1:
+        digests = [hashlib.sha256("".join(digests).encode()).hexdigest()]
     name = module.__name__.partition(".")[0]
     version = f"{name} {module.__version__}"
-    return Key(digest.hexdigest(), shape, version, architecture, l4t_release())
+    return Key(digests[0], shape, version, architecture, l4t_release())
 
 
 def l4t_release(path: Path = L4T) -> str:
