@@ -21,6 +21,7 @@ from tests.browser.conftest import (
     playwright,
 )
 from tests.browser.made_up import DIGESTS, made_up
+from wire.happenings import Passage, Places
 from wire.messages import Event, Update, UpdatePhase
 
 pytestmark = pytest.mark.slow
@@ -62,6 +63,23 @@ def test_alerts_come_and_go_by_themselves(visit: Open, yard: Yard) -> None:
     expect(page.locator("#standing")).to_contain_text("Nothing that lasts is wrong")
     expect(page.locator("#said")).to_have_text("Nothing that lasts is wrong")
     expect(page.locator("#past tbody tr")).to_have_count(4)
+
+
+def test_counts_of_zones_and_lines_come_by_themselves(visit: Open, yard: Yard) -> None:
+    known = yard.known["lift-05"]
+    record = known.telemetry
+    assert record is not None
+    page = visit(f"/device/{known.name}")
+    expect(page.locator("#live")).to_have_text("live")
+    expect(page.locator("#counts dd")).to_have_text("2")
+    passed = (Passage("line", "back-door", "out", 12_345, "cat"),)
+    lane = replace(record.pipelines["lane"], places=Places({"porch": 0}, passed))
+    later = replace(
+        record, time=yard.now_s, uptime_s=record.uptime_s + 60, pipelines={"lane": lane}
+    )
+    yard.say(yard.telling.say(known, later, yard.now_s))
+    expect(page.locator("#counts")).to_contain_text("12,345")
+    expect(page.locator("#counts dd")).to_have_text("0")
 
 
 def test_marked_words_stay_until_they_are_copied(visit: Open, yard: Yard) -> None:

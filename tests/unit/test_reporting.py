@@ -16,6 +16,8 @@ from runtime.publishing import Publisher
 from runtime.reporting import Pipeline, Reporter, rss_bytes
 from runtime.tasks import Class
 from tests.by_hand import HandCamera, HandClock, grey, model_of, result_at
+from tests.unit.test_zones import FLOOR, box
+from tests.walking import result_of
 from wire.local import (
     Answer,
     Apply,
@@ -183,6 +185,22 @@ def test_scores_are_added_up_and_never_begin_anew(desk: Desk) -> None:
     desk.run(11)
     last = desk.reporter.totals()
     assert last.scores == Scores(last.frames, float(last.frames), 0) and last.frames == 220
+
+
+def test_zones_and_lines_are_told_to_the_agent(desk: Desk) -> None:
+    desk.reporter.emit(result_of((box(0.8),), 1.0, OLD.digest))
+    desk.reporter.tick()
+    assert desk.totals()[-1].places is None
+    desk.reporter.observe(FLOOR)
+    for k, x in enumerate((0.54, 0.52, 0.5, 0.48, 0.46, 0.44)):
+        desk.reporter.emit(result_of((box(x),), 2.0 + k / 10, OLD.digest))
+    desk.clock.sleep(10)
+    desk.reporter.tick()
+    told = desk.totals()[-1].places
+    assert told is not None and told.inside == {"left": 1}
+    assert {(each.where, each.way, each.count) for each in told.passed} == {
+        ("left", "entered", 1), ("middle", "west", 1),
+    }  # fmt: skip
 
 
 def test_the_last_word_is_that_it_ended(desk: Desk) -> None:
