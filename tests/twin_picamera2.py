@@ -37,6 +37,7 @@ class Bench:
     no_memory: bool = False
     silent: bool = False  # the cable came loose
     hangs: bool = False  # stop() does not return
+    start_s: float = 0.0  # how long start() takes
     drops: int = 0  # frames that the sensor's receiver loses from now on
     slept_ns: int = 0  # by which CLOCK_BOOTTIME is ahead
     opened: int = 0
@@ -229,6 +230,7 @@ class Picamera2:
 
     def start(self, config: Any = None, show_preview: bool = False) -> None:
         assert self.camera_config is not None and not self.started
+        time.sleep(BENCH.start_s)
         for old in self._buffers:
             old.close()
         self._buffers = []
