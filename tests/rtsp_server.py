@@ -104,13 +104,18 @@ def texture(length: int) -> bytes:
     return (period * (length // len(period) + 1))[:length]
 
 
-def protect(server: GstRtspServer.RTSPServer, factory: object, user: str, password: str) -> None:
-    """Nobody gets a picture without this name and password (Digest)."""
+def protect(
+    server: GstRtspServer.RTSPServer, factory: object, user: str, password: str, *, basic: bool
+) -> None:
+    """Nobody gets a picture without this name and password. basic: in place of Digest."""
     auth = GstRtspServer.RTSPAuth()
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "viewer")
-    auth.set_supported_methods(gi.repository.GstRtsp.RTSPAuthMethod.DIGEST)
-    auth.add_digest(user, password, token)
+    if basic:
+        auth.add_basic(auth.make_basic(user, password), token)
+    else:
+        auth.set_supported_methods(gi.repository.GstRtsp.RTSPAuthMethod.DIGEST)
+        auth.add_digest(user, password, token)
     server.set_auth(auth)
     permissions = GstRtspServer.RTSPPermissions()
     permissions.add_permission_for_role("viewer", "media.factory.access", True)
@@ -127,10 +132,12 @@ def main() -> None:
     parser.add_argument("--gop", type=int, default=15, help="pictures from key to key")
     parser.add_argument("--kbits", type=int, default=2000)
     parser.add_argument("--port", default="0")
+    parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--login", metavar="USER:PASSWORD")
+    parser.add_argument("--basic", action="store_true", help="ask for the login by Basic")
     words = parser.parse_args()
     Gst.init(None)
-    server = GstRtspServer.RTSPServer(service=words.port, address="127.0.0.1")
+    server = GstRtspServer.RTSPServer(service=words.port, address=words.address)
     factory = GstRtspServer.RTSPMediaFactory(shared=True, latency=0)
     encoder = CODECS[words.codec].format(kbits=words.kbits, gop=words.gop, profile=words.profile)
     painter = Painter(words.size, words.fps)
@@ -140,7 +147,7 @@ def main() -> None:
     )
     factory.connect("media-configure", painter.configure)
     if words.login:
-        protect(server, factory, *words.login.split(":", 1))
+        protect(server, factory, *words.login.split(":", 1), basic=words.basic)
     server.get_mount_points().add_factory("/live", factory)
     server.attach(None)
     print(server.get_bound_port(), flush=True)

@@ -296,6 +296,27 @@ def test_a_login_is_used_and_a_wrong_one_is_said_once(tmp_path: Path) -> None:
         server.thaw()
 
 
+def test_a_login_by_basic_at_an_address_of_ipv6() -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with rtsp_camera(*SMALL, "--address", "::1", "--login", "joe:ü/%", "--basic") as server:
+        where = f"[::1]:{server.port}/live"
+        with open_camera(f"rtsp://joe:%C3%BC%2F%25@{where}") as camera:
+            some(camera)
+        assert "does not accept" in refusal(f"rtsp://joe:wrong@{where}")
+
+
+def test_a_slow_camera_is_not_always_too_old() -> None:
+    """Its pictures wait a second for the next one, which shows that they are whole."""
+    with (
+        rtsp_camera("--size", "320x240", "--fps", "1", "--gop", "2") as server,
+        open_camera(live(server)) as camera,
+    ):
+        some(camera, 3)
+
+
 @pytest.mark.parametrize("scheme", ["rtsp", "http"])
 def test_what_is_no_camera_is_refused_with_what_to_do(scheme: str) -> None:
     with answering(b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n") as port:
