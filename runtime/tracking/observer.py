@@ -98,7 +98,8 @@ class Observer:
     def places(self) -> Places | None:
         """What telemetry says of zones and lines. None: there are none, and were none."""
         passed = self._passages.told()
-        inside = {name: self._inside.get(name, 0) for name in self.wanted.zone}
+        known = self._inside  # nothing before a result, or of a model that finds no boxes
+        inside = {name: known[name] for name in self.wanted.zone if name in known}
         return Places(inside, passed) if inside or passed or self.wanted.line else None
 
     def __call__(self, result: Result) -> Result:

@@ -7,10 +7,12 @@ import pytest
 from msgspec.structs import replace
 
 from agent.ledger import Ledger, newest
+from runtime.tasks import Class
 from runtime.tracking.passages import MOST_OF_LABELS, Passages
 from runtime.tracking.places import Moved
 from tests.rig import totals
 from tests.unit.test_zones import FLOOR, LEFT, Floor, box
+from tests.walking import result_of
 from wire.happenings import LONGEST_LABEL, MOST_PASSAGES, Passage, Places
 from wire.local import Totals
 from wire.messages import Window, parse, to_json
@@ -29,6 +31,10 @@ def told(places: Places | None) -> set[tuple[str, str, str, int]]:
 
 def test_telemetry_has_who_came_who_went_and_who_is_there() -> None:
     floor = Floor()
+    assert floor.observer.places == Places(), "nobody knows yet"
+    floor.observer(result_of((Class(3, "3", 0.9),), 1.0))  # type: ignore[arg-type]
+    assert floor.observer.places == Places(), "a classifier finds nobody"
+    floor.see()
     assert floor.observer.places == Places({"left": 0})
     floor.walk(*OVER)
     before = floor.observer.places
@@ -73,6 +79,22 @@ def test_labels_without_end_are_counted_together(caplog: pytest.LogCaptureFixtur
     passages.add(moved("person", f"gate{k}") for k in range(500))
     assert len(passages.told()) == MOST_PASSAGES
     assert caplog.text.count("restarted") == 1
+
+
+def test_the_most_that_can_be_said_fits_the_smallest_broker() -> None:
+    """Packets of 64 KiB. 16 zones and 16 lines, the longest names, labels that JSON makes long."""
+    passages = Passages()
+    for k in range(16):
+        zone, line = f"z{k:02}".ljust(64, "z"), f"l{k:02}".ljust(64, "l")
+        for n in range(8):
+            label = f"{k}{n}".ljust(LONGEST_LABEL, "\1")
+            passages.add([Moved("enter", zone, n, label, 1.0), Moved("leave", zone, n, label, 1.0)])
+            passages.add(
+                Moved("cross", line, n, label, 1.0, way.ljust(64, way)) for way in ("i", "o")
+            )
+    places = Places({}, passages.told())
+    assert len(places.passed) > 1.5 * MOST_OF_LABELS
+    assert 40_000 < len(to_json(places)) < 60_000
 
 
 def says(frames: int, *passed: Passage, run: str = "run1", inside: int = 0) -> Totals:
