@@ -112,7 +112,8 @@ def test_a_standby_takes_over(yard: Many) -> None:
     told = reported(crowd)
     assert told["fetched"] == 3
     assert told["received_bytes"] <= 1.1 * 3 * bundle
-    assert silent_s <= GATHER_S + PATIENCE_S + 1.0
+    # to the tenth of a second in test_standing_by; here the machine may be busy
+    assert silent_s <= 5 * (GATHER_S + PATIENCE_S)
     yard.start_depot()
     yard.simulate(1, "--fetch", "--prefix", "late")
     yard.until_another_says("another depot answers again", 30)
