@@ -25,6 +25,7 @@ SECONDS = 60  # and one more for every megabyte of the model
 MEMORY_SHARE = 0.75  # of what the machine has: one that wants more would not run here anyway
 LEAST_MEMORY_MB = 1024  # the limit is on promised memory, of which Python itself takes some
 REPORT_START = '{"ok":'
+SERVICE_CACHE = "/var/cache"  # as in vedette-runtime@.service: what it has built lies there
 WEIGHTS_COPIED = 2  # the file, and the same numbers as the engine's kernels want them
 # a golden sample of 30,000 x 30,000 is a small file, and takes the memory of a whole board
 SMALL_PICTURES = {"OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 27)}
@@ -77,10 +78,12 @@ def run_check(
         command += [f"--accelerator={name}" for name in options.accelerators]
     # Not in the user's folder: Python would take a runtime/ or a numpy.py that lies there for ours.
     paths = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
+    more = {"PYTHONPATH": paths} | SMALL_PICTURES
+    more |= {} if user is None else {"XDG_CACHE_HOME": SERVICE_CACHE}
     try:
         child = subprocess.run(
             command, capture_output=True, text=True, errors="replace", cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": paths} | SMALL_PICTURES, timeout=allowed.seconds + 30,
+            env=os.environ | more, timeout=allowed.seconds + 30,
             user=user, group=user, extra_groups=None if user is None else _groups(),
         )  # fmt: skip
     except subprocess.TimeoutExpired:

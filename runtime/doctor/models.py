@@ -16,7 +16,7 @@ from wire import mends
 from wire.config import Config, Pipeline
 from wire.finding import Finding
 from wire.folders import Folders
-from wire.troubles import Refused, Trouble
+from wire.troubles import Refused, Trouble, Unavailable
 
 
 def look_at_models(config: Config, folders: Folders) -> Iterator[Finding]:
@@ -68,7 +68,9 @@ def _deployed(store: Store, about: str, digest: str, pipeline: Pipeline) -> Find
     folder = store.root / "digests" / digest
     try:
         says = _tried(store.folder(digest), pipeline, digest)
-    except Trouble as trouble:
+    except Unavailable as trouble:  # an engine, a device or memory is not there: no fault of it
+        return Finding("models", "bad", about, str(trouble).replace(str(folder), digest[:12]))
+    except Refused as trouble:
         gone = f"sudo rm -r {shlex.quote(str(folder))}"
         mend = f"{gone} && sudo systemctl restart vedette-agent"
         says = str(trouble).replace(str(folder), f"model {digest[:12]}")

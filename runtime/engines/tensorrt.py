@@ -164,7 +164,9 @@ def open_model_file(model_file: Path, options: EngineOptions) -> TensorRTEngine:
         key = tensorrt_plan.key_of(model_file, shape, module, cuda.architecture)
         plan = tensorrt_plan.kept(key)
         if plan is None:
-            raise Unavailable(f"{model_file}: was not built for this device yet")
+            raise Unavailable(
+                f"{model_file}: was not built for this device yet: its service does, at its start"
+            )
         try:
             engine = TensorRTEngine(module, cuda, plan, model_file, options.takes)
         except NotTaken:
