@@ -105,12 +105,14 @@ def test_simulated_devices_need_a_name_of_their_own(scene: Scene) -> None:
     assert refused.stderr.count("does not let us") == 0, refused.stderr
     told = vedette(*words, "--json")
     assert told.returncode == 1 and json.loads(told.stdout)["heard"] == 0
-    assert list(json.loads(told.stdout)["troubles"].values()) == [5]
+    # it ends when one was not heard for a while; on a busy machine others are not connected yet
+    ((why, count),) = json.loads(told.stdout)["troubles"].items()
+    assert "do not let it speak" in why and 1 <= count <= 5
     sim = persons(scene, "sim", "simulator")
     assert sim.certificate_file is not None
     proof = ("--certificate-file", sim.certificate_file, "--key-file", sim.certificate_file)
     with Client(scene.fleet.broker, "w", topics.presence(FLEET, "simulated-5")) as server:
-        done = vedette(*words, *proof, "--seconds", "2", "--json")
+        done = vedette(*words, *proof, "--seconds", "5", "--json")
         assert done.returncode == 0, done.stderr
         report = json.loads(done.stdout)
         assert (report["heard"], report["troubles"]) == (5, {})

@@ -8,6 +8,7 @@ import json
 import shutil
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -158,16 +159,20 @@ def test_what_is_refused_leaves_everything_as_it_was(
 def test_what_is_not_there_is_said_with_what_to_check(yard: Yard, tmp_path: Path) -> None:
     packed = str(digits(tmp_path, "1"))
     nowhere = f"mqtt://127.0.0.1:{free_port()}"
-    broker = yard.run("fleet", "push", packed, "--broker", nowhere)
+    yard.kill_depot()
+    waiting = [
+        ("fleet", "push", packed, "--broker", nowhere),
+        ("fleet", "push", packed, "--pipeline", "lane"),
+        ("fleet", "status"),
+    ]
+    with ThreadPoolExecutor() as together:
+        broker, depot, status = together.map(lambda words: yard.run(*words), waiting)
     assert (broker.code, broker.out) == (1, "") and len(broker.err.splitlines()) == 1
     assert "no connection to the broker" in broker.err and "--broker" in broker.err
     folder = yard.run("fleet", "push", packed, "--dir", str(tmp_path / "none"))
     assert folder.code == 1 and "run vedette fleet init" in folder.err
-    yard.kill_depot()
-    depot = yard.run("fleet", "push", packed, "--pipeline", "lane")
     assert (depot.code, depot.out) == (1, "") and len(depot.err.splitlines()) == 1
     assert "is the depot running" in depot.err and yard.broker.url() in depot.err
-    status = yard.run("fleet", "status")
     assert status.code == 1 and "warning: fleet yard" in status.out
     assert status.out.startswith("fleet yard: its signed metadata was never seen here\n")
 

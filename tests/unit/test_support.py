@@ -216,6 +216,7 @@ def test_a_password_file_may_be_called_anything(tmp_path: Path, quotes: str) -> 
     assert "of broker" in known(Folders(place.config, place.state, tmp_path / "run"), {})
 
 
+@pytest.mark.slow
 def test_a_bundle_is_bounded_and_says_what_it_left_out() -> None:
     big = "x" * 79 + "\n"
     sources = [(f"{n}.txt", lambda: big * 15_000) for n in range(8)]
