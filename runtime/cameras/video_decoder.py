@@ -42,7 +42,10 @@ def ffmpeg() -> Any:
         raise Unavailable(MISSING) from None
     av.logging.set_libav_level(av.logging.PANIC)  # broken pictures are counted, not told
     # a camera's words and pictures are as large as they say, 2 GiB and more
-    ctypes.CDLL(av.logging.__file__).av_max_alloc(ctypes.c_size_t(MOST_BYTES))
+    try:
+        ctypes.CDLL(av.logging.__file__).av_max_alloc(ctypes.c_size_t(MOST_BYTES))
+    except (OSError, AttributeError) as error:
+        raise Unavailable(f"this PyAV ({av.__version__}) cannot be limited: {error}") from None
     return av
 
 
