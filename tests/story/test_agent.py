@@ -185,6 +185,7 @@ def faults(heard: list[Heard]) -> tuple[str, ...]:
     return state(heard).faults if STATE in topics_of(heard) else ()
 
 
+@pytest.mark.slow
 def test_two_devices_of_one_name_say_so(tmp_path: Path, broker: Mosquitto) -> None:
     with Device(tmp_path / "a", broker.port) as one, Device(tmp_path / "b", broker.port) as two:
         one.start("agent")
@@ -220,6 +221,7 @@ def topics_of(heard: list[Heard]) -> set[str]:
     return {each.topic for each in heard}
 
 
+@pytest.mark.slow
 def test_garbage_on_every_topic_and_socket(tmp_path: Path, broker: Mosquitto) -> None:
     payloads = [
         b"", b"\0" * 10, b"{}", b"[]", b"null", b'{"spool":1,"seq":"x"}', os.urandom(300_000),
@@ -290,6 +292,7 @@ def test_the_agent_runs_without_a_broker(tmp_path: Path) -> None:
         assert device.stop("agent") == 0
 
 
+@pytest.mark.slow
 def test_a_broker_that_speaks_3_1_1_only(tmp_path: Path) -> None:
     with Amqtt(tmp_path) as broker, Device(tmp_path / "d", broker.port) as device:
         with Listener(broker.port, TELEMETRY) as listener:
