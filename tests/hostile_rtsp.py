@@ -15,15 +15,16 @@ HARMS = ("text", "lines", "headers", "garbage", "loop", "file", "http", "streams
 
 
 @contextmanager
-def hostile(harm: str) -> Iterator[int]:
-    """Gives its port. harm: one of HARMS."""
+def hostile(harm: str, stream: bytes = STREAM) -> Iterator[int]:
+    """Gives its port. harm: one of HARMS, or "none": no picture comes. stream: what it says it
+    has (SDP)."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def listen() -> None:
             with suppress(OSError):
                 while True:
                     one, _ = listening.accept()
-                    threading.Thread(target=_serve, args=(one, harm), daemon=True).start()
+                    threading.Thread(target=_serve, args=(one, harm, stream), daemon=True).start()
 
         thread = threading.Thread(target=listen)
         thread.start()
@@ -34,10 +35,10 @@ def hostile(harm: str) -> Iterator[int]:
             thread.join()
 
 
-def _serve(one: socket.socket, harm: str) -> None:
+def _serve(one: socket.socket, harm: str, stream: bytes) -> None:
     with suppress(OSError), one:
         while request := _request(one):
-            for content in _answer(request, harm, one.getsockname()[1]):
+            for content in _answer(request, harm, one.getsockname()[1], stream):
                 one.sendall(content)
 
 
@@ -50,7 +51,7 @@ def _request(one: socket.socket) -> bytes:
     return text
 
 
-def _answer(request: bytes, harm: str, port: int) -> Iterator[bytes]:
+def _answer(request: bytes, harm: str, port: int, stream: bytes) -> Iterator[bytes]:
     method = request.split()[0]
     number = request.partition(b"CSeq: ")[2].partition(b"\r")[0]
     fine = b"RTSP/1.0 200 OK\r\nCSeq: " + number + b"\r\nSession: 1\r\n"
@@ -69,14 +70,14 @@ def _answer(request: bytes, harm: str, port: int) -> Iterator[bytes]:
         location = where.get(harm, f"http://127.0.0.1:{port}/x").encode()
         yield fine.replace(b"200 OK", b"302 Moved") + b"Location: " + location + b"\r\n\r\n"
     elif method == b"DESCRIBE":
-        text = b"v=0\r\ns=x\r\n" + STREAM * (1_000_000 if harm == "streams" else 1)
+        text = b"v=0\r\ns=x\r\n" + stream * (1_000_000 if harm == "streams" else 1)
         head = b"Content-Type: application/sdp\r\nContent-Length: %d\r\n\r\n" % len(text)
         yield fine + head + text
     elif method == b"SETUP":
         yield fine + b"Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n\r\n"
     else:
         yield fine + b"Public: DESCRIBE, SETUP, PLAY\r\n\r\n"
-        if method == b"PLAY":
+        if method == b"PLAY" and harm == "picture":
             yield from _one_picture()
 
 

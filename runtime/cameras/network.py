@@ -98,6 +98,9 @@ class NetworkCamera:
         if life.first is not None:
             self.layout, self.absent = life.first, None
             return
+        if life.bug is not None:
+            self.stop()
+            raise life.bug
         trouble = life.trouble or self._why_nothing()
         if isinstance(trouble, Refused):
             self._no, self._no_until_s = trouble, time.monotonic() + REFUSED_RETRY_S
@@ -169,6 +172,7 @@ class _Life:
         self.changed = threading.Event()  # there is a first picture, or trouble before it
         self.first: Layout | None = None
         self.trouble: Trouble | None = None
+        self.bug: Exception | None = None
         self.backlog = Backlog(camera.losses, number)
         self.lost_at = number  # the last picture of a connection that has ended
         self._camera = camera
@@ -192,7 +196,8 @@ class _Life:
                     return
                 self.leave.wait(REFUSED_RETRY_S if isinstance(trouble, Refused) else pause_s)
                 pause_s = min(2 * pause_s, LAST_RETRY_S)
-            except Exception as error:  # a bug: the reader gets to know it
+            except Exception as error:  # a bug: start() or the reader gets to know it
+                self.bug = error
                 self.backlog.fail(error)
                 self.changed.set()
                 raise

@@ -23,6 +23,7 @@ from wire.troubles import Refused, Trouble, Unavailable
 
 TRANSPORTS = ("tcp", "udp")
 CODECS = ("h264", "hevc", "mjpeg")
+UNKNOWN = "a codec that FFmpeg does not know"
 PROTOCOLS = {"rtsp": "tcp,udp,rtp", "rtsps": "tcp,tls"}  # no rtsp: to where we are sent on
 QUICK = {  # what the camera describes is enough, the rest comes with its first key frame
     "allowed_media_types": "video",
@@ -65,6 +66,7 @@ class RtspConnection:
             self._container = av.open(
                 url, format="rtsp", options=_options(target),
                 timeout=(target.timeout_s, target.timeout_s),
+                metadata_errors="replace",  # cameras have names in whatever letters
             )  # fmt: skip
         except av.FFmpegError as error:  # its text has the password
             told = _why(target, error, time.monotonic() - began_s)
@@ -100,18 +102,19 @@ class RtspConnection:
             container.close()
 
     def _choose(self) -> None:
-        """The first video stream."""
-        found = self._container.streams.video
-        names = [stream.codec_context.name for stream in found]
-        if not names or names[0] not in CODECS:
+        """The first stream that can be decoded here."""
+        contexts = [(one, one.codec_context) for one in self._container.streams.video]
+        names = [UNKNOWN if context is None else context.name for _, context in contexts]
+        usable = [(*one, name) for one, name in zip(contexts, names, strict=True) if name in CODECS]
+        if not usable:
             codecs = f"only {', '.join(names)[:200]}" if names else "no video"
             raise Refused(
                 f"{self._target.shown}: has {codecs}: set the camera to H.264, H.265 or MJPEG"
             )
-        context = found[0].codec_context
-        if names[0] != "mjpeg":
-            self._stream = Stream(names[0], bytes(context.extradata or b""))
-        self._packets = iter(self._container.demux(found[0]))
+        stream, context, name = usable[0]
+        if name != "mjpeg":
+            self._stream = Stream(name, bytes(context.extradata or b""))
+        self._packets = iter(self._container.demux(stream))
 
     def _captured_ns(self, packet: Any) -> int:
         """When it began to come, which was when the one before was handed out. What a slow

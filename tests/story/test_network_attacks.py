@@ -14,7 +14,7 @@ import pytest
 from runtime import stopping
 from runtime.cameras import make_camera, open_camera
 from tests.certificates import Authority
-from tests.hostile_rtsp import HARMS, hostile
+from tests.hostile_rtsp import HARMS, STREAM, hostile
 from tests.network_cameras import rtsp_camera
 from tests.tls_gate import TlsGate
 from wire.troubles import Refused, Trouble, Unavailable
@@ -52,6 +52,25 @@ def test_a_hostile_server_costs_no_memory_and_is_left(harm: str) -> None:
     assert int(grown) < MOST_MIB, done.stdout
     if harm in ("loop", "file", "http"):
         assert "sends us to another address" in told
+
+
+@pytest.mark.parametrize(
+    ("stream", "told"),
+    [
+        (b"m=audio 0 RTP/AVP 0\r\na=control:s\r\n", "has no video"),
+        (b"", "has no video"),
+        (b"m=video 0 RTP/AVP 97\r\na=rtpmap:97 VP8/90000\r\na=control:s\r\n", "has only vp8"),
+        (b"m=video 0 RTP/AVP 97\r\na=rtpmap:97 FOO/90000\r\na=control:s\r\n", "does not know"),
+        (b"i=\xff\xfe\r\n" + STREAM, "sends no pictures"),
+    ],
+)
+def test_what_a_camera_has_is_said(stream: bytes, told: str) -> None:
+    with (
+        hostile("none", stream) as port,
+        pytest.raises(Trouble, match=told),
+        open_camera(f"rtsp://127.0.0.1:{port}/live#timeout=1"),
+    ):
+        pass
 
 
 def test_a_camera_with_tls_is_believed_by_its_certificate(tmp_path: Path) -> None:
