@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import ssl
 import threading
@@ -11,7 +10,7 @@ import time
 from wire.troubles import Refused, Unavailable
 
 LOOK_S = 0.2  # how long a read waits before it looks whether it should stop
-BUFFER = 1 << 18  # the longest message of RTSP has 64 KiB
+BUFFER = 1 << 18
 LONGEST_LINE = 8192
 MOST_LINES = 100
 RECEIVE_BYTES = 1 << 18  # what the kernel keeps for us: more would only be older
@@ -61,23 +60,6 @@ class Wire:
             self.close()
             raise Unavailable(f"{self.where}: {_why(error, self.timeout_s)}") from None
         self._socket.settimeout(LOOK_S)
-
-    def host_of_peer(self) -> str:
-        """The camera's address, as numbers."""
-        return str(self._live().getpeername()[0])
-
-    def host_of_ours(self) -> str:
-        """The address that the camera sees us at, as numbers."""
-        return str(self._live().getsockname()[0])
-
-    def has_something(self) -> bool:
-        """Whether a read would not wait; also when the connection has ended."""
-        if self.waiting():
-            return True
-        live = self._live()
-        if isinstance(live, ssl.SSLSocket) and live.pending():
-            return True
-        return bool(select.select((live,), (), (), 0)[0])
 
     def close(self) -> None:
         """May be called twice."""
