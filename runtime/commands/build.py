@@ -17,6 +17,7 @@ from runtime.commands.flags import positive
 from runtime.engines import tensorrt
 from runtime.limits import limit_this_process
 from wire.troubles import Unavailable
+from wire.unreadable import UNREADABLE, why
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,8 +41,8 @@ def _shape(text: str) -> tuple[int, ...]:
 def _plan(text: str) -> Plan:
     try:
         return msgspec.json.decode(text, type=Plan)
-    except msgspec.DecodeError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+    except UNREADABLE as error:
+        raise argparse.ArgumentTypeError(why(error)) from None
 
 
 def _parser() -> argparse.ArgumentParser:
