@@ -13,12 +13,13 @@ from pathlib import Path
 
 from wire import config
 from wire.config import Config
-from wire.durable import write_durably
+from wire.durable import writing_durably
 from wire.folders import Folders
 from wire.troubles import Trouble, Unavailable
 from wire.typed_toml import LARGEST
 
 FILE_NAME = "accepted.toml"
+MODE = 0o600  # a camera's URI may hold a password
 
 Judge = Callable[[Config, str], None]  # takes a configuration and its text
 
@@ -60,13 +61,18 @@ def in_force(folders: Folders, running: InForce | None = None, judge: Judge = an
 
 def accept(folders: Folders, text: str) -> None:
     """Keep a text that works, for the day when the file on disk does not. Raises Refused if it is
-    no configuration, Unavailable if it cannot be written. Writes nothing that is there already."""
+    no configuration, Unavailable if it cannot be written. Writes nothing that is there already.
+    Only its owner can read it, whoever can read the file on disk."""
     config.parse(text, str(folders.config))
     path = folders.state / FILE_NAME
     content = f"{text}\n# sha256 {_digest(text)}\n".encode()
     try:
-        if not path.is_file() or path.read_bytes() != content:
-            write_durably(path, content)
+        if path.is_file() and path.read_bytes() == content:
+            if path.stat().st_mode & 0o077:  # an earlier version's
+                path.chmod(MODE)
+            return
+        with writing_durably(path, MODE) as file:
+            file.write(content)
     except OSError as error:
         raise Unavailable(f"{path}: cannot be written: {error.strerror}") from None
 

@@ -139,6 +139,15 @@ def test_what_is_the_same_is_not_written_again(folders: Folders) -> None:
     assert copy_of(folders).stat().st_ino != before
 
 
+def test_nobody_else_can_read_the_copy(folders: Folders) -> None:
+    """A camera's URI may hold a password, and the agent is also started by hand."""
+    accept_first(folders)
+    assert copy_of(folders).stat().st_mode & 0o777 == 0o600
+    copy_of(folders).chmod(0o644)  # as an earlier version left it
+    accept(folders, FIRST)
+    assert copy_of(folders).stat().st_mode & 0o777 == 0o600
+
+
 def test_what_is_no_configuration_cannot_be_accepted(folders: Folders) -> None:
     accept_first(folders)
     with pytest.raises(Refused):
