@@ -14,7 +14,7 @@ from runtime.cameras import csi_uri, make_camera, options, shared_uri, v4l2_uri
 from runtime.cameras.network import NetworkCamera
 from runtime.cameras.network_uri import Target
 from runtime.engines import KINDS, engine_reason
-from runtime.engines.accelerators import complaints_about
+from runtime.engines.accelerators import missing_here
 from runtime.locating import Located, locate, resolve
 from runtime.opening import read_labels
 from runtime.plausible import check_plausible
@@ -203,8 +203,10 @@ def _model(name: str, pipeline: Pipeline) -> Iterator[str]:
         yield f"{key}: {trouble}"
     if engine is not None and (reason := engine_reason(engine)):
         yield f"pipeline.{name}.engine: {reason}"
+    if engine == "tensorrt" and pipeline.accelerators:
+        yield f"pipeline.{name}.accelerators: engine tensorrt has none of its own: leave them out"
     elif engine is not None:
-        for what in complaints_about(engine, pipeline.accelerators):
+        for what in missing_here(engine, pipeline.accelerators):
             yield f"pipeline.{name}.accelerators: {what}; until then it runs on the CPU"
     reach = ("\n".join(_out_of_reach(key, str(each), "/var/lib/vedette")) for each in needed)
     yield from itertools.islice(filter(None, reach), 1)

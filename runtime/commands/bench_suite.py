@@ -10,11 +10,20 @@ from pathlib import Path
 import msgspec
 
 from runtime.commands.flags import duration_s, threads
+from runtime.engines.accelerators import check_known
 from runtime.formats import engine_trouble
 from runtime.suite import FORM, EngineHere, Job, Machine, Row, Suite
 from runtime.suite.against import Comparison, read
 from runtime.suite.children import row_of
-from runtime.suite.jobs import CAMERAS, ENGINES, Wanted, impossible, jobs, usual_threads
+from runtime.suite.jobs import (
+    CAMERAS,
+    ENGINES,
+    Wanted,
+    home_of,
+    impossible,
+    jobs,
+    usual_threads,
+)
 from runtime.suite.machine import this_machine
 from runtime.suite.naming import named, zoo
 from runtime.suite.plot import as_svg
@@ -50,16 +59,20 @@ def measure(words: argparse.Namespace, comparison: Comparison | None) -> Suite:
     """All of it, one combination after the other. Raises Refused for what cannot be meant,
     Unavailable if not one combination could be measured."""
     models = named([*([] if words.no_zoo else zoo()), *words.model])
+    if not models:
+        raise Refused("there is no model to measure: name a --model, or leave --no-zoo out")
     wanted, machine = _wanted(words), this_machine()
     engines = tuple(EngineHere(each, engine_trouble(each)) for each in wanted.engines)
     todo = jobs(models, wanted, [each.name for each in engines if each.trouble is None])
     seconds = words.seconds or (QUICK_S if words.quick else SECONDS)
-    _say(f"{len(todo)} combinations, {_about(len(todo) * (START_S + seconds))}")
+    count = f"{len(todo)} combination{'s'[: len(todo) != 1]}"
+    _say(f"{count}, {_about(len(todo) * (START_S + seconds))}")
     if comparison is not None:
         _tell_of_earlier(comparison, machine, todo)
     rows = [*_rows(todo, seconds, comparison), *impossible(models, wanted)]
     if not any(row.measured for row in rows):
-        whys = [each.trouble for each in engines] + [each.trouble for each in rows]
+        whys = [row.trouble and f"{row.of.model}: {row.trouble}" for row in rows]
+        whys += [each.trouble for each in engines]
         raise Unavailable(
             "nothing could be measured: " + "; ".join(dict.fromkeys(filter(None, whys)))
         )
@@ -99,6 +112,10 @@ def _tell_of_earlier(comparison: Comparison, machine: Machine, todo: Sequence[Jo
 
 
 def _wanted(words: argparse.Namespace) -> Wanted:
+    """Raises Refused for an accelerator that nobody knows; one that is not here has a row."""
+    for accelerator in words.accelerator:
+        if home_of(accelerator) == "onnxruntime":
+            check_known("onnxruntime", [accelerator])
     return Wanted(
         tuple(dict.fromkeys(words.engine)) or ENGINES,
         tuple(dict.fromkeys(words.accelerator)),

@@ -6,18 +6,19 @@ import difflib
 import importlib
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from runtime.engines import EngineOptions, Tensor, TensorSpec, accelerators
+from runtime.engines.accelerators import DELEGATES, ENDING, short_name
 from runtime.engines.onnx_outside import DAMAGED, check_outside
 from runtime.kept import cache_folder
 from runtime.memory import aligned_zeros
 from wire.troubles import Refused, Unavailable
 
-ENDING = "ExecutionProvider"
 CPU, TENSORRT = f"CPU{ENDING}", f"Tensorrt{ENDING}"
 QUIET = 4  # log nothing but its own end: errors are raised as well
 DTYPES = {
@@ -145,17 +146,30 @@ def unknown_accelerator(name: str) -> str | None:
     except Unavailable:
         return None  # that is said by who opens the engine
     known = _by_short_name([*ort.get_all_providers(), *ort.get_available_providers()])
-    short = name.removesuffix(ENDING).lower()
+    short = short_name(name)
     if short in known:
         return None
-    near = difflib.get_close_matches(short, known, n=1)
+    near = difflib.get_close_matches(short, [*known, *DELEGATES], n=1)
     hint = f": did you mean {near[0]}?" if near else ":"
     here = ", ".join(_by_short_name(ort.get_available_providers()))
     return f"ONNX Runtime knows no provider of that name{hint} it has {here} here"
 
 
+def absent_accelerator(name: str) -> str | None:
+    """That the build of ONNX Runtime that is installed has no such provider, or None."""
+    try:
+        here = _by_short_name(import_package().get_available_providers())
+    except Unavailable:
+        return None
+    return None if short_name(name) in here else _absent(name, here)
+
+
 def _by_short_name(names: list[str]) -> dict[str, str]:
-    return {name.removesuffix(ENDING).lower(): name for name in names}
+    return {short_name(name): name for name in names}
+
+
+def _absent(name: str, here: Iterable[str]) -> str:
+    return f"ONNX Runtime has no provider {name!r} here: {', '.join(here)}"
 
 
 def _providers(ort: Any, wanted: tuple[str, ...]) -> list[tuple[str, dict[str, str]]]:
@@ -164,9 +178,9 @@ def _providers(ort: Any, wanted: tuple[str, ...]) -> list[tuple[str, dict[str, s
     chosen = {}
     for words in wanted:
         name, options = accelerators.parse(words)
-        known = here.get(name.removesuffix(ENDING).lower())
+        known = here.get(short_name(name))
         if known is None:
-            raise Unavailable(f"ONNX Runtime has no provider {name!r} here: {', '.join(here)}")
+            raise Unavailable(_absent(name, here))
         chosen[known] = _lasting_cache() | options if known == TENSORRT else options
     return [*chosen.items(), *([] if CPU in chosen else [(CPU, {})])]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.engines import FOR_FORMAT
-from runtime.engines.accelerators import DELEGATES, parse
+from runtime.engines.accelerators import is_delegate, parse
 from runtime.suite import Combination, Job, Row
 from runtime.suite.naming import Named
 from wire.masking import masked
@@ -91,6 +91,5 @@ def _processors(engine: str, wanted: Wanted) -> Iterator[tuple[str | None, int]]
 
 
 def home_of(accelerator: str) -> str:
-    """The engine that it belongs to: LiteRT's delegates are libraries, or have one by name."""
-    name, _ = parse(accelerator)
-    return "litert" if name in DELEGATES or ".so" in name else "onnxruntime"
+    """The engine that it belongs to."""
+    return "litert" if is_delegate(parse(accelerator)[0]) else "onnxruntime"

@@ -137,6 +137,13 @@ def test_an_engine_that_is_missing_is_said(mixed: Path) -> None:
     assert done.stderr.splitlines()[-1].startswith("vedette: nothing could be measured: TensorRT")
 
 
+def test_of_a_damaged_model_the_damage_is_said_first(mixed: Path) -> None:
+    done = suite(*SHORT, "--no-zoo", "--model", mixed / "torn.zip")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "nothing could be measured: torn.zip: too short: not a bundle" in last
+
+
 @pytest.fixture(scope="module")
 def earlier(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return measured(*SHORT, "--no-zoo", "--model", "digits")
@@ -196,6 +203,9 @@ def test_what_ran_and_runs_no_more_is_worse(earlier: Any, tmp_path: Path) -> Non
         (["--against", str(ZOO / "README.md")], "is not what `vedette bench --suite --json`"),
         (["--engine", "null"], "invalid choice"),
         (["--slower-by", "-1"], "is not a percentage"),
+        (["--quick", "--no-zoo"], "no model to measure: name a --model, or leave --no-zoo out"),
+        (["--accelerator", "cdua"], "knows no provider of that name: did you mean cuda?"),
+        (["--accelerator", "edgtpu"], "did you mean edgetpu?"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(words: list[str], why: str) -> None:

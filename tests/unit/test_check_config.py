@@ -189,6 +189,22 @@ def test_what_no_runtime_runs_is_refused(file: Path, text: str, where: str) -> N
             pipeline(more='engine = "onnxruntime"\naccelerators = ["cudda"]\n'),
             "ONNX Runtime knows no provider of that name: did you mean cuda?",
         ),
+        (
+            pipeline(more='accelerators = ["CUDAExecutionProvider"]\n'),
+            "accelerator 'CUDAExecutionProvider': is a provider of ONNX Runtime, for .onnx models",
+        ),
+        (
+            pipeline(more='engine = "onnxruntime"\naccelerators = ["edgetpu", "openvino"]\n'),
+            "accelerator 'edgetpu': is a delegate of LiteRT, for .tflite models",
+        ),
+        (
+            pipeline(more='engine = "onnxruntime"\naccelerators = ["edgetpu", "openvino"]\n'),
+            "accelerator 'openvino': ONNX Runtime has no provider 'openvino' here: ",
+        ),
+        (
+            pipeline(more='engine = "tensorrt"\naccelerators = ["cdua"]\n'),
+            "pipeline.a.accelerators: engine tensorrt has none of its own: leave them out",
+        ),
     ],
 )
 def test_what_is_amiss_here_is_warned_about(
@@ -199,13 +215,13 @@ def test_what_is_amiss_here_is_warned_about(
     assert words.count("  warning: ") == int(words.partition("accepted, ")[2].split(" ")[0])
 
 
-def test_accelerators_that_could_be_there_are_no_warning(
+def test_accelerators_that_are_there_are_no_warning(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A provider that another build of ONNX Runtime has; a library whatever it does."""
+    """A provider that every build of ONNX Runtime has; a library whatever it does."""
     (tmp_path / "delegate.so").touch()
     for more in (
-        'engine = "onnxruntime"\naccelerators = ["cuda", "CUDAExecutionProvider"]\n',
+        'engine = "onnxruntime"\naccelerators = ["cpu", "CPUExecutionProvider"]\n',
         f'accelerators = ["{tmp_path}/delegate.so"]\n',
     ):
         assert "accelerator" not in said(file, pipeline(more=more), capsys).partition("warning")[2]
