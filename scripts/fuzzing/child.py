@@ -44,7 +44,7 @@ def main() -> int:
     logging.disable(logging.CRITICAL)
     ctypes.CDLL(None).prctl(END_WITH_PARENT, signal.SIGKILL)
     with ExitStack() as last:
-        folder = last.enter_context(scratch())
+        folder = last.enter_context(scratch(Path(job.board).parent))
         board = last.enter_context(Board(Path(job.board)))
         if job.engine == "atheris":
             guided(job, board, folder, last)

@@ -15,7 +15,7 @@ import msgspec
 from scripts.fuzzing.board import Board
 from scripts.fuzzing.finds import REASON, Find, save
 from scripts.fuzzing.jobs import Engine, Found, Job, Report
-from tests.fuzz.door import Door
+from tests.fuzz.door import Door, scratch
 
 ROOT = Path(__file__).resolve().parents[2]
 POLL_S = 0.1
@@ -40,8 +40,8 @@ def knocked(door: Door, wish: Wish) -> Report:
     """All that came of one door."""
     began_s = time.monotonic()
     edges: int | None = None
-    with tempfile.TemporaryDirectory(prefix="vedette-") as place:
-        path = Path(place) / "board"
+    with scratch() as place:  # the child's own folder is in it: a child may be killed
+        path = place / "board"
         before = _finds(wish.crashes, door)
         for death in range(MOST_DEATHS):
             with Board(path) as board:

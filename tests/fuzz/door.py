@@ -49,9 +49,10 @@ class Door:
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
-    """A folder to open a door in, where an fsync costs nothing if there is such a place."""
-    place = MEMORY if MEMORY.is_dir() else None
+def scratch(within: Path | None = None) -> Iterator[Path]:
+    """A folder to open a door in, where an fsync costs nothing if there is such a place. within:
+    somebody else's, who removes it although this process may be killed before it can."""
+    place = within or (MEMORY if MEMORY.is_dir() else None)
     with tempfile.TemporaryDirectory(prefix="vedette-", dir=place) as folder:
         yield Path(folder)
 

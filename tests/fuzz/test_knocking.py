@@ -57,6 +57,9 @@ def test_a_door_that_ends_its_process(name: str, kind: str, tmp_path: Path) -> N
     report = knocked(traps.BY_NAME[name], wish)
     assert {one.kind for one in report.found} == {kind}
     assert all(traps.RARE in Path(one.file).read_bytes() for one in report.found)
+    for said in tmp_path.glob(f"*{REASON}"):
+        (folder,) = [line for line in said.read_text().splitlines() if "vedette-" in line]
+        assert not Path(folder).exists()  # though its process was killed
 
 
 def test_a_sound_door(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -48,6 +49,7 @@ def _trap(name: str, attempt: Attempt, hangs_s: float = 60.0) -> Door:
     """hangs_s: by the clock, on which a busy machine takes long for a little work."""
 
     def open_(folder: Path, last: ExitStack) -> Opened:
+        print(folder, file=sys.stderr, flush=True)  # who died is asked whether it is gone
         return Opened(attempt, (b"seed of a trap", RARE * 9))
 
     return Door(name, "a test", open_, words=(RARE,), limit_s=0.1, hangs_s=hangs_s)
