@@ -40,7 +40,7 @@ class HttpConnection:
         self._last = b""
 
     def open(self) -> None:
-        self._talk.connect()
+        self._talk.begin()
         response = self._talk.get()
         kind = response.kind
         if kind.startswith(STREAM):

@@ -50,10 +50,16 @@ class Talk:
     def __init__(self, wire: Wire, target: Target) -> None:
         self._wire = wire
         self._target = target
-        self._login = Login(*login) if (login := target.login()) else None
+        self._login: Login | None = None
         self._is_connected = False
 
-    def connect(self) -> None:
+    def begin(self) -> None:
+        """Connect, with the name and password as they are now. Raises Refused, Unavailable."""
+        login = self._target.login()
+        self._login = None if login is None else Login(*login)
+        self._connect()
+
+    def _connect(self) -> None:
         self._wire.close()
         self._wire.connect(self._target.host, self._target.port, self._target.tls())
         self._is_connected = True
@@ -95,7 +101,7 @@ class Talk:
 
     def _request(self) -> Response:
         if not self._is_connected:
-            self.connect()
+            self._connect()
         path = self._target.path
         lines = [
             f"GET {path} HTTP/1.0",

@@ -10,10 +10,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Protocol
 
 from runtime.ahead import NOTHING, Ahead, Slot, newest_wins
-from runtime.cameras.network_backlog import Backlog, Unit
+from runtime.cameras.network_backlog import JPEG, Backlog, Stream, Unit
 from runtime.cameras.network_uri import Target
 from runtime.cameras.network_wire import Leaving
 from runtime.frames import Aim, Frame, Layout, Losses
@@ -26,6 +27,7 @@ LAST_RETRY_S = 10.0
 REFUSED_RETRY_S = 60.0  # cameras lock who comes with a wrong password again and again
 START_S = 20.0  # the watchdog of a service waits for 30; most have a key frame every few seconds
 LEAVE_S = 0.3
+MOST_BROKEN = 10  # pictures, before the first whole one
 STALE_NS = 500_000_000  # older than that when it came: decoded, since others build on it
 
 log = logging.getLogger("vedette.cameras")
@@ -95,13 +97,10 @@ class NetworkCamera:
         end_s = time.monotonic() + START_S
         while not life.changed.wait(FILL_S) and time.monotonic() < end_s and not is_asked_for():
             pass
-        if life.first is not None:
+        if life.first is not None and life.ended is None:
             self.layout, self.absent = life.first, None
             return
-        if life.bug is not None:
-            self.stop()
-            raise life.bug
-        trouble = life.trouble or self._why_nothing()
+        trouble = life.ended or self._why_nothing()
         if isinstance(trouble, Refused):
             self._no, self._no_until_s = trouble, time.monotonic() + REFUSED_RETRY_S
         self.stop()
@@ -114,6 +113,8 @@ class NetworkCamera:
         frame = self._ahead.read(timeout)
         if frame is not None:
             self.layout = frame.layout
+        elif self._life is not None and self._life.ended is not None:
+            raise self._life.ended  # nobody receives any more: no picture would ever come
         return frame
 
     def stop(self) -> None:
@@ -140,16 +141,24 @@ class NetworkCamera:
         )
 
     def _fill(self, life: _Life, decoder: Decoder, slot: Slot) -> bool:
+        try:
+            return self._show(life, decoder, slot)
+        except Exception as error:  # read() raises it, and start() must not wait for a picture
+            life.end(error)
+            raise
+
+    def _show(self, life: _Life, decoder: Decoder, slot: Slot) -> bool:
         unit = life.backlog.take(FILL_S)
         if unit is None:
             return False
-        broken, number = self.losses.decode, unit.number
+        broken, number, stream = self.losses.decode, unit.number, unit.stream
         try:
             came = decoder.decode(unit, slot, self.aim)
         finally:
             life.backlog.give_back(unit)
         if self.losses.decode != broken:
             life.backlog.interrupt()  # what builds on it would be smeared
+            self._judge(life, stream)
         if not came:
             return False
         if time.monotonic_ns() - slot.captured_ns > STALE_NS and life.first is not None:
@@ -163,6 +172,16 @@ class NetworkCamera:
             log.warning("camera: %s: is back", self._where)
         return True
 
+    def _judge(self, life: _Life, stream: Stream) -> None:
+        """A picture was broken. Each of JPEG stands for itself: where none of many is whole, the
+        next will not be either."""
+        life.broken += 1
+        if life.first is None and stream is JPEG and life.broken >= MOST_BROKEN:
+            told = f"sends pictures that cannot be decoded: the first {life.broken} are damaged"
+            life.end(
+                Unavailable(f"{self._where}: {told}; restart the camera, or see its own pages")
+            )
+
 
 class _Life:
     """What lives from start() to stop(): an old thread that still hangs knows only its own."""
@@ -171,8 +190,8 @@ class _Life:
         self.leave = threading.Event()
         self.changed = threading.Event()  # there is a first picture, or trouble before it
         self.first: Layout | None = None
-        self.trouble: Trouble | None = None
-        self.bug: Exception | None = None
+        self.ended: Exception | None = None  # what ended one of the threads: trouble, or a bug
+        self.broken = 0  # pictures
         self.backlog = Backlog(camera.losses, number)
         self.lost_at = number  # the last picture of a connection that has ended
         self._camera = camera
@@ -180,37 +199,42 @@ class _Life:
         self.thread = threading.Thread(target=self._receive, name="receive", daemon=True)
 
     def _receive(self) -> None:
+        """Whatever ends it, somebody gets to know: start(), read(), or the decoding thread."""
+        try:
+            self._stay_connected()
+        except Leaving:
+            return
+        except Exception as error:  # a bug
+            self.end(error)
+            self.backlog.fail(error)
+            raise
+
+    def end(self, error: Exception) -> None:
+        """Let start() and read() know why no pictures will come."""
+        self.ended = self.ended or error
+        self.changed.set()
+
+    def _stay_connected(self) -> None:
         pause_s = FIRST_RETRY_S
         while not self.leave.is_set():
-            connection = self._connect(self.leave)
             try:
-                connection.open()
-                while not self.leave.is_set():
-                    connection.receive(self.backlog)
-                    pause_s = FIRST_RETRY_S
-            except Leaving:
-                return
+                with closing(self._connect(self.leave)) as connection:
+                    connection.open()
+                    while not self.leave.is_set():
+                        connection.receive(self.backlog)
+                        pause_s = FIRST_RETRY_S
             except Trouble as trouble:
-                connection.close()
                 if self._lose(trouble):
                     return
                 self.leave.wait(REFUSED_RETRY_S if isinstance(trouble, Refused) else pause_s)
                 pause_s = min(2 * pause_s, LAST_RETRY_S)
-            except Exception as error:  # a bug: start() or the reader gets to know it
-                self.bug = error
-                self.backlog.fail(error)
-                self.changed.set()
-                raise
-            finally:
-                connection.close()
 
     def _lose(self, trouble: Trouble) -> bool:
         """Say that the camera is away. True: it never was there, which start() tells."""
         self.backlog.interrupt()
         self.lost_at = self.backlog.number
         if self.first is None:
-            self.trouble = trouble
-            self.changed.set()
+            self.end(trouble)
             return True
         if not self.leave.is_set():
             if self._camera.absent is None:

@@ -5,7 +5,9 @@ What follows `#` is for us and never sent: the query belongs to the camera.
 
 from __future__ import annotations
 
+import os
 import ssl
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 ENCRYPTED = ("rtsps", "https")
 TIMEOUT_S = 5.0
 DEBIANS = "/etc/ssl/certs/ca-certificates.crt"
+LONGEST = 4096  # bytes of a password, more than any camera takes
 KEYS = ("timeout", "password_file", "ca_file")
 
 
@@ -52,18 +55,13 @@ class Target:
         return f"{self.scheme}://{self.authority}{self.path}"
 
     def login(self) -> tuple[str, str] | None:
-        """Name and password, read anew. Raises Unavailable for a file that cannot be read."""
+        """Name and password, read anew. Raises Unavailable for a file without one."""
         if self.user is None:
             return None
         file = self.address.given.get("password_file")
         if file is None:
             return self.user, self.password or ""
-        try:
-            lines = Path(file).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "is no text"
-            raise Unavailable(f"{self.shown}: password_file {file}: {why}") from None
-        return self.user, lines[0] if lines else ""
+        return self.user, _password(self.shown, file)
 
     def tls(self) -> ssl.SSLContext | None:
         """Who vouches for the camera, if it is spoken to in secret."""
@@ -78,14 +76,36 @@ class Target:
             else:
                 context.load_verify_locations(ca_file)
             return context
-        except (OSError, ssl.SSLError) as error:
-            raise Unavailable(f"{self.shown}: ca_file: {error}") from None
+        except (OSError, ValueError) as error:  # of what is in it, or of its name
+            why = getattr(error, "strerror", None) or "is no name of a file"
+            told = f"{self.shown}: ca_file {ca_file}: {why}"
+            raise Unavailable(f"{told}: a file with certificates in PEM is needed") from None
 
     def authorities(self) -> str | None:
         """The file of who vouches for the camera, for who cannot use tls()."""
         system = ssl.get_default_verify_paths().cafile
         files = (self.address.given.get("ca_file"), system, DEBIANS)
         return next((file for file in files if file and Path(file).is_file()), None)
+
+
+def _password(shown: str, file: str) -> str:
+    """The first line of the file. Raises Unavailable: that may be mended at any time."""
+    line, mend = "", "write the password into it, as its first line"
+    try:
+        why = "is no file"  # a pipe may wait for ever
+        if stat.S_ISREG(os.stat(file).st_mode):
+            with open(file, "rb") as opened:
+                line = opened.read(LONGEST).partition(b"\n")[0].decode("utf-8-sig").rstrip("\r")
+            why = "is empty"
+    except FileNotFoundError:
+        why = "there is no such file"
+    except UnicodeDecodeError:
+        why = "is no text in UTF-8"
+    except (OSError, ValueError) as error:
+        why, mend = f"{getattr(error, 'strerror', error)}", "let this user read it"
+    if not line:
+        raise Unavailable(f"{shown}: password_file {file}: {why}: {mend}")
+    return line
 
 
 def read(uri: str, keys: Sequence[str]) -> Target:

@@ -296,6 +296,28 @@ def test_a_login_is_used_and_a_wrong_one_is_said_once(tmp_path: Path) -> None:
         server.thaw()
 
 
+@pytest.mark.parametrize("kind", ["rtsp", "http"])
+def test_a_password_file_that_goes_and_comes_is_read_anew(kind: str, tmp_path: Path) -> None:
+    """Missing at the start, as well as while the camera is away."""
+    make, path = (rtsp_camera, "live") if kind == "rtsp" else (http_camera, "stream")
+    secret = tmp_path / "password"
+    with make("--size", "320x240", "--login", "joe:pass") as server:
+        options = f"#password_file={secret}"
+        camera = PatientCamera(make_camera(f"{kind}://joe@127.0.0.1:{server.port}/{path}{options}"))
+        camera.start()
+        for _ in range(2):
+            assert f"password_file {secret}: there is no such file" in goes_away(camera)
+            secret.write_text("pass\n")
+            some(camera)
+            assert camera.absent is None
+            secret.unlink()
+            server.kill()
+            goes_away(camera)
+            server.start()
+            until(camera, lambda frame: frame is None and "no such file" in str(camera.absent))
+        camera.stop()
+
+
 def test_a_login_by_basic_at_an_address_of_ipv6() -> None:
     try:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()

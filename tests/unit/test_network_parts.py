@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -12,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runtime.ahead import Slot
 from runtime.cameras import make_camera
 from runtime.cameras.http import boundary
 from runtime.cameras.network import NetworkCamera
@@ -21,7 +24,7 @@ from runtime.cameras.network_clock import FORGIVE_NS, SenderClock
 from runtime.cameras.network_decoder import AnyDecoder
 from runtime.cameras.network_uri import read
 from runtime.commands import check_config
-from runtime.frames import Losses
+from runtime.frames import Aim, Losses
 from tests.recordings import numbered
 from wire.masking import masked
 from wire.troubles import Refused, Unavailable
@@ -244,6 +247,89 @@ def test_stop_leaves_behind_who_hangs() -> None:
         assert not stopping.is_alive()
     finally:
         until.set()
+
+
+@pytest.mark.parametrize("kind", ["rtsp", "http"])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "there is no such file"),
+        (b"", "is empty"),
+        (b"\nsecond\n", "is empty"),
+        (b"\xff\xfe", "is no text in UTF-8"),
+        ("folder", "is no file"),
+        ("pipe", "is no file"),
+    ],
+)
+def test_a_password_file_without_a_password_is_named_at_once(
+    kind: str, content: bytes | str | None, told: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "password"
+    if isinstance(content, bytes):
+        file.write_bytes(content)
+    elif content is not None:
+        (os.mkdir if content == "folder" else os.mkfifo)(file)
+    camera = make_camera(f"{kind}://joe@127.0.0.1:9/x#password_file={file}")
+    with pytest.raises(Unavailable, match=f"password_file {file}: {told}: write the password"):
+        camera.start()
+
+
+class Failing(Hanging):
+    """One that brings a picture, and then is as no connection should be."""
+
+    def receive(self, backlog: Backlog) -> None:
+        with suppress(Unavailable):
+            super().receive(backlog)
+        raise ZeroDivisionError("a bug")
+
+
+class HardToClose(Hanging):
+    def close(self) -> None:
+        raise ZeroDivisionError("a bug")
+
+
+class NoDecoder:
+    """Where PyAV is not there, or a picture is what nobody thought of."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def decode(self, unit: Unit, slot: Slot, aim: Aim | None) -> bool:
+        raise self._error
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("kind", [Failing, HardToClose])
+def test_a_bug_of_the_receiving_thread_gets_to_the_reader(kind: type[Hanging]) -> None:
+    camera = NetworkCamera(
+        read("http://h/", ()), lambda _: kind(True, threading.Event(), []), AnyDecoder
+    )
+    with pytest.raises(ZeroDivisionError):
+        camera.start()
+        for _ in range(100):
+            if (frame := camera.read(0.2)) is not None:
+                frame.release()
+    camera.stop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_no_connection_at_all_is_told_too() -> None:
+    def connect(_: threading.Event) -> Hanging:
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError):
+        NetworkCamera(read("http://h/", ()), connect, AnyDecoder).start()
+
+
+@pytest.mark.parametrize("error", [Unavailable("PyAV is missing"), ZeroDivisionError("a bug")])
+def test_what_ends_the_decoding_thread_is_told_at_once(error: Exception) -> None:
+    camera = NetworkCamera(
+        read("http://h/", ()),
+        lambda _: Hanging(True, threading.Event(), []),
+        lambda _: NoDecoder(error),
+    )
+    with pytest.raises(type(error), match=str(error)):
+        camera.start()
 
 
 def test_check_config_says_what_a_network_camera_lacks(
