@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,13 +13,14 @@ from msgspec import Meta, Struct
 from models.consistency import contradictions
 from models.plain import open_plain
 from models.plans import Plan
+from models.toml_layout import compact
 from wire.complaints import (
     FLAT_NAME_PATTERN,
     refusal,
 )
 from wire.durable import write_durably
 from wire.names import Name, Version
-from wire.troubles import Refused
+from wire.troubles import Refused, one_line
 from wire.typed_toml import LARGEST, as_utf8, tables_of, typed
 
 FILE_NAME = "manifest.toml"
@@ -256,17 +257,19 @@ def from_bytes(content: bytes, where: str) -> Manifest:
     return parse(as_utf8(content, where), where)
 
 
-def write(folder: Path, manifest: Manifest) -> None:
-    """Write the manifest of a model folder durably. Raises Refused if it contradicts itself."""
-    write_durably(folder / FILE_NAME, as_text(manifest).encode("utf-8"))
+def write(folder: Path, manifest: Manifest, notes: Sequence[str] = ()) -> None:
+    """Write the manifest of a model folder durably. notes: comments, a line each. Raises Refused if
+    it contradicts itself."""
+    write_durably(folder / FILE_NAME, as_text(manifest, notes).encode("utf-8"))
 
 
-def as_text(manifest: Manifest) -> str:
-    """The manifest as TOML, defaults left out, in the order of the fields.
+def as_text(manifest: Manifest, notes: Sequence[str] = ()) -> str:
+    """The manifest as TOML, defaults left out, in the order of the fields, below its notes.
 
     Raises Refused for a manifest that `parse` would not give back as it is.
     """
-    text = _on_one_line(tomli_w.dumps(as_tables(manifest)))
+    above = "".join(f"# {one_line(note)}\n" for note in notes)
+    text = above + compact(tomli_w.dumps(as_tables(manifest)))
     if parse(text, FILE_NAME) != manifest:
         raise Refused(f"{FILE_NAME}: cannot be written so that it reads back the same")
     return text
@@ -276,14 +279,3 @@ def as_tables(manifest: Manifest) -> dict[str, Any]:
     """The manifest as plain tables, defaults left out: what a TOML writer takes."""
     tables: dict[str, Any] = msgspec.to_builtins(manifest)
     return tables
-
-
-def _on_one_line(text: str) -> str:
-    """Short arrays of plain values on one line each; tomli_w gives every element its own."""
-    return re.sub(r"(?m)(?<= = )\[\n(?:    [^{\n]*,\n){1,16}\](?=$)", _joined, text)
-
-
-def _joined(array: re.Match[str]) -> str:
-    values = [line.strip().rstrip(",") for line in array[0].splitlines()[1:-1]]
-    line = f"[{', '.join(values)}]"
-    return line if len(line) <= 80 else array[0]

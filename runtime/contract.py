@@ -23,9 +23,10 @@ def check_contract(manifest: Manifest, engine: Engine, labels: tuple[str, ...], 
     if count == 0:
         raise Refused(f"{where}: output {engine.gives[0].name!r} is empty: there are no scores")
     if labels and count is not None and len(labels) != count:
+        have = f"{len(labels)} label{'s'[: len(labels) != 1]}"
         raise Refused(
-            f"{where}: {manifest.labels or 'its label file'} has {len(labels)} labels, the model "
-            f"{count} classes: one label a line, in their order"
+            f"{where}: {manifest.labels or 'its label file'} has {have}, the model {count} "
+            f"class{'es'[: 2 * (count != 1)]}: one label a line, in their order"
         )
 
 

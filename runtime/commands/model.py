@@ -21,6 +21,8 @@ from runtime.loop import Model
 from runtime.opening import open_model
 from wire.troubles import Refused, one_line
 
+INFERRED = "Inferred from the model file, not known: correct what is wrong."
+
 
 @dataclass(frozen=True)
 class Card:
@@ -55,7 +57,7 @@ def _show(words: argparse.Namespace) -> int:
         finally:
             model.engine.close()
         if words.write_manifest:
-            _write(located, card.manifest)
+            _write(located, card)
     print(msgspec.json.encode(card).decode() if words.json else in_words(card))
     return 0
 
@@ -75,13 +77,14 @@ def _card(located: Located, model: Model) -> Card:
     )
 
 
-def _write(located: Located, described: Manifest) -> None:
+def _write(located: Located, card: Card) -> None:
     """Write the inferred manifest beside a bare model file; one that is there stays."""
     path = located.folder / manifest.FILE_NAME
     if located.manifest is not None or path.exists():
         raise Refused(f"{path} is there already: edit it, or remove it first")
+    notes = [INFERRED, *(f"- {guess}" for guess in card.guesses)]
     try:
-        manifest.write(located.folder, described)
+        manifest.write(located.folder, card.manifest, notes)
     except OSError as error:
         raise Refused(f"{path}: cannot be written: {error.strerror}") from None
 

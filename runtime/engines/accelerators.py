@@ -11,8 +11,7 @@ from wire.troubles import Refused
 
 # LiteRT's delegates that have a usual library
 DELEGATES = {"edgetpu": "libedgetpu.so.1", "gpu": "libtensorflowlite_gpu_delegate.so"}
-# ONNX Runtime's providers with a device of their own; it need not be installed to tell them from
-# delegates
+# ONNX Runtime's providers but its CPU's: they are told from delegates where it is not installed
 PROVIDERS = (
     "acl", "armnn", "azure", "cann", "coreml", "cuda", "dml", "dnnl", "migraphx", "nnapi",
     "nvtensorrtrtx", "openvino", "qnn", "rknpu", "rocm", "tensorrt", "tvm", "vitisai", "webgpu",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import zipfile
@@ -318,6 +319,14 @@ def test_a_manifest_is_not_written_over_another(shell: Shell) -> None:
     said = shell.run("model", "show", "c.tflite", "--write-manifest")
     check_line(said, WRONG, "manifest.toml is there already")
     assert (shell.folder / "manifest.toml").read_text() == "# mine\n"
+
+
+def test_a_manifest_that_is_written_says_what_was_guessed(shell: Shell) -> None:
+    tflite.colours(shell.folder / "c.tflite")
+    said = shell.run("model", "show", "c.tflite", "--write-manifest", "--json")
+    lines = (shell.folder / "manifest.toml").read_text().splitlines()
+    guesses = json.loads(said.out)["guesses"]
+    assert guesses and lines[1 : 1 + len(guesses)] == [f"# - {guess}" for guess in guesses]
 
 
 def test_onnx_runtime_tells_nobody_and_leaves_nothing(shell: Shell) -> None:

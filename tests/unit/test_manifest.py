@@ -6,6 +6,7 @@ import contextlib
 import string
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,9 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import manifest
+from models.toml_layout import compact
 from tests.model_folder import MANIFEST
 from wire.toml_lines import lines_of
 from wire.troubles import Refused
+from wire.typed_toml import tables_of
 
 
 def refused(text: str) -> str:
@@ -128,6 +131,33 @@ def test_what_is_written_is_readable_and_reads_back(tmp_path: Path) -> None:
     assert "mean = [0.0, 1.0, 2.0]\n" in text
     assert "padding" not in text, "defaults are left out"
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.toml"]
+
+
+def test_what_was_guessed_stands_above_as_comments(tmp_path: Path) -> None:
+    parsed = manifest.parse(MANIFEST, "m.toml")
+    manifest.write(tmp_path, parsed, ["guessed:", "- a line\nschema = 9 \x00"])
+    text = (tmp_path / "manifest.toml").read_text()
+    assert text.startswith("# guessed:\n# - a line\\nschema = 9 \\x00\nschema = 1\n")
+    assert manifest.load(tmp_path) == parsed
+
+
+@pytest.mark.parametrize(
+    ("value", "lines"),
+    [
+        ([], 1),
+        ([[0, 1]], 1),
+        ([[k, k + 1] for k in range(19)], 5),  # a skeleton: 78 lines, one number a line
+        ([f"point {k}" for k in range(17)], 5),
+        (["],", "[", "{", " = [", '"'], 1),
+        ([["a" * 90, "b"]], 6),
+        ([{"x": [1, 2]}], None),
+        ([[], [[1, 2], [3]]], None),
+    ],
+)
+def test_arrays_take_few_lines_and_stay_what_they_are(value: list[Any], lines: int | None) -> None:
+    text = compact(tomli_w.dumps({"key": value, "then": 1}))
+    assert tables_of(text, "m.toml") == {"key": value, "then": 1}
+    assert lines is None or len(text.splitlines()) == lines + 1
 
 
 def test_a_manifest_that_contradicts_itself_is_not_written(tmp_path: Path) -> None:
