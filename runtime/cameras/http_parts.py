@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from runtime.cameras.http_talk import size_of
+from runtime.cameras.http_talk import WHOLE_S, size_of
 from runtime.cameras.network_backlog import Unit
 from runtime.cameras.network_wire import Wire
 from wire.troubles import Unavailable
@@ -23,10 +23,12 @@ class Parts:
     def read(self, unit: Unit) -> None:
         """The next part, to the end of the unit; captured_ns is when it began to come. Raises
         Unavailable at the end of the stream."""
+        self._wire.allow(2 * self._wire.timeout_s)  # the pause before a picture, and its headers
         self._to_boundary()
         length = dict(reversed(self._wire.headers())).get("content-length")
         self._wire.peek(1)
         unit.captured_ns = time.monotonic_ns()
+        self._wire.allow(WHOLE_S)
         if length is None:
             self._to_next(unit)
             return

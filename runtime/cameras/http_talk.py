@@ -22,6 +22,7 @@ REASONS = {
 }
 WAIT = (408, 429, 500, 502, 503, 504)  # may be over in a while
 BIT = 1 << 14
+WHOLE_S = 15.0  # the longest that one picture may take
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Talk:
 
     def read_body(self, response: Response, unit: Unit) -> None:
         """All of it, to the end of the unit."""
+        self._wire.allow(WHOLE_S)
         length = response.headers.get("content-length")
         if length is None:
             self._read_to_end(unit)
@@ -113,6 +115,7 @@ class Talk:
         who = None if self._login is None else self._login.answer("GET", path)
         if who is not None:
             lines.append(f"Authorization: {who}")
+        self._wire.allow(self._target.timeout_s)
         self._wire.send("\r\n".join((*lines, "", "")).encode("utf-8", "replace"))
         return self._response()
 

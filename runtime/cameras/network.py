@@ -135,10 +135,11 @@ class NetworkCamera:
     def _why_nothing(self) -> Unavailable:
         if is_asked_for():
             return Unavailable(f"{self._where}: had sent no picture yet when the end was asked for")
-        return Unavailable(
-            f"{self._where}: sends no picture within {START_S:g} s that can be decoded: "
-            "set its time from key frame to key frame to 2 s"
-        )
+        mend = "look at that address with a browser"
+        if self.target.scheme.startswith("rtsp"):
+            mend = "set its time from key frame to key frame to 2 s"
+        told = f"sends no picture within {START_S:g} s that can be decoded"
+        return Unavailable(f"{self._where}: {told}: {mend}")
 
     def _fill(self, life: _Life, decoder: Decoder, slot: Slot) -> bool:
         try:

@@ -27,8 +27,9 @@ class _Closed(Unavailable):
 class Wire:
     """Bytes from a camera and to it. Used by one thread; `leave` is set by another.
 
-    Everything that waits raises Unavailable at its deadline or when the connection ends, and
-    Leaving within a fraction of a second when `leave` is set.
+    Everything that waits raises Unavailable after too long a silence, when what is allowed for has
+    not all come by then, or when the connection ends, and Leaving within a fraction of a second
+    when `leave` is set.
     """
 
     def __init__(self, where: str, leave: threading.Event, timeout_s: float) -> None:
@@ -39,6 +40,7 @@ class Wire:
         self._socket: socket.socket | None = None
         self._buffer = memoryview(bytearray(BUFFER))
         self._from = self._to = 0
+        self._end_s = self._allowed_s = 0.0
 
     def connect(self, host: str, port: int, authority: ssl.SSLContext | None) -> None:
         """authority: who vouches for the camera (TLS), or None for a plain connection."""
@@ -60,6 +62,12 @@ class Wire:
             self.close()
             raise Unavailable(f"{self.where}: {_why(error, self.timeout_s)}") from None
         self._socket.settimeout(LOOK_S)
+        self.allow(self.timeout_s)
+
+    def allow(self, seconds: float) -> None:
+        """For all that is read from now on, however steadily it trickles in."""
+        self._allowed_s = seconds
+        self._end_s = time.monotonic() + seconds
 
     def close(self) -> None:
         """May be called twice."""
@@ -82,9 +90,8 @@ class Wire:
             left = bytes(self._buffer[self._from : self._to])
             self._buffer[: len(left)] = left
             self._from, self._to = 0, len(left)
-        deadline = time.monotonic() + self.timeout_s
         while self._to - self._from < count:
-            self._to += self._receive(self._buffer[self._to :], deadline)
+            self._to += self._receive(self._buffer[self._to :])
         return self._buffer[self._from : self._from + count]
 
     def skip(self, count: int) -> None:
@@ -102,17 +109,15 @@ class Wire:
         at = min(len(memory), self.waiting())
         memory[:at] = self._buffer[self._from : self._from + at]
         self.skip(at)
-        deadline = time.monotonic() + self.timeout_s
         while at < len(memory):
-            at += self._receive(memory[at:], deadline)
+            at += self._receive(memory[at:])
 
     def more(self) -> int:
         """How many bytes can be read without a wait; 0 when the other side has sent all."""
-        deadline = time.monotonic() + self.timeout_s
         if not self.waiting():
             self._from = self._to = 0
             try:
-                self._to = self._receive(self._buffer, deadline)
+                self._to = self._receive(self._buffer)
             except _Closed:
                 return 0
         return self.waiting()
@@ -142,20 +147,23 @@ class Wire:
             found.append((name.strip().lower(), value.strip()))
         raise Unavailable(f"{self.where}: sends headers without end")
 
-    def _receive(self, into: memoryview, deadline: float) -> int:
+    def _receive(self, into: memoryview) -> int:
+        silent_s = time.monotonic() + self.timeout_s
         while not self._leave.is_set():
             try:
                 got = self._live().recv_into(into)
             except TimeoutError:
-                if time.monotonic() >= deadline:
-                    raise Unavailable(
-                        f"{self.where}: has been silent for {self.timeout_s:g} s"
-                    ) from None
-                continue
+                if time.monotonic() < silent_s:
+                    continue
+                told = f"has been silent for {self.timeout_s:g} s"
+                raise Unavailable(f"{self.where}: {told}") from None
             except OSError as error:
                 raise Unavailable(f"{self.where}: {_why(error, self.timeout_s)}") from None
             if got == 0:
                 raise _Closed(f"{self.where}: has closed the connection")
+            if time.monotonic() > self._end_s:
+                told = f"sends too slowly: not all has come after {self._allowed_s:g} s"
+                raise Unavailable(f"{self.where}: {told}: is the network overloaded?")
             return got
         raise Leaving
 

@@ -67,8 +67,9 @@ def refusal(uri: str) -> str:
 
 
 @contextmanager
-def answering(content: bytes) -> Iterator[int]:
-    """A server that says the same whatever it is asked. Gives its port."""
+def answering(content: bytes, then: bytes = b"") -> Iterator[int]:
+    """A server that says the same whatever it is asked. Gives its port. then: said again and again,
+    every 50 ms."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def serve() -> None:
@@ -80,6 +81,10 @@ def answering(content: bytes) -> Iterator[int]:
                 with one:
                     one.recv(4096)
                     one.sendall(content)
+                    with suppress(OSError):
+                        while then:
+                            one.sendall(then)
+                            time.sleep(0.05)
                     one.settimeout(2)
                     with suppress(OSError):
                         one.recv(1)
@@ -369,6 +374,24 @@ def test_a_camera_that_is_still_starting_is_not_taken_for_one_that_refuses(schem
         listening.shutdown(socket.SHUT_RDWR)
         thread.join()
     assert isinstance(found, Unavailable)
+
+
+@pytest.mark.parametrize("begin", [b"", b"HTTP/1.0 200 OK\r\n", b"HTTP/1.0 200 OK\r\nX: "])
+def test_a_camera_that_trickles_its_answer_is_left(begin: bytes) -> None:
+    """Never silent for long, and never done."""
+    with answering(begin, b"A") as port:
+        found = trouble(f"http://127.0.0.1:{port}/#timeout=1")
+    assert isinstance(found, Unavailable) and "sends too slowly: not all has" in str(found)
+
+
+MULTIPART = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=f\r\n\r\n"
+DAMAGED = b"--f\r\nContent-Length: 9\r\n\r\n\xff\xd8 no more\r\n"
+
+
+def test_a_camera_of_broken_pictures_is_left_with_the_reason() -> None:
+    with answering(MULTIPART, DAMAGED) as port:
+        found = trouble(f"http://127.0.0.1:{port}/")
+    assert isinstance(found, Unavailable) and "the first 10 are damaged" in str(found)
 
 
 def trouble(uri: str) -> Trouble:
