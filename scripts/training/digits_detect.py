@@ -38,7 +38,7 @@ RECIPE = Recipe(
     name="digits-detect",
     version="1",
     task="detect",
-    decoding=Decoding(head="fcos", min_score=0.3, max_overlap=0.45),
+    decoding=Decoding(head="fcos", min_score=0.3, max_overlap=0.45, nms="class-agnostic"),
     golden_camera="synthetic://320x240?format=BGR3&digits=5&seed=99",
 )
 COURSE = Course(epochs=16, batch=32, rate=3e-3)
@@ -54,8 +54,8 @@ CARD = """# digits-detect: where are which handwritten digits?
 Input: 160x120 grey, letterboxed, real = pixel / 255. Version 1. Outputs, for each of 15 x 20 cells
 of 8 pixels: `scores`, ten probabilities, and `boxes`, the distances from the middle of the cell to
 the left, top, right and bottom edge, in cells (the head of FCOS, Tian et al. 2019, on one level).
-Boxes with a score of 0.3 or more stay; of those of one class that overlap by more than 0.45 the
-best stays.
+Boxes with a score of 0.3 or more stay; of those that overlap by more than 0.45 the best stays,
+whatever their classes.
 
 **How trained.** `scripts/train-digits-detect`: six convolutions from scratch on 12,000 pictures
 with none to twelve digits, drawn by the synthetic camera's own code of the 1,347 samples that are
@@ -73,6 +73,12 @@ project.
 runtime's own prepare, engine and decode:
 
 TABLE
+
+**One box for a digit.** A digit that looks like two is found as the surer one only: on these scenes
+precision at the threshold is 98.3% and recall 98.7%. If boxes suppressed only those of their own
+class, it would be 88.6% and 99.7%, and what counts or tracks digits would take the second box for
+another one. mAP50 hardly minds an unsure second box: it would be 99.73% then, for the float network
+99.72%.
 
 **Limits.** Digits that are bright on a darker ground, upright, hardly overlap, and are at least a
 seventh of the frame's height. The digits come from 13 writers who are not named in the set, so a
