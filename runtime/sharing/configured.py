@@ -15,7 +15,8 @@ from runtime.sharing.own import OwnCamera
 from runtime.sharing.owner import make_shareable, shared
 from wire.config import Config
 from wire.consistency import shared_pipeline
-from wire.troubles import Refused
+from wire.folders import usual_run_folder
+from wire.troubles import Refused, Unavailable
 
 GUESTS = 1  # readers more than are configured: somebody who looks by hand
 BY_HAND = 3  # readers of `vedette run --share`
@@ -70,14 +71,16 @@ def service_camera(config: Config, name: str, run_folder: Path) -> Iterator[Came
 @contextmanager
 def camera_by_hand(uri: str, share: str | None, run_folder: Path) -> Iterator[Camera]:
     """The camera that a user names, not yet started. share: as which pipeline it is shared.
-    Raises Refused."""
+    Raises Refused, and Unavailable where it cannot be shared: nobody would wait for that."""
     camera = make_camera(in_folder(uri, run_folder))
     if share is None:
         yield camera
         return
     check_pace(uri)
+    if run_folder != usual_run_folder() and not run_folder.is_dir():
+        raise Unavailable(f"--run {run_folder}: there is no such folder: make it, or name another")
     make_shareable(camera, BY_HAND, 1)
-    with shared(camera, share, run_folder, BY_HAND) as own:
+    with shared(camera, share, run_folder, BY_HAND, insist=True) as own:
         yield own
 
 

@@ -49,12 +49,22 @@ class Listening:
         self._poll.register(self._ringing, select.POLLIN)
         self._thread = threading.Thread(target=self._work, name="sharing", daemon=True)
 
-    def open(self) -> None:
-        """Begin. A folder that cannot be used is tried again and again."""
+    def open(self, insist: bool) -> None:
+        """Begin. A folder that cannot be used is tried again and again, unless `insist`: then what
+        is wrong with it is raised."""
+        if insist:
+            self._insist()
         self._newest.readers.append(self._look)
         self._newest.ring = self._ring
         self._keep_open()
         self._thread.start()
+
+    def _insist(self) -> None:
+        try:
+            self._bind()
+        except BaseException:
+            os.close(self._ringing)
+            raise
 
     def close(self) -> None:
         """Send everybody away."""
@@ -168,7 +178,10 @@ class Listening:
             return
         reader = Reader(ours, self._newest, self._capture)
         if served >= self._most:
-            reader.refusal = f"{served} already share this camera, and no more can"
+            reader.refusal = (
+                f"{served} already share this camera, and no more can: end one of them, or run "
+                "them as pipelines of vedette.toml, where each has its place"
+            )
         self._poll.register(ours, select.POLLIN)
         with self._newest.changed:
             self._readers[ours.fileno()] = ours, reader

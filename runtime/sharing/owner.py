@@ -25,15 +25,21 @@ def make_shareable(camera: object, readers: int, cascades: int) -> None:
 
 
 @contextmanager
-def shared(camera: Camera, name: str, run_folder: Path, readers: int) -> Iterator[OwnCamera]:
+def shared(
+    camera: Camera, name: str, run_folder: Path, readers: int, insist: bool = False
+) -> Iterator[OwnCamera]:
     """Lend the frames of `camera` also to at most `readers` processes that ask for pipeline
-    `name`. Gives what the owner's loop reads in its place."""
+    `name`. Gives what the owner's loop reads in its place.
+
+    Where nobody can come in it is tried again and again; with `insist` that raises Unavailable or
+    Refused.
+    """
     newest = Newest()
     capture = Capture(camera, newest)
     listening = Listening(socket_path(run_folder, name), readers, camera, newest, capture)
     own = OwnCamera(camera, newest, capture)
+    listening.open(insist)
     capture.open()
-    listening.open()
     try:
         yield own
     finally:

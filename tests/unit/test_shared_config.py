@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from runtime.sharing.configured import (
     unprepared,
 )
 from wire import config
-from wire.troubles import Refused
+from wire.troubles import Refused, Unavailable
 
 HEAD = 'broker = { url = "mqtt://127.0.0.1:1" }\ndevice = "box"\n'
 
@@ -118,6 +119,26 @@ def test_options_are_judged(tmp_path: Path) -> None:
     path.write_text(text_of(door="synthetic://64x48@30", faces="pipeline://door?crop=*&most=99"))
     with pytest.raises(Refused, match="most='99' must be a number from 1 to 16"):
         judged(path)
+
+
+def test_who_wishes_to_share_by_hand_and_cannot_is_told(tmp_path: Path) -> None:
+    """And goes no further: a service tries again, a person would wait for readers in vain."""
+    camera = "synthetic://64x48@30"
+    gone = tmp_path / "nothere"
+    why = f"--run {gone}: there is no such folder: make it, or name another"
+    with pytest.raises(Unavailable) as raised, camera_by_hand(camera, "door", gone):
+        pass
+    assert str(raised.value) == why and not gone.exists()
+    with camera_by_hand(camera, "door", tmp_path):
+        before = sorted(os.listdir("/proc/self/fd"))
+        with (
+            pytest.raises(Unavailable, match=r"camera-door\.sock: another process .* twice"),
+            camera_by_hand(camera, "door", tmp_path),
+        ):
+            pass
+        assert sorted(os.listdir("/proc/self/fd")) == before
+        with camera_by_hand(camera, "yard", tmp_path):
+            assert (tmp_path / "camera-yard.sock").is_socket()
 
 
 @pytest.mark.parametrize("uri", ["pipeline://", "pipeline://a/b", "pipeline://a?crop="])
