@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
-from runtime.cameras.network_uri import Target
+from runtime.cameras.network_uri import Target, options_of
 from runtime.cameras.video_decoder import ffmpeg
 from runtime.secret_files import complaint_about
 from wire.troubles import Unavailable
@@ -24,6 +25,7 @@ def about(target: Target) -> Iterator[str]:
         yield f"password_file {password_file}: {what}"
     if ca_file is not None and not os.path.isfile(ca_file):
         yield f"ca_file {ca_file}: there is no such file"
+    yield from misplaced(target)
     if target.scheme.startswith("rtsp"):
         try:
             ffmpeg()
@@ -35,3 +37,20 @@ def files(target: Target) -> list[str]:
     """The files that the service has to see."""
     keys = ("password_file", "ca_file")
     return [target.address.given[key] for key in keys if key in target.address.given]
+
+
+def by_hand(target: Target) -> Iterator[str]:
+    """What is amiss with a camera that is named on a command line, a line each."""
+    if target.password:
+        yield (
+            "the password stands in the command line, which every user of this machine can read: "
+            "write USER@HOST without it, and #password_file=PATH at the end"
+        )
+    yield from misplaced(target)
+
+
+def misplaced(target: Target) -> Iterator[str]:
+    """Options of ours that the camera gets instead. Not fps: many cameras have one, too."""
+    given = options_of(urlsplit(target.path).query)
+    for key in sorted(given & {"timeout", "transport"}):
+        yield f"{key} stands behind ? and goes to the camera: write it behind # if it is for us"

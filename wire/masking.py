@@ -12,9 +12,15 @@ HIDDEN = "[hidden]"
 LOCAL = ("file", "v4l2", "csi", "synthetic", "pipeline")  # nobody signs in there
 BEGIN = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:/+|//)?", re.IGNORECASE)
 NUMERIC = re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[^]@]*\])(?::\d*)?[/?]")  # no name of a user
-PLACE = re.compile(r"[^/?#:]*(?:\[[^]]*\])?(?::\d*)?(?:[/?#]|$)")
+UNCLOSED = r"\[[\da-f]*:[\da-f]*:[\da-f:.]*"  # an address of IPv6 without its ]
+PLACE = re.compile(
+    rf"(?:[^/?#:]*(?:\[[^]]*\])?(?::\d*)?|{UNCLOSED})(?:[/?#]|$)",
+    re.IGNORECASE,
+)
 COLON = re.compile(r":|%3a", re.IGNORECASE)
-NAME = r"([?&;/_][\w.%-]{0,40}(?:pas|pwd|psw|token|secret|auth|key)[\w.%-]{0,40}=)"
+WORDS = r"(?:pas|pass(?:wor[dt]|wd|phrase)?|pwd|psw|secret|token|auth|(?:api)?key)"
+IN_PATH = rf"/(?:[\w.%-]{{0,40}}[_.-])?{WORDS}/"  # and not /passage/
+NAME = rf"([?&;/_][\w.%-]{{0,40}}(?:pas|pwd|psw|token|secret|auth|key)[\w.%-]{{0,40}}=|{IN_PATH})"
 # with what follows a `&` of its own: another word would have a `=`
 SECRET = re.compile(rf"{NAME}[^&;]*(?:[&;][^=&;]*(?=[&;]|$))*", re.IGNORECASE)
 OPTION = re.compile(r"[\w-]+=[^@]*|(?:password|ca)_file=/.*", re.DOTALL)
@@ -34,7 +40,7 @@ def parted(uri: str) -> tuple[str, str]:
 
 def masked(uri: str) -> str:
     """The same address with `[hidden]` for a password (and the name before it), and for values of
-    the query that are called like one. A name alone is shown."""
+    query and path that are called like one. A name alone is shown."""
     if uri.partition(":")[0].lower() in LOCAL:
         return uri
     where, options = parted(uri)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
+from runtime.cameras.options import either
 from runtime.frames import Aim, Frame, Layout, Losses
 from runtime.tasks import Box
 from wire.masking import masked
@@ -87,9 +89,12 @@ def make_camera(uri: str) -> Camera:
     """The camera that a URI names, not yet started."""
     kind, _, _ = uri.partition(":")  # urlsplit refuses file names with brackets
     if kind not in KINDS:
+        near = difflib.get_close_matches(kind.lower(), KINDS, n=2) if "://" in uri else []
+        hint = f"did you mean {either(sorted(f'{one}://' for one in near))}? " if near else ""
         raise Refused(
-            f"{masked(uri)!r} names no camera: use one of synthetic://640x480@30, file://PATH, "
-            "v4l2:///dev/video0, csi://0, rtsp://USER@HOST/PATH, http://HOST/PATH"
+            f"{masked(uri)!r} names no camera: {hint}use one of synthetic://640x480@30, "
+            "file://PATH, v4l2:///dev/video0, csi://0, rtsp://USER@HOST/PATH, http://HOST/PATH, "
+            "pipeline://NAME"
         )
     camera: Camera = importlib.import_module(KINDS[kind]).make(uri)
     return camera

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from runtime.cameras.options import Address, parse
-from wire.masking import masked, parted
+from wire.masking import HIDDEN, masked, parted
 from wire.troubles import Refused, Unavailable
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
@@ -22,7 +22,13 @@ ENCRYPTED = ("rtsps", "https")
 TIMEOUT_S = 5.0
 DEBIANS = "/etc/ssl/certs/ca-certificates.crt"
 LONGEST = 4096  # bytes of a password, more than any camera takes
-KEYS = ("timeout", "password_file", "ca_file")
+FILES = ("password_file", "ca_file")
+KEYS = ("timeout", *FILES)
+NO_MACHINE = (
+    "names no machine: write {kind}://USER@HOST:PORT/PATH, %3A %2F %23 %40 for : / # @ in a name "
+    "or password, and options at the end as #key=value&key=value"
+)
+NO_PORT = "has a port that is none: write one from 1 to 65535"
 
 
 @dataclass(frozen=True)
@@ -113,18 +119,15 @@ def read(uri: str, keys: Sequence[str]) -> Target:
     password in it."""
     where, options = parted(uri)
     shown = masked(uri).removesuffix(options)
-    try:
-        found = urlsplit(where)
-        host, port = found.hostname, found.port
-    except ValueError:  # its text may quote a password
-        host, port = None, None
-    odd = any(ord(one) <= 32 or ord(one) == 127 for one in where)
-    if not host or port == 0 or odd or "#" in where:
-        raise Refused(
-            f"{shown}: names no machine: write {uri.partition(':')[0]}://USER@HOST:PORT/PATH, "
-            "%3A %2F %23 %40 for : / # @ in a name or password, and options at the end as "
-            "#key=value&key=value"
-        )
+    fault = _fault(where)
+    if fault is not None:  # what is wrong with a part of a password is not told
+        told = NO_MACHINE if HIDDEN in shown else fault
+        raise Refused(f"{shown}: {told.format(kind=uri.partition(':')[0])}")
+    found = urlsplit(where)
+    for key in FILES:
+        if key in options_of(found.query):
+            told = f"{key} stands behind ?, and what does is the camera's own"
+            raise Refused(f"{shown}: {told}: write #{key}=PATH at the end")
     address = parse(shown + options, (*keys, *KEYS), mark="#")
     user = None if found.username is None else unquote(found.username)
     password = None if found.password is None else unquote(found.password)
@@ -133,6 +136,33 @@ def read(uri: str, keys: Sequence[str]) -> Target:
     timeout_s = address.number("timeout", 1, 15)
     path = (found.path or "/") + (f"?{found.query}" if found.query else "")
     return Target(
-        found.scheme, host, port or PORTS[found.scheme], path, user, password,
+        found.scheme, found.hostname or "", found.port or PORTS[found.scheme], path, user, password,
         TIMEOUT_S if timeout_s is None else timeout_s, shown, address,
     )  # fmt: skip
+
+
+def _fault(where: str) -> str | None:
+    """What is wrong with an address without its options; None: nothing."""
+    if "#" in where:
+        return NO_MACHINE
+    if any(ord(one) <= 32 or ord(one) == 127 for one in where):
+        return "has a blank in it, or a character that cannot be seen: write %20 for a blank"
+    try:
+        found = urlsplit(where)
+        host = found.hostname
+    except ValueError:  # its text may quote a password
+        return "has a [ without its ]: write an address of IPv6 as [::1]"
+    try:
+        if found.port == 0:
+            return NO_PORT
+    except ValueError:
+        return NO_PORT
+    try:
+        return None if host and host.encode("idna") else NO_MACHINE
+    except UnicodeError:
+        return NO_MACHINE
+
+
+def options_of(query: str) -> set[str]:
+    """The names of what a camera is asked for."""
+    return {word.partition("=")[0] for word in query.split("&")}

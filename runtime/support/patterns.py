@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from wire.masking import LOCAL
+from wire.masking import IN_PATH, LOCAL
 
 PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL
@@ -32,6 +32,7 @@ WHO = re.compile(
     r"(?P<value>\"[^\"\n]+\"|'[^'\n]+'|[^\s,;&\"'}\])]+)",
     re.IGNORECASE,
 )
+IN_WAY = re.compile(rf"({NOT_LOCAL}[^\s\"'<>]{{0,200}}?{IN_PATH})([^\s\"'<>]+)", re.IGNORECASE)
 # of cameras: words too short to be looked for anywhere else
 IN_QUERY = re.compile(r"(?<=[?&;])(pw|pin|auth|key|usr|user|loginuse)=[^&\s\"'<>]+", re.IGNORECASE)
 # a line that is one assignment, as in a file of variables: its value may have blanks
@@ -64,6 +65,8 @@ def in_text(text: str) -> Iterator[str]:
     for found in IN_ADDRESS.finditer(text):
         _, _, password = found[1].partition(":")
         yield from filter(None, (password, unquote(password)))
+    for found in IN_WAY.finditer(text):
+        yield from (found[2], unquote(found[2]))
     for pattern in ASSIGNED:
         for found in pattern.finditer(text):
             if not _is_no_secret(found):
@@ -76,6 +79,7 @@ def without(text: str, label: str) -> str:
     """The text with the label in the place of whatever looks like a secret."""
     text = PRIVATE_KEY.sub(label, text)
     text = CUT_ADDRESS.sub(label, IN_ADDRESS.sub(f"{label}@", text))
+    text = IN_WAY.sub(rf"\1{label}", text)
     text = SCHEME.sub(lambda found: f"{found[1] or found[3]} {label}", text)
     text = IN_QUERY.sub(rf"\1={label}", text)
     for pattern in (*ASSIGNED, WHO):

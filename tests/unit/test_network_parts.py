@@ -24,6 +24,7 @@ from runtime.cameras.network_clock import FORGIVE_NS, SenderClock
 from runtime.cameras.network_decoder import AnyDecoder
 from runtime.cameras.network_uri import read
 from runtime.commands import check_config
+from runtime.foresight_network import by_hand
 from runtime.frames import Aim, Losses
 from tests.recordings import numbered
 from wire.masking import masked
@@ -60,6 +61,12 @@ H264_STREAM = Stream("h264")
         ("rtsp://h:554/password=s3@cret&n=1", "rtsp://[hidden]&n=1"),
         ("rtsp://h/user=a_password=s3cret_n=1", "rtsp://h/user=a_password=[hidden]"),
         ("http://h/x?loginpas=s3cret", "http://h/x?loginpas=[hidden]"),
+        ("rtsp://h/user/admin/password/s3cret", "rtsp://h/user/admin/password/[hidden]"),
+        ("rtsp://h/admin_pwd/s3@cre/t?a#b", "rtsp://h/admin_pwd/[hidden]"),
+        ("rtsp://h/PassWord/s3cret&n=1", "rtsp://h/PassWord/[hidden]&n=1"),
+        ("rtsp://h/passage/1", "rtsp://h/passage/1"),
+        ("rtsp://[fe80::1/a", "rtsp://[fe80::1/a"),
+        ("rtsp://[joe:s3cret/a", "rtsp://[joe:[hidden]"),
         ("rtsp://[fe80::1]:554/a@b", "rtsp://[fe80::1]:554/a@b"),
         ("v4l2:///dev/video0?size=640x480", "v4l2:///dev/video0?size=640x480"),
         ("file:///a:b@c.avi", "file:///a:b@c.avi"),
@@ -110,6 +117,37 @@ def refusal_of(uri: str) -> str:
     with pytest.raises(Refused) as raised:
         make_camera(uri)
     return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("rtsp://joe@h:99999/x", "rtsp://joe@h:99999/x: has a port that is none: write one from 1"),
+        ("http://127.0.0.1:0/x", "http://127.0.0.1:0/x: has a port that is none"),
+        ("http://127.0.0.1/a b", "http://127.0.0.1/a b: has a blank in it"),
+        ("http://[::1/stream", "http://[::1/stream: has a [ without its ]"),
+        ("http://a..b/stream", "http://a..b/stream: names no machine"),
+        ("rtsp://joe@h/x?password_file=/a", "what does is the camera's own: write #password_file="),
+        ("https://h/x?a=1&ca_file=/a", "what does is the camera's own: write #ca_file=PATH"),
+        ("rtps://h/x", "did you mean rtsp:// or rtsps://? use one of synthetic://"),
+        ("pipline://door", "did you mean pipeline://? use one of"),
+        ("gopher://h/x", "'gopher://h/x' names no camera: use one of synthetic://"),
+    ],
+)
+def test_what_is_wrong_with_an_address_is_said(uri: str, told: str) -> None:
+    assert told in refusal_of(uri)
+    assert "\n" not in refusal_of(uri)
+
+
+def test_an_option_of_ours_that_goes_to_the_camera_is_a_warning() -> None:
+    def told(uri: str) -> list[str]:
+        return list(by_hand(read(uri, ("transport", "fps"))))
+
+    assert told("http://h/x?fps=5") == told("rtsp://h/x#transport=udp") == []
+    (one,) = told("rtsp://h/x?transport=udp")
+    assert one.startswith("transport stands behind ? and goes to the camera")
+    (one,) = told("http://joe:s3cret@h/x")
+    assert one.startswith("the password stands in the command line") and "s3cret" not in one
 
 
 def test_the_query_is_the_cameras_and_the_options_are_ours() -> None:

@@ -109,6 +109,7 @@ def test_a_short_one_is_hidden_where_it_stands_alone(secret: str) -> None:
         "camera: rtsp://admin:hunter2x: names no machine",  # cut off at a # in it
         "rtsp://admin:4hunter2x/x",
         "http://10.0.0.9/snapshot.cgi?usr=hunter2x&pwd=hunter2x&pin=hunter2x",
+        "rtsp://10.0.0.9/user/admin/password/hunter2x: does not answer",
         "X-Api-Key: hunter2x",
         "Authorization: Digest username='a', response=hunter2x",
         "AWS_SECRET_ACCESS_KEY=a,hunter2x",
