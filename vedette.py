@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from wire.likely import did_you_mean
 from wire.troubles import Unavailable, exit_code
 from wire.version import VERSION
 
@@ -50,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"vedette {VERSION}")
         return 0
     if words[0] not in COMMANDS:
-        print(f"vedette: there is no command {words[0]!r}\n{usage()}", file=sys.stderr)
+        hint = did_you_mean(words[0], COMMANDS)
+        print(f"vedette: there is no command {words[0]!r}{hint}\n{usage()}", file=sys.stderr)
         return 2
     return exit_code(run, words)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from models import bundle, manifest
 from models.manifest import Manifest
 from runtime.engines import BY_FORMAT, FOR_FORMAT, KINDS, engine_reason
+from wire.likely import did_you_mean
 from wire.troubles import Refused, Trouble, Unavailable
 
 BARE_ENDINGS = {".tflite": "tflite", ".onnx": "onnx"}
@@ -66,8 +67,7 @@ def locate(path: Path, engine_kind: str | None = None) -> Iterator[Located]:
             except Trouble as trouble:  # the user knows only the bundle
                 raise type(trouble)(str(trouble).replace(str(unpacked), str(path))) from None
     elif not os.path.exists(path):
-        zoo = ", ".join(sorted(each.name for each in ZOO.iterdir() if each.is_dir()))
-        raise Refused(f"there is no model at {path} (models that come with Vedette: {zoo})")
+        raise not_there(path)
     elif path.suffix.lower() in PLAN_ENDINGS:
         raise Refused(
             f"{path}: a TensorRT plan is native code, and comes in a signed bundle only: give the "
@@ -83,9 +83,22 @@ def locate(path: Path, engine_kind: str | None = None) -> Iterator[Located]:
 def resolve(words: str) -> Path:
     """A path as the user typed it; the bare name of a zoo model works too, as `digits`."""
     path = Path(os.path.expanduser(words))
-    if not os.path.exists(path) and words in (each.name for each in ZOO.iterdir()):
+    if not os.path.exists(path) and words in zoo():
         return ZOO / words
     return path
+
+
+def zoo() -> list[str]:
+    """The names of the models that come with Vedette."""
+    return sorted(each.name for each in ZOO.iterdir() if each.is_dir())
+
+
+def not_there(path: Path) -> Refused:
+    """What to say where nothing is; a bare name may be meant for a model of the zoo."""
+    hint = did_you_mean(str(path), zoo())
+    return Refused(
+        f"there is no model at {path}{hint} (models that come with Vedette: {', '.join(zoo())})"
+    )
 
 
 def file_digest(path: Path) -> str:

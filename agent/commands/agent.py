@@ -26,6 +26,7 @@ from agent.settings import Settings
 from wire import fault, logs
 from wire.accepted import InForce, accept, in_force
 from wire.boot import boot_id
+from wire.command_line import Parser
 from wire.config import Broker
 from wire.finding import Checked, count_of, in_words
 from wire.folders import Folders, add_folder_options, folders_of
@@ -219,7 +220,7 @@ def _make(folder: Path) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette agent",
         description="Join the runtimes of this device to the broker: telemetry, health, results, "
         "commands. SIGHUP reads the configuration again; one that is refused changes nothing.",

@@ -13,6 +13,7 @@ from msgspec import Struct
 from agent.enrolment.config_file import Wish
 from agent.enrolment.placing import Placed, place
 from wire import enrolment
+from wire.command_line import Parser
 from wire.enrolment import Enrolment
 from wire.folders import CONFIG, named_path
 from wire.troubles import Refused, one_line
@@ -107,7 +108,7 @@ def _lines(told: Enrolment, placed: Placed, following: str | None, file: str) ->
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette enroll",
         description="Make this device part of a fleet with the file NAME.vedette, of `vedette "
         "fleet enroll NAME`: its credentials, the root of trust and vedette.toml are written, all "

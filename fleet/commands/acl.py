@@ -20,6 +20,7 @@ from fleet.enrolment.broker_files import (
 from fleet.enrolment.enrolling import authority_of
 from fleet.enrolment.files import writing
 from fleet.folder import add_dir_option, check_is_operators, open_fleet
+from wire.command_line import Parser
 from wire.folders import named_path
 from wire.troubles import one_line
 
@@ -102,7 +103,7 @@ def _lines(outcome: Outcome) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet acl",
         description="Write the broker's side of who was enrolled and revoked: mosquitto's "
         "acl_file, password_file and crlfile, in broker/ of the fleet's folder. A device can "

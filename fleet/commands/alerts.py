@@ -17,6 +17,7 @@ from fleet.database import add_database_option, database_of
 from fleet.folder import FleetFolder
 from fleet.offering.flags import add_fleet_options, fleet_of
 from fleet.wording import plural, printable, stretch
+from wire.command_line import Parser
 from wire.troubles import Refused, Unavailable, one_line
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _lines(report: Report, now_s: float) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet alerts",
         description="List what is wrong and was told, and whom [[alerts]] of fleet.toml tell. "
         "vedette fleet serve looks, and tells.",

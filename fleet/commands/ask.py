@@ -19,6 +19,7 @@ from fleet.folder import TOML, default_folder, open_fleet
 from fleet.wording import printable
 from wire import topics
 from wire.backoff import Backoff
+from wire.command_line import Parser
 from wire.config import Broker
 from wire.link import Link, Post
 from wire.mqtt.mqtt import MqttLink
@@ -151,7 +152,7 @@ def seconds(text: str) -> float:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette ask",
         usage="vedette ask DEVICE VERB [ARG...] --key FILE [options]\n"
         "       vedette ask --new-key FILE",

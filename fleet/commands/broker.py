@@ -13,6 +13,7 @@ from fleet.enrolment.authority import warning_of_end
 from fleet.enrolment.broker_files import all_names, steps
 from fleet.enrolment.setting_up import BrokerWish, SetUp, set_up
 from fleet.folder import PLACE, add_dir_option
+from wire.command_line import Parser
 from wire.mqtt.url import address_of
 from wire.troubles import one_line
 
@@ -88,7 +89,7 @@ def _lines(outcome: Outcome) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet broker",
         description="Write a ready configuration for mosquitto into the folder broker/ of the "
         "fleet's: for mqtts:// with the fleet's own certificate authority, which is made the "

@@ -10,6 +10,7 @@ from fleet.offering.flags import add_fleet_options, fleet_of
 from fleet.rollout.deploy import Wanted, carry_out, check_released, plan, survey, told
 from fleet.rollout.flags import add_choice_options, add_wait_options, choice_of, name, version
 from fleet.rollout.where import check_groups
+from wire.command_line import Parser
 
 
 def main(argv: Sequence[str]) -> int:
@@ -26,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet deploy",
         description="Say which devices run a version that was released before, and watch them take "
         "it. What is said again for the same version and groups goes on from there: raise --wave "

@@ -22,6 +22,7 @@ from fleet.turning import Signals, Turning, turn
 from wire import logs
 from wire.block.server import ServeTerms
 from wire.block.standing_by import StandingBy
+from wire.command_line import Parser
 from wire.config import Broker
 from wire.link import Link, Post
 from wire.mqtt.mqtt import MqttLink
@@ -119,7 +120,7 @@ def kib(text: str) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet depot",
         description="Serve the fleet's signed models over MQTT, take releases and deployments of "
         "operators, and keep the metadata fresh. It needs fleet.toml and depot/ of the fleet's "

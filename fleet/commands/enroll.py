@@ -21,6 +21,7 @@ from fleet.enrolment.files import writing
 from fleet.enrolment.simulating import simulators_proof
 from fleet.folder import FleetFolder, add_dir_option, check_is_operators, open_fleet
 from wire import topics
+from wire.command_line import Parser
 from wire.enrolment import ROLES, SUFFIX
 from wire.folders import named_path
 from wire.mqtt.url import address_of
@@ -174,7 +175,7 @@ def proof_word(text: str) -> enrolling.Proof:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet enroll",
         description="Make NAME.vedette: one file with configuration, root of trust, the broker's "
         "address and credentials, for `scripts/install --enroll` or `vedette enroll` on the "

@@ -6,6 +6,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from wire.likely import did_you_mean
+
 COMMANDS = {
     "init": ("fleet.commands.init", "make a fleet: its keys and its first signed metadata"),
     "broker": ("fleet.commands.broker", "write a ready mosquitto configuration, with TLS"),
@@ -43,7 +45,8 @@ def main(argv: Sequence[str]) -> int:
         print(usage())
         return 0 if words else 2
     if words[0] not in COMMANDS:
-        print(f"vedette fleet: there is no command {words[0]!r}\n{usage()}", file=sys.stderr)
+        hint = did_you_mean(words[0], COMMANDS)
+        print(f"vedette fleet: there is no command {words[0]!r}{hint}\n{usage()}", file=sys.stderr)
         return 2
     module = importlib.import_module(COMMANDS[words[0]][0])
     code: int = module.main(words[1:])

@@ -20,6 +20,7 @@ from fleet.flags import seconds
 from fleet.folder import check_is_operators, open_fleet
 from fleet.offering.flags import add_fleet_options, fleet_of
 from fleet.silence import silence_link
+from wire.command_line import Parser
 from wire.troubles import one_line
 
 PATIENCE_S = 5.0
@@ -118,7 +119,7 @@ def _lines(outcome: Outcome) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet forget",
         description="Forget devices that are no more: removes presence and state, which the broker "
         "keeps, so that no dashboard and no `vedette watch` shows them. For one that was enrolled, "

@@ -14,6 +14,7 @@ from fleet.flags import seconds
 from fleet.offering.flags import add_fleet_options, fleet_of
 from fleet.turning import Signals, turn
 from wire import logs
+from wire.command_line import Parser
 from wire.systemd import Notifier
 from wire.troubles import Unavailable
 
@@ -83,7 +84,7 @@ def add_sharing_option(parser: argparse.ArgumentParser) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet ingest",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,

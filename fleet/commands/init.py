@@ -13,6 +13,7 @@ from fleet.folder import DEFAULT, FleetFolder, add_dir_option
 from fleet.founding import Founding
 from fleet.passphrase import Passphrases, add_passphrase_option
 from wire import topics
+from wire.command_line import Parser
 from wire.mqtt.url import address_of
 from wire.troubles import Refused
 
@@ -80,7 +81,7 @@ def _as_json(fleet: FleetFolder) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet init",
         description="Make a fleet: offline keys under a passphrase, the depot's keys, the command "
         "key, and the first signed metadata. Nothing that exists is ever overwritten.",

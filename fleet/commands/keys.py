@@ -21,6 +21,7 @@ from fleet.rotation.rotation import OFFLINE, ONLINE
 from fleet.rotation.signing import kept
 from fleet.rotation.words import as_table, listed, told_change
 from fleet.rotation.work import ALL_ONLINE, Outcome, Work, sign_waiting
+from wire.command_line import Parser
 from wire.folders import named_path
 from wire.troubles import Refused
 
@@ -139,7 +140,7 @@ def _told(words: argparse.Namespace, outcome: Outcome) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet keys",
         description="Look after the keys of a fleet.",
         epilog=USES,

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from fleet.pack.pack import Packed, Wanted, pack
+from wire.command_line import Parser
 from wire.troubles import one_line
 
 QUIET_S = 2.0  # work that is done sooner needs no words
@@ -83,7 +84,7 @@ def _wanted(words: argparse.Namespace) -> Wanted:
 
 
 def parser() -> argparse.ArgumentParser:
-    outer = argparse.ArgumentParser(
+    outer = Parser(
         prog="vedette fleet pack",
         description="Make a bundle of a model: complete its manifest from the model's own tensors, "
         "make golden samples of a folder of pictures, try it in a process of its own, and write it "

@@ -23,6 +23,7 @@ from fleet.rollout.flags import (
     choice_of,
     name,
 )
+from wire.command_line import Parser
 from wire.signing import SigningKey
 
 DESCRIPTION = """\
@@ -120,7 +121,7 @@ def _offer_candidates(folder: FleetFolder, parcels: Parcels) -> Done:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet push",
         description=DESCRIPTION,
         epilog=EPILOG,

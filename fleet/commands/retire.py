@@ -21,6 +21,7 @@ from fleet.rollout.deploy import check_released
 from fleet.rollout.draft import Release, in_force, release_of, without
 from fleet.rollout.flags import name, version
 from fleet.rollout.words import named
+from wire.command_line import Parser
 from wire.deployments import Deployment
 from wire.troubles import Refused
 
@@ -110,7 +111,7 @@ def _forget(
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet retire",
         description="Take a version of a model out of what the release key signs: no device will "
         "take it any more, whoever deploys it, and the version cannot be pushed again. A device "

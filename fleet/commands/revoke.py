@@ -25,6 +25,7 @@ from fleet.enrolment.leaving import forget
 from fleet.flags import seconds
 from fleet.folder import FleetFolder, add_dir_option, check_is_operators, open_fleet
 from fleet.silence import silence_link
+from wire.command_line import Parser
 from wire.troubles import one_line
 
 PATIENCE_S = 5.0
@@ -116,7 +117,7 @@ def _lines(outcome: Outcome) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet revoke",
         description="Let a name come to the broker no more: its certificate or password ends, and "
         "the rules forbid it everything. It counts when mosquitto has read the files anew. Again: "

@@ -12,6 +12,7 @@ from fleet.rollout.draft import left_alone, release_of, rolled_back
 from fleet.rollout.flags import add_wait_options, name
 from fleet.rollout.rollout import who_is, with_pipeline
 from fleet.rollout.words import named
+from wire.command_line import Parser
 from wire.deployments import Rule
 
 
@@ -41,7 +42,7 @@ def _is_another(before: Rule | None, after: Rule) -> bool:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet rollback",
         description="Take the newest version of a pipeline's deployment away: what was deployed "
         "before comes into force again, on every device, and is watched. (A device on which a "

@@ -20,6 +20,7 @@ from fleet.database import add_database_option, database_of
 from fleet.flags import seconds
 from fleet.offering.flags import add_fleet_options, fleet_of
 from wire import logs
+from wire.command_line import Parser
 from wire.folders import named_path
 from wire.systemd import Notifier
 from wire.troubles import Refused, Unavailable
@@ -138,7 +139,7 @@ def host_name(text: str) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet serve",
         description="Serve the fleet's dashboard and its JSON API, and beside it, in this process, "
         "the depot and the registry. The first start makes an account for an operator and prints "

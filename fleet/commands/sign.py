@@ -30,6 +30,7 @@ from fleet.offering.release import Parcels, new_parcels, read_parcels
 from fleet.roles.roles import version_of
 from fleet.wording import printable, size, stretch
 from models import bundle
+from wire.command_line import Parser
 from wire.offers import Candidate
 from wire.troubles import Refused, one_line
 
@@ -156,7 +157,7 @@ def _told(words: argparse.Namespace, report: Report) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet sign",
         description="Sign a bundle that was handed over unsigned (vedette fleet push --candidate), "
         "after fetching, verifying and showing it; or add a signature to release metadata where "

@@ -27,6 +27,7 @@ from fleet.simulate.believing import Believing
 from fleet.simulate.crowd import Crowd, Report
 from fleet.simulate.device import MakeLink, Place
 from fleet.wording import size
+from wire.command_line import Parser
 from wire.config import Broker
 from wire.link import Link, MakeWill, Post
 from wire.mqtt.mqtt import MqttLink
@@ -198,7 +199,7 @@ def spread(text: str) -> float:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet simulate",
         description=DESCRIPTION,
         epilog=EPILOG,

@@ -14,6 +14,7 @@ from fleet.offering.desk import Desk, open_session
 from fleet.offering.flags import add_fleet_options, fleet_of
 from fleet.offering.offering import Session
 from fleet.rollout.report import Status, device_lines, device_warnings, expiry_warnings, lines
+from wire.command_line import Parser
 from wire.offers import Candidate
 from wire.troubles import Trouble, one_line
 
@@ -69,7 +70,7 @@ def _status(
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet status",
         description="Show what is deployed, what each device runs and should run, who is fetching, "
         "who rejected or rolled back a version and why, who is offline, which bundles wait for a "

@@ -17,6 +17,7 @@ from fleet.database import add_database_option, database_of
 from fleet.folder import FleetFolder
 from fleet.offering.flags import add_fleet_options, fleet_of
 from fleet.wording import plural
+from wire.command_line import Parser
 from wire.folders import named_path
 from wire.troubles import Refused, Unavailable, one_line
 
@@ -170,7 +171,7 @@ def days(text: str) -> float:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette fleet users",
         description="Who may sign in to the dashboard of `vedette fleet serve`: a viewer sees the "
         "fleet, an operator also acts on it. Passwords are asked for, or read from a file; only "

@@ -17,6 +17,7 @@ from fleet.flags import Where, add_broker_options, seconds, where_of
 from fleet.screens import JsonLines, is_terminal, open_screen
 from fleet.watching import Watching
 from wire import topics
+from wire.command_line import Parser
 from wire.troubles import Refused, forget_output
 
 STEP_S = 0.1
@@ -80,7 +81,7 @@ def stop_on_signals() -> threading.Event:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette watch",
         description="See what the devices of a fleet say, as it arrives: a live table in a "
         "terminal, the devices that need somebody first; else one line for each message. Devices "

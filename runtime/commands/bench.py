@@ -29,6 +29,7 @@ from runtime.measuring import (
 )
 from runtime.memory import peak_rss_bytes, process_started_ns
 from runtime.panel import Spread
+from wire.command_line import Parser
 from wire.masking import masked
 from wire.troubles import Unavailable
 
@@ -143,7 +144,7 @@ def _row(name: str, times: Spread) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette bench",
         description="Measure the whole loop against the bare engine call, interleaved in one run: "
         "ratios hold on a noisy machine, absolute times do not.",

@@ -12,6 +12,7 @@ import msgspec
 from runtime.commands.flags import duration_s, threads
 from runtime.engines.accelerators import check_known
 from runtime.formats import engine_trouble
+from runtime.locating import zoo
 from runtime.suite import FORM, EngineHere, Job, Machine, Row, Suite
 from runtime.suite.against import Comparison, read
 from runtime.suite.children import row_of
@@ -25,9 +26,10 @@ from runtime.suite.jobs import (
     usual_threads,
 )
 from runtime.suite.machine import this_machine
-from runtime.suite.naming import named, zoo
+from runtime.suite.naming import named
 from runtime.suite.plot import as_svg
 from runtime.suite.table import as_csv, in_words, row_in_words, worse_in_words
+from wire.command_line import Parser
 from wire.durable import write_durably
 from wire.troubles import Refused, Unavailable, one_line
 
@@ -153,7 +155,7 @@ def percent(text: str) -> float:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette bench --suite",
         description="Measure every engine that works here with every model, camera and number of "
         "threads, each in a process of its own: a model that crashes is a row that says so.",

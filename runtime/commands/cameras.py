@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -10,6 +9,7 @@ from typing import Any
 
 from runtime.cameras.v4l2_choice import FORMATS, Offer, Span
 from runtime.cameras.v4l2_list import Listed, survey
+from wire.command_line import Parser
 
 BUILT_IN = (
     ("synthetic://640x480@30", "a moving scene of real handwritten digits, with known answers"),
@@ -22,9 +22,7 @@ BUILT_IN = (
 
 def main(argv: Sequence[str]) -> int:
     """List the cameras. 0 also when there is none: that is an answer."""
-    parser = argparse.ArgumentParser(
-        prog="vedette cameras", description="List the cameras of this machine."
-    )
+    parser = Parser(prog="vedette cameras", description="List the cameras of this machine.")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     options = parser.parse_args(argv)
     cameras = survey()

@@ -12,6 +12,7 @@ import msgspec
 from runtime.first_root import described
 from runtime.foresight import impossible, warnings
 from wire import config
+from wire.command_line import Parser
 from wire.complaints import refusal
 from wire.config import Config, Pipeline, Updates
 from wire.folders import CONFIG, named_path
@@ -145,7 +146,7 @@ def _as_json(verdict: Verdict) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette check-config",
         description="Judge a vedette.toml and say what this device would do with it. Exit code 2 "
         "and one line with file, line and key if it is refused. Warnings are about this machine "

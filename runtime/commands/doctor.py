@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from runtime.doctor.examine import Examined, examine
+from wire.command_line import Parser
 from wire.finding import in_words
 from wire.folders import add_folder_options, folders_of
 
@@ -34,7 +35,7 @@ def _count(number: int, what: str) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette doctor",
         description="Try every engine with a real model, every camera with a real frame, each "
         "pipeline's model, the broker and everything that a device needs; for what is missing, "

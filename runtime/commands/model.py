@@ -19,6 +19,7 @@ from runtime.golden import check_golden
 from runtime.locating import Located, locate, resolve
 from runtime.loop import Model
 from runtime.opening import open_model
+from wire.command_line import Parser
 from wire.troubles import Refused, one_line
 
 INFERRED = "Inferred from the model file, not known: correct what is wrong."
@@ -142,7 +143,7 @@ def _tensor(spec: TensorSpec) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    outer = argparse.ArgumentParser(prog="vedette model", description="Look at models.")
+    outer = Parser(prog="vedette model", description="Look at models.")
     verbs = outer.add_subparsers(required=True, metavar="VERB")
     show = verbs.add_parser(
         "show", help="manifest, tensors, size, quantisation, golden check",

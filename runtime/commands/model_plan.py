@@ -17,6 +17,7 @@ from models.plans import Key, Plan
 from runtime.building import build_now
 from runtime.engines import tensorrt, tensorrt_plan
 from runtime.locating import locate, resolve
+from wire.command_line import Parser
 from wire.durable import write_durably
 from wire.troubles import Refused, Unavailable, one_line
 
@@ -74,7 +75,7 @@ def say(line: str) -> None:
     print(f"vedette: {one_line(line)}", file=sys.stderr, flush=True)
 
 
-def add_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(verbs: argparse._SubParsersAction[Parser]) -> None:
     """The verb `plan`."""
     plan = verbs.add_parser(
         "plan", help="build a TensorRT plan for devices like this one, to travel with the model",

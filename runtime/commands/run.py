@@ -33,6 +33,7 @@ from runtime.sharing.configured import camera_by_hand, offering
 from runtime.stopping import leave_on_sigterm, stop_on_signals
 from runtime.tally import Tally
 from runtime.tracking.telling import line_of
+from wire.command_line import Parser
 from wire.folders import add_run_option
 from wire.masking import masked
 from wire.troubles import Refused, one_line
@@ -153,7 +154,7 @@ def note(line: str) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette run",
         description="Take frames from a camera, run a model on them, show what it finds and how "
         "long each stage took. SIGHUP loads the model again, without losing a frame.",

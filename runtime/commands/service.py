@@ -34,6 +34,7 @@ from runtime.sharing.configured import offering, service_camera
 from runtime.sources import Sources
 from runtime.takeover import Takeover
 from wire import config, fault
+from wire.command_line import Parser
 from wire.folders import Folders, add_folder_options, folders_of
 from wire.local import Failed
 from wire.logs import log_to_stderr, set_level
@@ -269,7 +270,7 @@ def note(line: str) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette runtime",
         description="Run one pipeline of vedette.toml as a service: a camera, a model, and reports "
         "to the agent. With [updates] it runs what the fleet deployed, and waits where that is "

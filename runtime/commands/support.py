@@ -15,6 +15,7 @@ from runtime.support.known import known
 from runtime.support.masking import Mask
 from runtime.support.sources import sources
 from wire.accepted import in_force
+from wire.command_line import Parser
 from wire.folders import Folders, add_folder_options, folders_of, named_path
 from wire.troubles import Trouble, one_line
 
@@ -66,7 +67,7 @@ def _lines(made: Made, packed: Packed) -> Iterator[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vedette support",
         description="Collect what a bug report needs into one file: what the doctor finds, the "
         "configuration, the journal of the services, versions, listings, and what the kernel says. "

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from models import bundle, manifest
 from models.manifest import FILE_NAME
-from runtime.locating import BARE_ENDINGS, ZOO, resolve
+from runtime.locating import BARE_ENDINGS, not_there, resolve
 from wire.troubles import Refused, Trouble
 
 FILES = (*BARE_ENDINGS, ".zip")
@@ -26,11 +26,6 @@ class Named:
     trouble: str | None = None
 
 
-def zoo() -> list[str]:
-    """The names of the models that come with Vedette."""
-    return sorted(each.name for each in ZOO.iterdir() if each.is_dir())
-
-
 def named(words: Iterable[str]) -> list[Named]:
     """The models of all these paths, each once. A folder that is no model stands for those in it.
 
@@ -39,9 +34,7 @@ def named(words: Iterable[str]) -> list[Named]:
     for each in words:
         path = resolve(each)
         if not os.path.exists(path):
-            raise Refused(
-                f"there is no model at {path} (models that come with Vedette: {', '.join(zoo())})"
-            )
+            raise not_there(path)
         paths += models_of(path) if os.path.isdir(path) else [path]
     whole = dict.fromkeys(Path(os.path.abspath(path)) for path in paths)
     return [_named(name, path) for name, path in zip(_short(list(whole)), whole, strict=True)]

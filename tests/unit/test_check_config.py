@@ -153,7 +153,7 @@ def test_what_no_runtime_runs_is_refused(file: Path, text: str, where: str) -> N
         (pipeline(camera='camera = "file:///no/x?pace=3"\n'), "write &loop=yes at its end"),
         (pipeline(camera='camera = "file:///no/x?loop=no"\n'), "loop=yes in place of loop=no"),
         (pipeline(model='model = "/no/such/model"\n'), "a.model: there is no model at /no/such"),
-        (pipeline(model='model = "digit"\n'), "a.model: there is no model at digit (models that"),
+        (pipeline(model='model = "digit"\n'), "there is no model at digit; did you mean digits? ("),
         (pipeline(model='model = "/tmp/m"\n'), "a.model: the service does not see /tmp/m: put"),
         (BROKER + 'password_file = "/no/such"\n', "broker.password_file: /no/such: there is no"),
         (BROKER + 'password_file = "/home/x"\n', "does not see /home/x: put it under /etc/vedette"),

@@ -115,7 +115,7 @@ class Loaded:
 @pytest.mark.parametrize(
     ("task", "decoding", "shapes", "labels", "why"),
     [
-        ("segment", {"head": "logits"}, [(1, 4, 120, 160)], ("a",), "has 1 label, the model 4 classes"),
+        ("segment", {"head": "logits"}, [(1, 4, 120, 160)], ("a",), "has 1 label, the model 4"),
         ("segment", {"head": "logits"}, [(1, 4, 120, 100)], (), "as wide and high as its 160x120"),
         ("segment", {"head": "yolov8"}, [(1, 40, 420), (1, 32, 30, 40)], ("a", "b"),
          "not (1, 40, 420)"),
