@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import signal
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ hypothesis.settings.load_profile("shared")
 @pytest.fixture
 def nobody() -> Iterator[None]:
     """Not root, who may look and write everywhere."""
+    codecs.lookup("ascii")  # Python's own files may be root's, and a failed lookup lasts
     before = os.geteuid()
     if before == 0:
         os.seteuid(65534)
