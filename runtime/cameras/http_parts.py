@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from runtime.cameras.http_talk import WHOLE_S, size_of
+from runtime.cameras.http_talk import WHOLE_S, impossible, size_of
 from runtime.cameras.network_backlog import Unit
 from runtime.cameras.network_wire import Wire
 from wire.troubles import Unavailable
@@ -34,7 +34,7 @@ class Parts:
             return
         there = unit.room(size_of(length))
         if there is None:
-            raise Unavailable(f"{self._shown}: announces a picture of {length[:20]} bytes")
+            raise Unavailable(f"{self._shown}: {impossible(length)}")
         self._wire.read_into(there)
 
     def _to_boundary(self) -> None:

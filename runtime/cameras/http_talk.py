@@ -89,7 +89,7 @@ class Talk:
         else:
             there = unit.room(size_of(length))
             if there is None:
-                raise Unavailable(f"{self._target.shown}: announces {length[:20]} bytes")
+                raise Unavailable(f"{self._target.shown}: {impossible(length)}")
             self._wire.read_into(there)
         self._is_connected = response.stays and length is not None
 
@@ -138,11 +138,21 @@ class Talk:
         if 300 <= response.status < 400:
             where = masked(response.headers.get("location", "another place"))
             return Refused(f"{self._target.shown}: has moved to {where[:200]}: write that")
-        why = REASONS.get(response.status, f"answers with status {response.status}")
-        kind = Unavailable if response.status in WAIT else Refused
+        is_passing = response.status in WAIT
+        what = "restart it if that stays" if is_passing else "see its own pages for the address"
+        why = REASONS.get(response.status, f"answers with status {response.status}: {what}")
+        kind = Unavailable if is_passing else Refused
         return kind(f"{self._target.shown}: {why}")
 
 
 def size_of(length: str) -> int:
     """A Content-Length; more than can be if it is no number."""
     return int(length) if re.fullmatch(r"\d{1,9}", length) else MOST_BYTES + 1
+
+
+def impossible(length: str) -> str:
+    """What to say of a Content-Length that no picture has."""
+    return (
+        f"announces a picture of {length[:20]} bytes, 0 to {MOST_BYTES} are possible: see its own "
+        "pages for another address"
+    )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -23,6 +24,7 @@ from tests.certificates import Authority
 from tests.gate import TcpGate
 from tests.network_cameras import CameraProcess, age_ms, http_camera, rtsp_camera, smear
 from tests.recordings import number_of
+from tests.warm import Process
 from wire.troubles import Refused, Trouble, Unavailable
 
 PATIENCE_S = 20.0
@@ -394,6 +396,22 @@ def test_a_camera_of_broken_pictures_is_left_with_the_reason() -> None:
     assert isinstance(found, Unavailable) and "the first 10 are damaged" in str(found)
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"HTTP/1.0 500 Oops\r\n\r\n", "status 500: restart it if that stays"),
+        (b"HTTP/1.0 406 No\r\n\r\n", "status 406: see its own pages for the address"),
+        (b"HTTP/1.0 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: -5\r\n\r\n",
+         "-5 bytes, 0 to 16777216 are possible: see its own pages for another address"),
+        (MULTIPART + b"--f\r\nContent-Length: 99999999\r\n\r\n\xff\xd8",
+         "99999999 bytes, 0 to 16777216 are possible: see its own pages for another address"),
+    ],
+)  # fmt: skip
+def test_an_answer_that_is_no_picture_is_said_with_what_to_do(answer: bytes, said: str) -> None:
+    with answering(answer) as port:
+        assert said in str(trouble(f"http://127.0.0.1:{port}/#timeout=2"))
+
+
 def trouble(uri: str) -> Trouble:
     with pytest.raises(Trouble) as raised, open_camera(uri):
         pass
@@ -439,6 +457,20 @@ def test_a_camera_with_tls_is_believed_by_its_certificate(tmp_path: Path) -> Non
             some(camera)
             server.kill()
             assert "127.0.0.1" in goes_away(camera)
+
+
+def test_who_names_a_camera_by_hand_is_told_in_lines() -> None:
+    words = ("run", "--model", "digits", "--frames", "1", "--camera")
+    with http_camera("--login", "joe:s3cret") as server:
+        where = f"127.0.0.1:{server.port}/stream"
+        given = Process([*words, f"http://joe:s3cret@{where}"], stderr=PIPE)
+        _, told = given.communicate(60)
+        assert given.returncode == 0 and "s3cret" not in told
+        assert "--camera: the password stands in the command line" in told
+        missing = Process([*words, f"http://joe@{where}#password_file=/nothere"], stderr=PIPE)
+        _, told = missing.communicate(60)
+    assert missing.returncode == 1 and "password_file /nothere: there is no such file" in told
+    assert told.startswith("vedette: ") and told.count("\n") == 1, told
 
 
 def test_a_picture_that_stays_the_same_is_one_frame() -> None:
