@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from runtime.cameras import make_camera
+from runtime.cameras.network import NetworkCamera
 from runtime.cameras.network_uri import Target, options_of
 from runtime.cameras.video_decoder import ffmpeg
 from runtime.secret_files import complaint_about
@@ -39,8 +41,12 @@ def files(target: Target) -> list[str]:
     return [target.address.given[key] for key in keys if key in target.address.given]
 
 
-def by_hand(target: Target) -> Iterator[str]:
-    """What is amiss with a camera that is named on a command line, a line each."""
+def by_hand(uri: str) -> Iterator[str]:
+    """What is amiss with an address on a command line, a line each. Raises Refused."""
+    camera = make_camera(uri)
+    if not isinstance(camera, NetworkCamera):
+        return
+    target = camera.target
     if target.password:
         yield (
             "the password stands in the command line, which every user of this machine can read: "

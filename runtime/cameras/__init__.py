@@ -25,6 +25,7 @@ KINDS = {
     "https": "runtime.cameras.http",
     "pipeline": "runtime.cameras.shared",
 }
+NETWORK = ("rtsp:", "rtsps:", "http:", "https:")
 
 
 class Ended(Exception):

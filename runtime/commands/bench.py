@@ -15,7 +15,7 @@ from runtime.commands.flags import (
     engine_options,
     positive,
 )
-from runtime.commands.run import open_named
+from runtime.commands.run import judge_camera, open_named
 from runtime.loop import Loop, Model
 from runtime.measuring import (
     Bench,
@@ -64,6 +64,7 @@ def main(argv: Sequence[str]) -> int:
 
         return bench_suite.main([word for word in argv if word != "--suite"])
     words = parser().parse_args(argv)
+    judge_camera(words.camera)
     model = open_named(words)
     try:
         bill = measure(words, model)

@@ -13,7 +13,7 @@ from typing import TextIO
 
 import msgspec
 
-from runtime.cameras import Ended
+from runtime.cameras import NETWORK, Ended
 from runtime.commands.flags import (
     add_camera_option,
     add_model_options,
@@ -45,6 +45,7 @@ def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
     leave_on_sigterm()
     with ExitStack() as stack:
+        judge_camera(words.camera)
         model = open_named(words)
         camera = stack.enter_context(
             camera_by_hand(words.camera, words.share, words.run.absolute())
@@ -95,6 +96,15 @@ def main(argv: Sequence[str]) -> int:
 def open_named(words: argparse.Namespace) -> Model:
     """The model that the user names."""
     return open_tried(resolve(words.model), words.engine, engine_options(words), note)
+
+
+def judge_camera(uri: str) -> None:
+    """Say what is amiss with an address that somebody typed. Raises Refused."""
+    if uri.startswith(NETWORK):
+        from runtime.foresight_network import by_hand  # brings what only these cameras need
+
+        for what in by_hand(uri):
+            note(f"--camera: {what}")
 
 
 def _turn(loop: Loop, tally: Tally, words: argparse.Namespace, stop: threading.Event) -> None:

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from runtime.cameras import make_camera, v4l2_uri
+from runtime.cameras import NETWORK, make_camera, v4l2_uri
 from runtime.cameras.csi import is_jetson
 from runtime.cameras.picamera_setting import IN_USE
 from runtime.cameras.v4l2_list import Listed, survey, tried
 from runtime.doctor.holders import holders
 from runtime.doctor.machine import text
+from runtime.doctor.network import look_at_network
 from runtime.locating import ZOO
 from runtime.readers import READ, USER, may
 from wire.config import Config
@@ -26,7 +27,6 @@ from wire.finding import Finding, Level
 from wire.troubles import Trouble
 
 OWN_CAMERAS = ("synthetic://64x48", f"file://{ZOO / 'digits' / 'tflite'}")
-NETWORK = ("rtsp:", "rtsps:", "http:", "https:")
 CSI = "csi:"
 FRAME_S = 5.0
 RAW_DRIVERS = ("unicam", "rp1-cfe", "rkisp1", "tegra-video")  # CSI: a sensor's raw values
@@ -42,6 +42,7 @@ LAST_WORDS = "sudo dmesg | grep -iE 'video|usb|camera' | tail"
 
 def look_at_cameras(config: Config | None, root: Path = Path("/")) -> Iterator[Finding]:
     yield from map(_try_own, OWN_CAMERAS)
+    yield look_at_network(one.camera for one in (config.pipeline if config else {}).values())
     there, wanted = survey(), _wanted(config)
     for listed in there:
         name = wanted.pop(os.path.realpath(listed.node), None)

@@ -65,14 +65,18 @@ def _installed(kind: str) -> str:
 
 
 def install(kind: str, reason: str) -> str:
-    """The line that installs what is missing, into the environment that this runs in."""
+    """The line that installs what is missing."""
     if "libgomp" in reason:
         return "sudo apt-get install -y libgomp1"
     package = PACKAGES[kind][0]
     if kind == "litert" and (sys.maxsize < 2**32 or platform.machine() == "armv7l"):
         package = "tflite-runtime 'numpy<2'"  # there is no ai-edge-litert for 32 bits
-    again = "" if "is missing" in reason else " --force-reinstall"
+    return into_this(package if "is missing" in reason else f"--force-reinstall {package}")
+
+
+def into_this(packages: str) -> str:
+    """The line that installs packages into the environment that this runs in."""
     inside = Path(sys.prefix).resolve().is_relative_to(SERVICES.resolve())
     python = SERVICES / "bin/python" if inside else Path(sys.executable)
     sudo = "" if os.access(sys.prefix, os.W_OK) and not inside else "sudo "
-    return f"{sudo}{shlex.quote(str(python))} -m pip install{again} {package}"
+    return f"{sudo}{shlex.quote(str(python))} -m pip install {packages}"

@@ -22,10 +22,12 @@ from agent.recorder import Recorder
 from runtime.cameras import KINDS
 from runtime.cameras.v4l2_choice import Offer, Span
 from runtime.cameras.v4l2_list import Listed
+from runtime.cameras.video_decoder import ffmpeg
 from runtime.commands.cameras import lines
 from runtime.doctor import cameras, services, systemd
 from runtime.doctor.holders import holders
 from runtime.doctor.machine import look_at_machine, look_at_memory, look_at_watchdog
+from runtime.doctor.network import look_at_network
 from runtime.doctor.systemd import Unit
 from tests import csi_cameras, twin_picamera2
 from tests.certificates import Authority
@@ -255,6 +257,26 @@ def test_a_pipeline_on_the_ribbon_cable(tmp_path: Path, monkeypatch: pytest.Monk
         found = list(cameras.look_at_cameras(config, tmp_path))
         (told,) = [one for one in found if one.about == "pipeline door"]
         assert told.level == level, told.says
+
+
+@pytest.mark.parametrize(
+    ("uri", "level", "told"),
+    [
+        ("rtsp://h/x", "bad", "rtsp:// needs PyAV"),
+        ("http://h/x", "ok", "http:// works; rtsp:// needs PyAV"),
+        (None, "ok", "no pipeline here needs it"),
+    ],
+)
+def test_cameras_on_the_network_without_pyav(
+    uri: str | None, level: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = look_at_network([] if uri is None else [uri])
+    assert there.level == "ok" and "decodes H.264 and H.265" in there.says
+    ffmpeg.cache_clear()
+    monkeypatch.setitem(sys.modules, "av", None)
+    found = look_at_network([] if uri is None else [uri])
+    assert found.level == level and told in found.says
+    assert (found.mend or "").endswith("-m pip install 'av>=17'") == (level == "bad")
 
 
 def test_no_camera_and_what_the_bus_says(tmp_path: Path) -> None:
