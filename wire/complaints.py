@@ -78,9 +78,10 @@ def schema_refusal(
             hint = _near(key, _keys(schema, path))
         return refusal(where, text, (*path, key), f"there is no such key here; {hint}")
     if found := re.fullmatch(r"Object missing required field `(.*)`", what):
-        return refusal(
-            where, text, (*path, found[1]), f"missing; {_wanted(schema, path, found[1])}"
-        )
+        wanted = _wanted(schema, path, found[1])
+        if meant := _namesake(tables, path, found[1]):
+            wanted = f"did you mean {spelled((*path[:-1], meant))}? Else {wanted}"
+        return refusal(where, text, (*path, found[1]), f"missing; {wanted}")
     if found := re.fullmatch(r"Invalid enum value (.*)", what, re.DOTALL):
         allowed = [str(value) for value in _allowed(schema, path)]
         hint = _near(found[1].strip("'"), allowed)
@@ -145,6 +146,15 @@ def _member_at_fault(
             if str(alone) == str(error):
                 return str(name)
     return None
+
+
+def _namesake(tables: dict[str, Any], path: KeyPath, key: str) -> str | None:
+    """The table beside the one at `path` that has this key and nearly its name: who mistypes it in
+    the header of a table within it makes another one."""
+    if not path or not isinstance(beside := _value_at(tables, path[:-1]), dict):
+        return None
+    whole = [name for name, one in beside.items() if isinstance(one, dict) and key in one]
+    return next(iter(difflib.get_close_matches(str(path[-1]), whole, n=1)), None)
 
 
 def _value_at(tables: dict[str, Any], path: KeyPath) -> Any:

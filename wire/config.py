@@ -121,13 +121,14 @@ def load(path: Path) -> Config:
     return parse(read(path), str(path))
 
 
-def read(path: Path) -> str:
-    """The text of the file. Raises Unavailable, Refused."""
+def read(path: Path, example: str | None = None) -> str:
+    """The text of the file. example: of such a file; None: a configuration's. Raises Unavailable,
+    Refused."""
     try:
         with open(path, "rb") as file:
             content = file.read(LARGEST + 1)
     except FileNotFoundError:
-        raise _not_there(path) from None
+        raise _not_there(path, example or _example()) from None
     except OSError as error:
         raise Unavailable(f"{path}: cannot be read: {error.strerror}") from None
     if len(content) > LARGEST:
@@ -135,8 +136,12 @@ def read(path: Path) -> str:
     return as_utf8(content, str(path))
 
 
-def _not_there(path: Path) -> Unavailable:
-    shown = next((each / EXAMPLE for each in PLACES if (each / EXAMPLE).is_file()), None)
+def _example() -> str | None:
+    places = (each / EXAMPLE for each in PLACES)
+    return next((str(each) for each in places if each.is_file()), None)
+
+
+def _not_there(path: Path, shown: str | None) -> Unavailable:
     how = "" if shown is None else f", {shown} shows how"
     return Unavailable(f"{path}: is not there: write one{how}")
 

@@ -36,7 +36,7 @@ def observer_of(
     tables: dict[str, Any] = {}
     text = where = ""
     if words.zones is not None:
-        text, where = config.read(words.zones), str(words.zones)
+        text, where = config.read(words.zones, "docs/zones.md"), str(words.zones)
         tables = tables_of(text, where)
     if words.track:
         tables.setdefault("tracking", {})

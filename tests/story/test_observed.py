@@ -256,7 +256,7 @@ def test_track_alone_gives_numbers() -> None:
         ("[zone.a]\npoints = [[0, 0], [1, 1]]\n", ":2: zone.a.points: too short: at least 3"),
         ("[line.a]\npoints = [[0, 0], [1, 1]]\n", "a line counts tracks: add the table [tracking]"),
         ("[pipeline.a.tracking]\n", "has tables of pipelines: write [zone.NAME]"),
-        (None, "is not there"),
+        (None, "is not there: write one, docs/zones.md shows how"),
     ],
 )
 def test_a_file_of_zones_that_is_wrong_is_refused(

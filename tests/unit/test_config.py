@@ -119,7 +119,12 @@ BAD = {
     "a missing key": (
         'camera = "synthetic://64x48"\n',
         "",
-        r":32: pipeline\.yard\.camera: missing",
+        r":32: pipeline\.yard\.camera: missing; it takes a text",
+    ),
+    "a pipeline mistyped in the header of a table within it": (
+        "[pipeline.door.limits]",
+        "[pipeline.dor.limits]",
+        r":29: pipeline\.dor\.camera: missing; did you mean pipeline\.door\? Else it takes a text",
     ),
     "no broker": ("[broker]", "[pipeline.x]", r"v\.toml:\d+: pipeline\.x\.url: there is no such"),
     "a text for a number": ("threads = 2", 'threads = "2"', r":27: .*threads: expected whole numb"),

@@ -198,7 +198,7 @@ def test_no_box_may_be_near_the_threshold(
 
 def test_a_detector_is_tempted_below_its_threshold(tmp_path: Path) -> None:
     """What it finds at a lower threshold only makes a picture doubtful."""
-    pictures = draw(tmp_path / "img", 30, "synthetic://320x240?format=BGR3&digits=6&seed=3")
+    pictures = draw(tmp_path / "img", 30, "synthetic://1280x720?format=BGR3&digits=12&seed=3")
     with opened(DETECTOR) as model:
         doubt = BoxDoubt(model, 0.1)
         for each in sorted(pictures.iterdir()):

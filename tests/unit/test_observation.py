@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from models.manifest import Decoding, load
 from runtime.commands.check_config import main
-from runtime.locating import ZOO
+from runtime.locating import ZOO, locate
 from runtime.tracking.foreign import foreign_labels
 from runtime.tracking.fruitless import fruitless
 from wire.config import Pipeline, parse
@@ -167,3 +167,26 @@ def test_instances_and_poses_have_boxes() -> None:
         (replace(told, task="embed", decoding=Decoding(head="vector")), 1),
     ):
         assert len(list(fruitless(wanted, model))) == lines
+
+
+def test_what_no_box_can_pass_or_is_there_twice_is_told() -> None:
+    filter_ = Filter(
+        max_size=(0.5, 0.0),
+        labels=("3", "7", "3", "3"),
+        label={"7": Bounds(max_size=(0, 0)), "3": Bounds(max_size=(1, 1))},
+    )
+    zone = Zone(((0, 0), (1, 0), (1, 1)), labels=("7", "7"))
+    wanted = Observation(filter=filter_, zone={"porch": zone})
+    with locate(ZOO / "digits-detect" / "onnx") as located:
+        assert located.manifest is not None
+        assert list(fruitless(wanted, located.manifest)) == [
+            "filter.max_size: no box is so small: nothing will be found; make it larger, or leave "
+            "it out",
+            "filter.label.7.max_size: no box is so small: no 7 will be found; make it larger, or "
+            "leave it out",
+            "filter.labels: 3 is there twice: once is enough",
+            "zone.porch.labels: 7 is there twice: once is enough",
+        ]
+        assert (
+            list(fruitless(Observation(filter=Filter(labels=("3", "7"))), located.manifest)) == []
+        )

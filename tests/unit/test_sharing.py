@@ -151,7 +151,10 @@ def test_more_readers_than_there_is_memory_for_are_refused(
 ) -> None:
     uri = f"pipeline://door?run={tmp_path}"
     with open_camera(uri):
-        with pytest.raises(Unavailable, match="2 already share.*: end one of them"), open_camera(uri):
+        with (
+            pytest.raises(Unavailable, match=r"2 already share.*: end one of them"),
+            open_camera(uri),
+        ):
             pass
         frame_of(door).release()
 
