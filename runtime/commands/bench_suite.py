@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from runtime.commands.flags import duration_s, threads
+from runtime.commands.run import judge_camera
 from runtime.engines.accelerators import check_known
 from runtime.formats import engine_trouble
 from runtime.locating import zoo
@@ -118,6 +119,8 @@ def _wanted(words: argparse.Namespace) -> Wanted:
     for accelerator in words.accelerator:
         if home_of(accelerator) == "onnxruntime":
             check_known("onnxruntime", [accelerator])
+    for camera in words.camera:
+        judge_camera(camera)
     return Wanted(
         tuple(dict.fromkeys(words.engine)) or ENGINES,
         tuple(dict.fromkeys(words.accelerator)),
