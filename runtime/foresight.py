@@ -150,7 +150,8 @@ def _cascade(name: str, pipeline: Pipeline, config: Config) -> Iterator[str]:
         crop = shared_uri.parse(pipeline.camera).crop
         if crop is not None:
             with locate(resolve(model), config.pipeline[owner].engine) as located:
-                idle = idle_crops(crop.choice, owner, located.manifest, _glance(located))
+                whose = f"the model of pipeline {owner}"
+                idle = idle_crops(crop.choice, whose, located.manifest, _glance(located))
                 yield from (f"pipeline.{name}.camera: {words}" for words in idle)
 
 

@@ -52,7 +52,7 @@ def main(argv: Sequence[str]) -> int:
         )
         camera.aim = model.aim
         tally = Tally(camera, words.camera)
-        watchers: list[Callable[[Result], None]] = [offering(camera)]
+        watchers: list[Callable[[Result], None]] = [offering(camera, lambda: loop.model)]
 
         observe = observer_of(words, camera, model, note)
 

@@ -208,7 +208,7 @@ def watched(
     """The loop's two hooks: the reporter's, and the preview's where one was asked for. A preview
     that cannot be is no reason not to serve."""
     reporter.observe(observation_of(wanted))
-    reporter.show = offer = offering(camera)
+    reporter.show = offer = offering(camera, model)
     if not words.preview:
         return reporter.emit, reporter.glance
     from runtime.preview import Preview  # costs what only a viewer needs

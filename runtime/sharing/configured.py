@@ -10,7 +10,7 @@ from pathlib import Path
 from runtime.cameras import Camera, make_camera, options
 from runtime.cameras.patient import PatientCamera
 from runtime.cameras.shared_uri import in_folder, parse
-from runtime.loop import Result
+from runtime.loop import Model, Result
 from runtime.sharing.own import OwnCamera
 from runtime.sharing.owner import make_shareable, shared
 from wire.config import Config
@@ -84,9 +84,21 @@ def camera_by_hand(uri: str, share: str | None, run_folder: Path) -> Iterator[Ca
         yield own
 
 
-def offering(camera: Camera) -> Callable[[Result], None]:
-    """What gives each result of a shared camera's owner to those who look at it more closely."""
-    return camera.offer if isinstance(camera, OwnCamera) else nobody
+def offering(camera: Camera, model: Callable[[], Model]) -> Callable[[Result], None]:
+    """What gives each result of a shared camera's owner to those who look at it more closely.
+    model: the loop's, when it has found something."""
+    if not isinstance(camera, OwnCamera):
+        return nobody
+    told = ""
+
+    def offer(result: Result) -> None:
+        nonlocal told
+        if result.digest != told:
+            told = result.digest
+            camera.say_model(model())
+        camera.offer(result)
+
+    return offer
 
 
 def nobody(result: Result) -> None:

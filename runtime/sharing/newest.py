@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from models.manifest import Manifest
 from runtime.frames import Frame, Losses
 from runtime.sharing.memory import Mapped
 from runtime.sharing.packets import Counts
@@ -56,6 +57,14 @@ class Buffers:
         return number
 
 
+@dataclass(frozen=True, eq=False)
+class Finder:
+    """What the owner's model is like."""
+
+    manifest: Manifest
+    labels: tuple[str, ...]
+
+
 Bell = queue.SimpleQueue["Loan | None"]
 
 
@@ -66,10 +75,10 @@ def _nobody() -> None:
 class Newest:
     """changed: guards everything here and the readers; notified when something is new.
 
-    absent: why no frames can come now. readers: called with each change, `changed` held. guests:
-    how many there are beside the owner; cascades: how many want what the owner's model found. ring:
-    called when it found something. bell: where the owner's loop waits for its next loan; None in
-    it: something else is new.
+    absent: why no frames can come now. model: the owner's, once it found something. readers: called
+    with each change, `changed` held. guests: how many there are beside the owner; cascades: how
+    many want what the owner's model found. ring: called when it found something. bell: where the
+    owner's loop waits for its next loan; None in it: something else is new.
     """
 
     def __init__(self) -> None:
@@ -78,6 +87,7 @@ class Newest:
         self.order = -1  # of the last that was posted
         self.counts = Counts()
         self.absent: str | None = None
+        self.model: Finder | None = None
         self.buffers = Buffers()
         self.readers: list[Callable[[], None]] = []
         self.bell: Bell | None = None
@@ -111,6 +121,12 @@ class Newest:
         self.counts = Counts(
             self.order + 1, losses.skipped, losses.driver, losses.decode, losses.refused
         )
+
+    def say_model(self, model: Finder) -> None:
+        """The owner finds things with this one from now on."""
+        with self.changed:
+            self.model = model
+            self.tell()
 
     def say_missed(self, losses: Losses) -> None:
         """From the capture thread, when no frame came: those who wait learn what was lost."""

@@ -8,9 +8,9 @@ from functools import partial
 
 from runtime.cameras import Camera
 from runtime.frames import Aim, Frame, Losses
-from runtime.loop import Result
+from runtime.loop import Model, Result
 from runtime.sharing.capture import PATIENCE_S, Capture
-from runtime.sharing.newest import Bell, Loan, Newest
+from runtime.sharing.newest import Bell, Finder, Loan, Newest
 from runtime.sharing.packets import Counts
 from wire.troubles import Unavailable
 
@@ -108,6 +108,10 @@ class OwnCamera:
         self.layout = frame.layout
         home = partial(self._come_home, loan)
         return Frame(frame.seq, frame.captured_ns, frame.layout, loan.memory, home)
+
+    def say_model(self, model: Model) -> None:
+        """By which the next result was found: who wants what it never finds is told."""
+        self._newest.say_model(Finder(model.manifest, model.labels))
 
     def offer(self, result: Result) -> None:
         """What the loop's model found in the frame that came home last, for those who want to look

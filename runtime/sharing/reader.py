@@ -12,7 +12,8 @@ from runtime.cameras import Ended
 from runtime.frames import Layout
 from runtime.sharing.capture import Capture
 from runtime.sharing.crops import chosen
-from runtime.sharing.newest import Loan, Newest
+from runtime.sharing.fruitless import idle_crops
+from runtime.sharing.newest import Finder, Loan, Newest
 from runtime.sharing.packets import (
     LONGEST_REASON,
     MOST_ASKED_BYTES,
@@ -82,6 +83,8 @@ class Reader:
         self._has_said_hello = False
         self._came_s = time.monotonic()
         self._is_welcome = False
+        self._judged: Finder | None = None
+        self._idle: str | None = None  # why that model finds nothing of its choice
         self._told: str | None = None  # the absence that it knows of
         self._window_s = 0.0
         self._heard = 0
@@ -113,11 +116,11 @@ class Reader:
             return
         if not self._is_welcome:
             self._is_welcome = True
-            self._had, self._told = newest.order, newest.absent
+            self._had, self._told = newest.order, self._absent()
             self._counted = self._counts()
-            self.say(Welcome(lie_of(layout), self._counted, newest.absent))
-        if newest.absent != self._told:
-            self._told = newest.absent
+            self.say(Welcome(lie_of(layout), self._counted, self._told))
+        if self._absent() != self._told:
+            self._told = self._absent()
             if self._told is not None:  # a device that is gone keeps its name while its memory is
                 self._keep(None)  # held
             self.say(Absent(None if self._told is None else self._told[:LONGEST_REASON]))
@@ -126,6 +129,18 @@ class Reader:
             if self._wants and self._counted != self._counts():
                 self._counted = self._counts()
                 self.say(Missed(self._counted))
+
+    def _absent(self) -> str | None:
+        """Why no picture can come to this reader now."""
+        newest, choice = self._newest, self._choice
+        if newest.absent is not None or choice is None or newest.model is None:
+            return newest.absent
+        if newest.model is not self._judged:
+            self._judged, labels = newest.model, newest.model.labels
+            lines = list(idle_crops(choice, "its model", newest.model.manifest, labels))
+            is_idle = lines and not set(choice.labels).intersection(labels)
+            self._idle = "; ".join(lines)[:LONGEST_REASON] if is_idle else None
+        return self._idle
 
     def miss_found(self, overtaken: Sequence[Found]) -> None:
         """The owner's model found this, and more before it could be shown."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -20,7 +22,7 @@ from runtime.prepare import make_prepare
 from runtime.sharing.own import OwnCamera
 from runtime.sharing.owner import make_shareable, shared
 from runtime.tasks import Box, Class, Found
-from tests.by_hand import result_at
+from tests.by_hand import model_of, result_at
 from tests.reference import picture_of, sample_grid, to_rgb
 from tests.sharing import Wrapped, lending
 from tests.unit.test_sharing import frame_of, has_frame, until
@@ -197,6 +199,33 @@ def test_memory_of_a_camera_that_is_gone_is_held_by_nobody(tmp_path: Path) -> No
             named(door, 3)
             until(lambda: not has_frame(door) and camera.out == 0)
         own.stop()
+
+
+def absent(camera: Camera, why: str) -> bool:
+    """Whether it says so when it is read."""
+    assert camera.read(0.05) is None
+    return why in (camera.absent or "-") if why else camera.absent is not None
+
+
+def test_who_wants_what_the_owners_model_never_finds_is_told(
+    own: OwnCamera, tmp_path: Path
+) -> None:
+    tiny = model_of()
+    of_task = [msgspec.structs.replace(tiny.manifest, task=task) for task in ("detect", "classify")]
+    detector, classifier = (replace(tiny, manifest=m, labels=("person", "car")) for m in of_task)
+    with crops(tmp_path, "crop=persn") as wrong, crops(tmp_path, "crop=persn,car") as half:
+        assert wrong.read(0.1) is None and wrong.absent is None, "nothing was found yet"
+        for model, why in (
+            (detector, "its model finds nothing called persn; did you mean person?"),
+            (classifier, "crop= gets nothing: its model classifies whole pictures and finds no"),
+        ):
+            own.say_model(model)
+            until(lambda why=why: absent(wrong, why))  # type: ignore[misc]
+        own.say_model(detector)
+        put(own, ALL)
+        assert half.read(5.0) is not None and half.absent is None
+        own.say_model(replace(detector, labels=("persn",)))
+        until(lambda: not absent(wrong, ""))
 
 
 def test_what_is_too_old_is_not_shown(
