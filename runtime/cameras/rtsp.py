@@ -66,7 +66,7 @@ class RtspConnection:
             self._container = av.open(
                 url, format="rtsp", options=_options(target),
                 timeout=(target.timeout_s, target.timeout_s),
-                metadata_errors="replace",  # cameras have names in whatever letters
+                **_any_letters(av.__version__),
             )  # fmt: skip
         except av.FFmpegError as error:  # its text has the password
             told = _why(target, error, time.monotonic() - began_s)
@@ -155,6 +155,11 @@ def _options(target: Target) -> dict[str, str]:
         if (authorities := target.authorities()) is not None:
             options |= {"ca_file": authorities}
     return options
+
+
+def _any_letters(version: str) -> dict[str, str]:
+    """Cameras have names in whatever letters: PyAV takes them, but before 19 it must be told to."""
+    return {} if int(version.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 
 def _why(target: Target, error: Any, took_s: float) -> Trouble:
