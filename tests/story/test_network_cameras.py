@@ -372,9 +372,11 @@ def test_a_camera_that_is_still_starting_is_not_taken_for_one_that_refuses(schem
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=close_at_once)
         thread.start()
-        found = trouble(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/")
-        listening.shutdown(socket.SHUT_RDWR)
-        thread.join()
+        try:
+            found = trouble(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/")
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
     assert isinstance(found, Unavailable)
 
 
