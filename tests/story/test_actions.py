@@ -29,8 +29,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActingYard]:
         door.start("agent")
         door.start("lane")
         made.until(lambda: len(made.web.parts.live.sight.lines) == 3)
-        done = made.yard.run("fleet", "push", str(digits(made.yard.folder, "1")), "--no-deploy")
-        assert done.code == 0, done.err
+        for version in ("1", "2"):
+            bundle_of = str(digits(made.yard.folder, version))
+            done = made.yard.run("fleet", "push", bundle_of, "--no-deploy")
+            assert done.code == 0, done.err
+        made.until(lambda: made.web.parts.actions.shelf.release("digits", "2"))
         yield made
 
 
@@ -56,6 +59,17 @@ def until_over(scene: ActingYard, link: str) -> None:
     scene.until(lambda: jobs.newest(link) and all(job.is_over for job in jobs.newest(link)))
 
 
+def deployed(scene: ActingYard, operator: Browser, *versions: str) -> None:
+    """These are deployed, one after the other, unless a test before this one has deployed any."""
+    if scene.web.parts.actions.rollouts("lane"):
+        return
+    for version in versions:
+        form = {"model": "digits", "version": version, "pipeline": "lane", "who": "all"}
+        assert operator.post("/deploy", form | {"trial_s": "2"}).status_code == 303
+        until_over(scene, "/rollout/lane")
+    scene.until(lambda: scene.web.parts.actions.rollouts("lane"))
+
+
 def upload(browser: Browser, content: bytes, named: str = "digits.zip") -> httpx.Response:
     headers = {"origin": browser.home, "x-csrf-token": browser.csrf, "x-file-name": named,
                "content-type": "application/octet-stream"}  # fmt: skip
@@ -65,7 +79,6 @@ def upload(browser: Browser, content: bytes, named: str = "digits.zip") -> httpx
 def test_a_version_is_deployed_and_devices_become_good(
     scene: ActingYard, operator: Browser
 ) -> None:
-    scene.until(lambda: scene.web.parts.actions.shelf.release("digits", "1"))
     assert "digits" in operator.get("/models").text
     form = {"model": "digits", "version": "1", "pipeline": "lane", "who": "all", "trial_s": "2"}
     check = operator.client.get("/deploy/check", params=form)
@@ -92,9 +105,7 @@ def test_a_version_is_deployed_and_devices_become_good(
 
 
 def test_a_wave_and_a_roll_back(scene: ActingYard, operator: Browser) -> None:
-    done = scene.yard.run("fleet", "push", str(digits(scene.yard.folder, "2")), "--no-deploy")
-    assert done.code == 0, done.err
-    scene.until(lambda: scene.web.parts.actions.shelf.release("digits", "2"))
+    deployed(scene, operator, "1")
     form = {"model": "digits", "version": "2", "pipeline": "lane", "who": "canaries",
             "canaries": "simulated-2", "trial_s": "2"}  # fmt: skip
     assert operator.post("/deploy", form).status_code == 303
@@ -287,6 +298,7 @@ def test_two_operators_deploy_one_after_the_other(scene: ActingYard, operator: B
 
 def test_a_depot_that_is_away_is_said_and_comes_back(scene: ActingYard, operator: Browser) -> None:
     """Last: it ends the depot."""
+    deployed(scene, operator, "1", "2")
     scene.yard.kill_depot()
     began_s = time.monotonic()
     answer = operator.post("/rollout/lane/back", {})
