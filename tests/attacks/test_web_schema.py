@@ -92,6 +92,9 @@ def test_whatever_is_asked(
     def ask(case: Any) -> None:
         if mode == "positive" and "name" in case.path_parameters:
             case.path_parameters["name"] = NAME
+        for header in list(case.headers or ()):
+            if header.lower() == "transfer-encoding":
+                del case.headers[header]  # of HTTP itself: refused before anything of ours is asked
         response = case.call(base_url=served.home, headers={"authorization": f"Bearer {token}"})
         case.validate_response(response, checks=checks)
 
