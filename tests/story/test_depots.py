@@ -112,7 +112,7 @@ def test_a_standby_takes_over(yard: Many) -> None:
     told = reported(crowd)
     assert told["fetched"] == 3
     assert told["received_bytes"] <= 1.1 * 3 * bundle
-    # to the tenth of a second in test_standing_by; here the machine may be busy
+    # test_standing_by holds the moment, by a clock in hand; here the machine may be busy
     assert silent_s <= 5 * (GATHER_S + PATIENCE_S)
     yard.start_depot()
     yard.simulate(1, "--fetch", "--prefix", "late")
