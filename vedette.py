@@ -10,7 +10,7 @@ from wire.likely import did_you_mean
 from wire.troubles import Unavailable, exit_code
 from wire.version import VERSION
 
-ROOMS = ("agent", "fleet", "models", "runtime", "wire")
+ROOMS = ("agent", "fleet", "models", "runtime", "wire", "workshop")
 INSTALL = "install what pyproject.toml names (pip install 'vedette[litert]', or scripts/setup)"
 
 COMMANDS = {
@@ -22,6 +22,18 @@ COMMANDS = {
     ),
     "cameras": ("runtime.commands.cameras", "list the cameras of this machine and what they offer"),
     "model": ("runtime.commands.model", "show a model: manifest, tensors, golden check"),
+    "model convert": (
+        "workshop.commands.convert",
+        "make a small model of a trained one: Keras, PyTorch, ONNX, ...",
+    ),
+    "model compare": (
+        "workshop.commands.compare",
+        "accuracy, latency, size and memory of several models",
+    ),
+    "model loadtest": (
+        "workshop.commands.loadtest",
+        "how a model holds up as rate, pipelines and threads rise",
+    ),
     "runtime": ("runtime.commands.service", "service: run one pipeline of vedette.toml"),
     "agent": ("agent.commands.agent", "service: join this device's runtimes to the broker"),
     "enroll": ("agent.commands.enroll", "make this device part of a fleet, with its NAME.vedette"),
@@ -50,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[0] in ("-V", "--version"):
         print(f"vedette {VERSION}")
         return 0
+    if " ".join(words[:2]) in COMMANDS:
+        words[:2] = [" ".join(words[:2])]
     if words[0] not in COMMANDS:
         hint = did_you_mean(words[0], COMMANDS)
         print(f"vedette: there is no command {words[0]!r}{hint}\n{usage()}", file=sys.stderr)

@@ -11,6 +11,7 @@ import tomli_w
 from msgspec import Meta, Struct
 
 from models.consistency import contradictions
+from models.made import Made
 from models.plain import open_plain
 from models.plans import Plan
 from models.toml_layout import compact
@@ -220,6 +221,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     limits: Limits = Limits()
     floors: Floors = Floors()
     card: Card = Card()
+    made: Made | None = None
 
     @property
     def files(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("agent", "fleet", "models", "runtime", "wire")
+ROOMS = ("agent", "fleet", "models", "runtime", "wire", "workshop")
 PLACES = (*ROOMS, "scripts", "tests", ".ci", "docs", "systemd")
 
 

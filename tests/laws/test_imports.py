@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "runtime": {"runtime", "models", "wire"},
     "agent": {"agent", "models", "wire"},
     "fleet": {"fleet", "models", "wire"},
+    "workshop": {"workshop", "runtime", "models", "wire"},
     "vedette": {"wire"},  # it names its rooms as strings and imports one of them when asked
 }
 # What else a room may use. cv2 is the runtime's alone.
@@ -28,14 +29,15 @@ PACKAGES = {
     "runtime": {"msgspec", "tomli", "tomli_w", "cv2"},
     "agent": {"msgspec"},
     "fleet": {"msgspec", "tomli_w"},
+    "workshop": {"msgspec", "tomli_w", "cv2"},
     "vedette": set[str](),
 }
 STANDARD = {*sys.stdlib_module_names, "tomllib"}  # 3.10 has it not, and is not asked for it
 # A vendor is imported in its one home, and only when something is opened: inside a function.
 VENDOR_HOMES = {
-    "ai_edge_litert": ("runtime/engines/litert.py",),
+    "ai_edge_litert": ("runtime/engines/litert.py", "workshop/*.py"),
     "tflite_runtime": ("runtime/engines/litert.py",),
-    "onnxruntime": ("runtime/engines/onnxruntime.py",),
+    "onnxruntime": ("runtime/engines/onnxruntime.py", "workshop/*.py"),
     "tensorrt": ("runtime/engines/tensorrt.py",),
     "picamera2": ("runtime/cameras/picamera.py",),
     "libcamera": ("runtime/cameras/picamera.py",),
@@ -53,15 +55,42 @@ VENDOR_HOMES = {
     "uvicorn": ("fleet/serve/*.py",),
     "argon2": ("fleet/accounts/*.py",),
     "apprise": ("fleet/alerts/*.py",),
+    # the frameworks of the workshop, each in a step of its own
+    **dict.fromkeys(
+        (
+            "ai_edge_quantizer",
+            "joblib",
+            "keras",
+            "litert_torch",
+            "onnx",
+            "onnx2torch",
+            "onnxslim",
+            "skl2onnx",
+            "sklearn",
+            "tensorflow",
+            "tf2onnx",
+            "torch",
+        ),
+        ("workshop/*.py",),
+    ),
 }
 # Always installed, so imported at the top; but known to these files alone.
 PACKAGE_HOMES = {
     "simplejpeg": ("runtime/jpeg.py",),
     "tuf": ("wire/trust/*.py", "fleet/roles/*.py"),
     "securesystemslib": ("fleet/roles/*.py",),
-    "rich": ("runtime/table*.py", "runtime/commands/*.py", "fleet/table*.py"),
+    "rich": (
+        "runtime/table*.py",
+        "runtime/commands/*.py",
+        "fleet/table*.py",
+        "workshop/commands/*.py",
+    ),
     # of the extra `fleet`: only commands of the operator's server import what imports these
-    "numpy": ("runtime/*.py", "fleet/registry/*.py"),  # never the agent: it stays small
+    "numpy": (
+        "runtime/*.py",
+        "fleet/registry/*.py",
+        "workshop/*.py",
+    ),  # never the agent: it stays small
     "litestar": ("fleet/serve/*.py",),
     "jinja2": ("fleet/serve/*.py",),
     "sqlalchemy": ("fleet/registry/*.py", "fleet/accounts/*.py", "fleet/alerts/*.py"),

@@ -1,0 +1,1 @@
+"""What needs the heavy frameworks of the extra `workshop`."""

@@ -1,0 +1,1 @@
+"""What each step cost: accuracy, agreement, latency, size and memory of several models."""

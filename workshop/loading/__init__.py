@@ -1,0 +1,1 @@
+"""How a model holds up as frame rate, pipelines and threads rise."""
