@@ -17,7 +17,8 @@ class Sample:
     """One picture or row. frame: on loan until the next sample is asked for.
 
     truth: what is to be found: of kind `classes` one box around all of it, whose index and label
-    are the class; of `boxes` any number, in pixels of the frame; None where nobody knows.
+    are the class; of `boxes` any number, in pixels of the frame; None where nobody knows. Where a
+    sample of `boxes` has exactly one, a classifier can be judged by it as well.
     """
 
     name: str
@@ -26,16 +27,30 @@ class Sample:
 
 
 class Samples(Protocol):
-    """A finite set, always in the same order, that can be gone through any number of times.
+    """A finite set, always in the same order, that can be gone through any number of times; by one
+    at a time. Made by `workshop.samples.opening.open_samples`."""
 
-    digest: sha256 (hex) of all that is in it. labels: the classes, in the order of their index.
-    """
+    @property
+    def name(self) -> str:
+        """What it was called by."""
 
-    name: str
-    truth: Truth
-    labels: tuple[str, ...]
-    digest: str
+    @property
+    def truth(self) -> Truth:
+        """What is known of every sample."""
 
-    def __len__(self) -> int: ...
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order of their index; none where there is no truth."""
+
+    @property
+    def digest(self) -> str:
+        """sha256 (hex) of all that is in it, truth included."""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What could not be used, and why, a line each; known after it was gone through once."""
+
+    def __len__(self) -> int:
+        """How many there are, less what turned out to be unusable."""
 
     def __iter__(self) -> Iterator[Sample]: ...
