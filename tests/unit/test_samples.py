@@ -15,6 +15,7 @@ import pytest
 from models.manifest import Input
 from runtime.cameras import open_camera
 from tests.http_camera import Handler
+from tests.recordings import number_of, write_video
 from wire.troubles import Refused
 from workshop.samples import Samples
 from workshop.samples.opening import open_samples
@@ -220,3 +221,23 @@ def test_tensors_in_a_file(tmp_path: Path) -> None:
     assert write_tensors(samples, RGB, path, lambda *each: told.append(each)) == (3, 12, 16, 3)
     np.testing.assert_array_equal(np.load(path), np.concatenate(list(prepared(samples, RGB))))
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize(("name", "code"), [("x.avi", "MJPG"), ("x.mp4", "mp4v")])
+def test_a_video_and_a_part_of_it(name: str, code: str, tmp_path: Path) -> None:
+    path = write_video(tmp_path / name, code, 20, (160, 120))
+    samples = open_samples(str(path))
+    assert (samples.truth, len(samples)) == ("none", 20)
+    assert [number_of(sample.frame.pixels) for sample in samples] == list(range(20))
+    some = open_samples(f"file://{path}", limit=5, seed=2)
+    numbers = [number_of(sample.frame.pixels) for sample in some]
+    assert len(some) == 5 and numbers == sorted(set(numbers)) and numbers != list(range(5))
+    assert [sample.name for sample in some] == [f"picture {number}" for number in numbers]
+    assert [number_of(sample.frame.pixels) for sample in some] == numbers
+    assert len({samples.digest, some.digest, open_samples(str(path), limit=5).digest}) == 3
+
+
+def test_a_file_that_is_no_video(tmp_path: Path) -> None:
+    (tmp_path / "x.mp4").write_bytes(b"no video")
+    with pytest.raises(Refused, match="is no video that can be read here"):
+        open_samples(str(tmp_path / "x.mp4"))

@@ -10,7 +10,7 @@ from runtime.cameras.recording import path_of
 from runtime.cameras.recording_pictures import ENDINGS, in_folder
 from runtime.cameras.recording_play import around
 from wire.troubles import Refused
-from workshop.samples import Samples, cameras, folders
+from workshop.samples import Samples, cameras, coco, folders, videos, yolo
 
 
 def open_samples(
@@ -18,7 +18,10 @@ def open_samples(
 ) -> Samples:
     """The samples that `words` name. Truth and classes come from what lies there:
 
-    - a folder with a folder of pictures per class; a folder of pictures, or one: without truth
+    - a folder with a folder of pictures per class
+    - COCO: its JSON file, or the folder that has it; YOLO: its data.yaml, or the folder that has
+      it, or a folder `images` beside `labels`
+    - a folder of pictures, one picture, a video: without truth
     - `synthetic://640x480?digits=1`: the scene's truth; any other camera: `limit` frames, now
 
     labels: of the model, by which classes are found; without, the samples' own order holds.
@@ -38,11 +41,31 @@ def open_samples(
 
 def _of_path(path: Path, labels: Sequence[str], limit: int | None, seed: int) -> Samples:
     if path.is_dir():
-        if not in_folder(path) and folders.class_folders(path):
-            return folders.open_classes(path, labels, limit, seed)
-        return folders.open_plain(path, limit, seed)
+        return _of_folder(path, labels, limit, seed)
     if not path.exists():
         raise Refused(f"{path}: is not there; {around(path)}")
-    if path.suffix.lower() in ENDINGS:
+    ending = path.suffix.lower()
+    if ending in coco.ENDINGS:
+        return coco.open_coco(path, labels, limit, seed)
+    if ending in yolo.ENDINGS:
+        return yolo.open_yaml(path, labels, limit, seed)
+    if ending in ENDINGS:
         return folders.open_plain(path, limit, seed)
-    raise Refused(f"{path}: holds no samples that can be read here")
+    return videos.VideoSamples(path, limit, seed)
+
+
+def _of_folder(folder: Path, labels: Sequence[str], limit: int | None, seed: int) -> Samples:
+    for name in yolo.NAMES:
+        if (folder / name).is_file():
+            return yolo.open_yaml(folder / name, labels, limit, seed)
+    annotations = coco.annotations_in(folder)
+    if len(annotations) > 1:
+        names = ", ".join(path.relative_to(folder).as_posix() for path in annotations)
+        raise Refused(f"{folder}: has {names}: say which, such as {annotations[0]}")
+    if annotations:
+        return coco.open_coco(annotations[0], labels, limit, seed)
+    if yolo.is_yolo(folder):
+        return yolo.open_folder(folder, labels, limit, seed)
+    if not in_folder(folder) and folders.class_folders(folder):
+        return folders.open_classes(folder, labels, limit, seed)
+    return folders.open_plain(folder, limit, seed)
