@@ -1,0 +1,154 @@
+"""A step: a float32 .onnx becomes one of another precision, by ONNX Runtime's tools."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from wire.durable import write_durably
+from wire.troubles import Refused, one_line
+from workshop.quantizing import CALIBRATED, Layer, Made, Precision, Request
+from workshop.quantizing.calibration import ranges_of
+from workshop.quantizing.layers import chosen, refuse_floats, told_floats
+from workshop.quantizing.onnx_network import Network, Watched, open_network
+from workshop.quantizing.ranges import Ranges
+from workshop.step import say
+
+STEPS = {
+    "float16": "float16 inside, inputs and outputs float32, by onnxruntime",
+    "dynamic": "weights as uint8, activations rounded at run time, by onnxruntime.quantization",
+    "int8": "Q/DQ nodes by onnxruntime.quantization: int8, symmetric, weights per channel, float "
+    "biases",
+    "int8x16": "Q/DQ nodes by onnxruntime.quantization: int16 activations, int8 weights per "
+    "channel, float biases",
+}
+WEIGHTY = ("Conv", "MatMul", "Gemm")  # what dynamic quantization changes
+
+
+def step(request: Request) -> Made:
+    """Raises Refused for what cannot be quantized, naming the layer."""
+    network = open_network(request.source)
+    kept = chosen([each.name for each in network.nodes], request.keep, request.source)
+    layers = layers_of(network, request.precision, kept)
+    if request.whole:
+        refuse_floats(layers, request.source)
+    ranges = ranges_for(network, request)
+    say(f"quantizing to {request.precision}")
+    content = quantized(network, request.precision, ranges, kept)
+    write_durably(Path(request.file), content)
+    steps = [STEPS[request.precision]]
+    if ranges is not None:
+        steps.append(f"ranges of activations by {request.method}")
+    if kept:
+        steps.append(f"{len(kept)} layers kept float32")
+    return Made(
+        file=request.file, steps=tuple(steps), tools=network.tools, layers=layers,
+        notes=tuple(told_floats(layers)),
+    )  # fmt: skip
+
+
+def ranges_for(network: Network, request: Request) -> Ranges | None:
+    """None where the precision needs none. Raises Refused."""
+    if request.precision not in CALIBRATED:
+        return None
+    return ranges_of(
+        request.calibration, network.shape, request.method, request.percentile, request.ranges,
+        Watched(network).run,
+    )  # fmt: skip
+
+
+def layers_of(network: Network, precision: Precision, kept: Collection[str]) -> tuple[Layer, ...]:
+    """Every layer and what it becomes."""
+    found = []
+    for each in network.nodes:
+        if each.name in kept:
+            found.append(Layer(each.name, each.kind, "float32", "kept"))
+        elif _can(precision, each.kind):
+            found.append(Layer(each.name, each.kind, precision))
+        else:
+            why = f"there is no {precision} form of it" if precision != "dynamic" else ""
+            found.append(Layer(each.name, each.kind, "float32", why))
+    return tuple(found)
+
+
+def quantized(
+    network: Network,
+    precision: Precision,
+    ranges: Ranges | None,
+    kept: Collection[str] = (),
+    only: str | None = None,
+) -> bytes:
+    """The file's bytes. only: this layer alone. Raises Refused."""
+    if only is not None:
+        kept = {each.name for each in network.nodes} - {only}
+    model = type(network.model)()
+    model.CopyFrom(network.model)  # the tools work in place
+    try:
+        if precision == "float16":
+            made = _float16(model, kept)
+        elif precision == "dynamic":
+            made = _dynamic(model, kept)
+        else:
+            made = _with_nodes(model, precision, ranges or {}, kept)
+    except Exception as error:  # its tools raise what comes
+        raise Refused(
+            f"{network.path}: onnxruntime.quantization cannot quantize it: "
+            f"{one_line(str(error))[:200]}: keep the layer that it names float32 (--keep), "
+            "or use another precision"
+        ) from None
+    return bytes(made.SerializeToString())
+
+
+def _with_nodes(model: Any, precision: Precision, ranges: Ranges, kept: Collection[str]) -> Any:
+    from onnxruntime.quantization import CalibrationMethod, QuantType
+    from onnxruntime.quantization.calibrate import TensorsData
+    from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
+
+    known = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()}
+    activations = QuantType.QInt16 if precision == "int8x16" else QuantType.QInt8
+    tool = QDQQuantizer(
+        model, True, False, QuantType.QInt8, activations,
+        TensorsData(CalibrationMethod.MinMax, known), [], sorted(kept), sorted(_integer_kinds()),
+        {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
+    )  # fmt: skip
+    tool.quantize_model()
+    return tool.model.model
+
+
+def _dynamic(model: Any, kept: Collection[str]) -> Any:
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with TemporaryDirectory(prefix="vedette-onnx-") as scratch:
+        made = Path(scratch) / "dynamic.onnx"
+        quantize_dynamic(
+            model, made, op_types_to_quantize=list(WEIGHTY), weight_type=QuantType.QUInt8,
+            nodes_to_exclude=sorted(kept),
+        )  # fmt: skip
+        return onnx.load(made)
+
+
+def _float16(model: Any, kept: Collection[str]) -> Any:
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    return convert_float_to_float16(model, keep_io_types=True, node_block_list=sorted(kept))
+
+
+def _can(precision: Precision, kind: str) -> bool:
+    """Does an operator of this kind become something else?"""
+    from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST
+
+    if precision == "dynamic":
+        return kind in WEIGHTY
+    return kind not in DEFAULT_OP_BLOCK_LIST if precision == "float16" else kind in _integer_kinds()
+
+
+def _integer_kinds() -> set[str]:
+    """Operators that Q/DQ nodes are put around."""
+    from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry
+
+    return {*QDQRegistry, *QLinearOpsRegistry}

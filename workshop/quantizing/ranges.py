@@ -1,0 +1,141 @@
+"""From what activations were on samples to the ranges that integers are spread over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+
+from wire.durable import write_durably
+from wire.troubles import Refused
+from workshop.quantizing import Method
+
+SIDE = 2048  # bins on each side of zero
+LEVELS = 128  # of int8, on one side
+STRIDE = 8  # bins between two thresholds that are tried
+
+Activations = dict[str, npt.NDArray[np.float32]]
+Counts = npt.NDArray[np.float64]
+Ranges = dict[str, tuple[float, float]]
+
+
+class Kept(Struct, frozen=True):
+    """A file of ranges. method: in words, with its percentile."""
+
+    method: str
+    ranges: Ranges
+
+
+@dataclass
+class Spread:
+    """What one activation was, as counts in even bins from -reach to reach."""
+
+    low: float = np.inf
+    high: float = -np.inf
+    reach: float = 0.0
+    counts: Counts = field(default_factory=lambda: np.zeros(2 * SIDE))
+
+    def add(self, values: npt.NDArray[np.float32]) -> None:
+        if not values.size:
+            return
+        low, high = float(values.min()), float(values.max())
+        self.low, self.high = min(low, self.low), max(high, self.high)
+        wanted = max(-low, high)
+        self.reach = self.reach or wanted
+        while wanted > self.reach > 0:
+            self._reach_twice_as_far()
+        reach = self.reach or 1.0
+        self.counts += np.histogram(values, 2 * SIDE, (-reach, reach))[0]
+
+    def _reach_twice_as_far(self) -> None:
+        inner = self.counts.reshape(SIDE, 2).sum(axis=1)
+        self.counts = np.pad(inner, SIDE // 2)
+        self.reach *= 2
+
+    def within(self, low: float, high: float) -> tuple[float, float]:
+        """No wider than what was seen."""
+        return max(low, self.low), min(high, self.high)
+
+
+def gathered(runs: Iterable[Activations], method: Method, percentile: float) -> Ranges:
+    """runs: all activations of one sample each. Only counts of them are kept.
+
+    Raises Refused for a percentile that is none.
+    """
+    if method == "percentile" and not 50 < percentile <= 100:
+        raise Refused(f"percentile {percentile:g}: give one above 50, up to 100, such as 99.99")
+    spreads: dict[str, Spread] = {}
+    for run in runs:
+        for name, values in run.items():
+            spreads.setdefault(name, Spread()).add(values)
+    seen = {name: spread for name, spread in spreads.items() if np.isfinite(spread.low)}
+    if method == "minmax":
+        return {name: (spread.low, spread.high) for name, spread in seen.items()}
+    if method == "percentile":
+        return {name: by_percentile(spread, percentile) for name, spread in seen.items()}
+    return {name: by_entropy(spread) for name, spread in seen.items()}
+
+
+def by_percentile(spread: Spread, percentile: float) -> tuple[float, float]:
+    """The range without the outermost 100 - percentile percent, half of them at either end."""
+    shares = np.cumsum(spread.counts) / spread.counts.sum()
+    outside = (100 - percentile) / 200
+    width = spread.reach / SIDE
+    first = int(np.searchsorted(shares, outside, side="right"))
+    last = int(np.searchsorted(shares, 1 - outside, side="left"))
+    return spread.within(first * width - spread.reach, (last + 1) * width - spread.reach)
+
+
+def by_entropy(spread: Spread) -> tuple[float, float]:
+    """The range, as far to either side, whose integers tell least else than the values did.
+
+    Source: S. Migacz, 8-bit inference with TensorRT, GTC 2017; as there, the smallest
+    Kullback-Leibler divergence. What is next to zero counts as its neighbour does, or a ReLU's
+    zeros would outweigh all else (as in NVIDIA's pytorch-quantization).
+    """
+    sizes = spread.counts[SIDE:] + spread.counts[:SIDE][::-1]
+    sizes[0] = sizes[1]
+    if not sizes.any():
+        return spread.low, spread.high
+    tried = np.arange(LEVELS, SIDE + 1, STRIDE)
+    best = tried[::-1][np.argmin([_divergence(sizes, bins) for bins in tried[::-1]])]
+    threshold = float(best) / SIDE * spread.reach
+    return spread.within(-threshold, threshold)
+
+
+def _divergence(sizes: Counts, bins: int) -> float:
+    """From the values, those beyond the first `bins` moved into the last, to their integers."""
+    inside = sizes[:bins]
+    wanted = inside.copy()
+    wanted[-1] += sizes[bins:].sum()
+    level = np.arange(bins) * LEVELS // bins
+    filled = inside > 0
+    total = np.bincount(level, inside, LEVELS)
+    share = total / np.maximum(np.bincount(level, filled, LEVELS), 1)
+    given = np.where(filled, share[level], 0)
+    if not given.any() or (wanted[~filled] > 0).any():
+        return float("inf")
+    wanted, given = wanted[filled] / wanted.sum(), given[filled] / given.sum()
+    return float(np.sum(wanted * np.log(wanted / given)))
+
+
+def kept_ranges(path: Path, method: str) -> Ranges | None:
+    """What a file keeps, if it is there. Raises Refused if it is of another method."""
+    if not path.is_file():
+        return None
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=Kept)
+    except msgspec.MsgspecError as error:
+        raise Refused(f"{path}: no file of ranges: {error}") from None
+    if kept.method != method:
+        raise Refused(f"{path}: holds ranges by {kept.method}, not by {method}: use another file")
+    return kept.ranges
+
+
+def write_ranges(path: Path, method: str, ranges: Ranges) -> None:
+    write_durably(path, msgspec.json.encode(Kept(method, ranges)))
