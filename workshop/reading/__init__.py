@@ -41,7 +41,8 @@ class Request(Struct, frozen=True):
     to: the wanted format. into: an empty folder for what is made. input_shape: where the source
     does not say it, or leaves dimensions open. probes: how many random inputs (uniform in 0 to 1,
     of `seed`) the source framework is asked. probe_inputs: an .npz with the wanted inputs instead,
-    `0`, `1`, ... each (n, *shape).
+    `0`, `1`, ... each (n, *shape). folder: the user's, from which paths and imports go. trusted:
+    whether code in the source may run that only reading it would run, as a pickle's.
     """
 
     kind: Kind
@@ -52,6 +53,8 @@ class Request(Struct, frozen=True):
     probes: int = 4
     probe_inputs: str | None = None
     seed: int = 0
+    folder: str = ""
+    trusted: bool = False
 
 
 class Read(Struct, frozen=True):
@@ -61,7 +64,8 @@ class Read(Struct, frozen=True):
     reference: an .npz with arrays `in0`, `in1`, ..., `out0`, ...: each (n, *shape) with what the
     source framework gave for n inputs. steps: what was done, a line each, for the manifest.
     tools: packages that did it, with their versions. in_graph: what of the preprocessing is part of
-    the network itself, in words. labels: where the source has them.
+    the network itself, in words. labels: where the source has them. columns: what the numbers of a
+    row are called, likewise.
     """
 
     file: str
@@ -72,6 +76,7 @@ class Read(Struct, frozen=True):
     tools: dict[str, str]
     in_graph: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
 
 
 def model_file(request: Request) -> Path:
