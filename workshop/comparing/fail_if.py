@@ -127,7 +127,8 @@ class Condition:
         if isinstance(node, ast.BinOp) and type(node.op) in SUMS:
             return SUMS[type(node.op)](inner(node.left), inner(node.right))
         if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            return float(node.value)
+            number: Any = node.value
+            return float(number)
         if isinstance(node, ast.Call):
             return self._called(node, inner)
         return self._figure(node, look)
