@@ -38,6 +38,7 @@ CALLS = {
     "support": ["support", "--out", str(FOLDER), *PLACES],
     "cameras": ["cameras"],
     "model": ["model", "show", DIGITS],
+    "model loadtest": ["model", "loadtest", DIGITS, "--pipelines", "1", "--seconds", "0.1"],
     "runtime": ["runtime", "lane", "--seconds", "3", *PLACES],
     "agent": ["agent", "--seconds", "1", *PLACES],
     "check-config": ["check-config", str(FOLDER / "vedette.toml")],
