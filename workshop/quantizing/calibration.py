@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from wire.troubles import Refused
-from workshop.quantizing import Method
+from workshop.quantizing import Request
 from workshop.quantizing.ranges import Ranges, gathered, kept_ranges, write_ranges
 from workshop.step import say
 
@@ -38,26 +38,27 @@ def samples_in(path: str, shape: tuple[int, ...], most: int | None = None) -> li
 
 
 def ranges_of(
-    calibration: str | None,
+    asked: Request,
     shape: tuple[int, ...],
-    method: Method,
-    percentile: float,
-    kept: str | None,
+    heads: Collection[str],
     run: Callable[[Tensor], Activations],
 ) -> Ranges:
-    """The range of each activation. run: what all of them are for one input.
+    """The range of each activation. heads: those that are never clipped. run: what all of them are
+    for one input.
 
     Raises Refused where samples are missing or hold what is no number.
     """
-    wanted = f"{method} {percentile:g}" if method == "percentile" else method
-    if kept is not None and (known := kept_ranges(Path(kept), wanted)) is not None:
+    wanted = f"percentile {asked.percentile:g}" if asked.method == "percentile" else asked.method
+    known = None if asked.ranges is None else kept_ranges(Path(asked.ranges), wanted)
+    if known is not None:
         return known
-    if calibration is None:
+    if asked.calibration is None:
         raise Refused("integers need samples to learn the ranges from: name some (--calibrate)")
-    samples = samples_in(calibration, shape)
-    ranges = gathered(_all_of(samples, run, calibration), method, percentile)
-    if kept is not None:
-        write_ranges(Path(kept), wanted, ranges)
+    samples = samples_in(asked.calibration, shape)
+    runs = _all_of(samples, run, asked.calibration)
+    ranges = gathered(runs, asked.method, asked.percentile, heads)
+    if asked.ranges is not None:
+        write_ranges(Path(asked.ranges), wanted, ranges)
     return ranges
 
 

@@ -13,8 +13,8 @@ from wire.durable import write_durably
 from wire.troubles import Refused, one_line
 from workshop.quantizing import CALIBRATED, Layer, Made, Precision, Request
 from workshop.quantizing.calibration import ranges_of
-from workshop.quantizing.layers import chosen, refuse_floats, told_floats
-from workshop.quantizing.onnx_network import Network, Watched, open_network
+from workshop.quantizing.layers import chosen, heads, refuse_floats, told_floats
+from workshop.quantizing.onnx_network import WEIGHTY, Network, Watched, open_network
 from workshop.quantizing.ranges import Ranges
 from workshop.step import say
 
@@ -26,7 +26,7 @@ STEPS = {
     "int8x16": "Q/DQ nodes by onnxruntime.quantization: int16 activations, int8 weights per "
     "channel, float biases",
 }
-WEIGHTY = ("Conv", "MatMul", "Gemm")  # what dynamic quantization changes
+DYNAMIC = ("Conv", "MatMul", "Gemm")  # whose weights dynamic quantization changes
 
 
 def step(request: Request) -> Made:
@@ -55,10 +55,8 @@ def ranges_for(network: Network, request: Request) -> Ranges | None:
     """None where the precision needs none. Raises Refused."""
     if request.precision not in CALIBRATED:
         return None
-    return ranges_of(
-        request.calibration, network.shape, request.method, request.percentile, request.ranges,
-        Watched(network).run,
-    )  # fmt: skip
+    unclipped = heads(network.nodes, network.outputs, WEIGHTY)
+    return ranges_of(request, network.shape, unclipped, Watched(network).run)
 
 
 def layers_of(network: Network, precision: Precision, kept: Collection[str]) -> tuple[Layer, ...]:
@@ -126,7 +124,7 @@ def _dynamic(model: Any, kept: Collection[str]) -> Any:
     with TemporaryDirectory(prefix="vedette-onnx-") as scratch:
         made = Path(scratch) / "dynamic.onnx"
         quantize_dynamic(
-            model, made, op_types_to_quantize=list(WEIGHTY), weight_type=QuantType.QUInt8,
+            model, made, op_types_to_quantize=list(DYNAMIC), weight_type=QuantType.QUInt8,
             nodes_to_exclude=sorted(kept),
         )  # fmt: skip
         return onnx.load(made)
@@ -143,7 +141,7 @@ def _can(precision: Precision, kind: str) -> bool:
     from onnxruntime.transformers.float16 import DEFAULT_OP_BLOCK_LIST
 
     if precision == "dynamic":
-        return kind in WEIGHTY
+        return kind in DYNAMIC
     return kind not in DEFAULT_OP_BLOCK_LIST if precision == "float16" else kind in _integer_kinds()
 
 

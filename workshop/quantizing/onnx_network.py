@@ -17,6 +17,7 @@ from wire.troubles import Refused, Unavailable, one_line
 Tensor = npt.NDArray[Any]
 QUANTIZED = {"QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger",
              "MatMulInteger", "DynamicQuantizeLinear"}  # fmt: skip
+WEIGHTY = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 MOST_BYTES = 2_000_000_000  # of a protobuf message
 
 
@@ -24,19 +25,22 @@ MOST_BYTES = 2_000_000_000  # of a protobuf message
 class Node:
     name: str
     kind: str
+    takes: tuple[str, ...]
     gives: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Network:
     """model: the ModelProto, batch normalisation folded, every node named and every shape known.
-    shape: of its only input `takes`. nodes: those that make float32 tensors."""
+    shape: of its only input `takes`. nodes: those that make float32 tensors. outputs: their names.
+    """
 
     path: str
     model: Any
     takes: str
     shape: tuple[int, ...]
     nodes: tuple[Node, ...]
+    outputs: tuple[str, ...]
     tools: dict[str, str]
 
 
@@ -58,7 +62,8 @@ def open_network(path: str) -> Network:
     takes, shape = _only_input(model, path)
     model = _prepared(onnx, model, path)
     tools = {"onnxruntime": version("onnxruntime"), "onnx": version("onnx")}
-    return Network(path, model, takes, shape, tuple(_nodes(onnx, model)), tools)
+    outputs = tuple(each.name for each in model.graph.output)
+    return Network(path, model, takes, shape, tuple(_nodes(onnx, model)), outputs, tools)
 
 
 class Watched:
@@ -135,7 +140,7 @@ def _nodes(onnx: Any, model: Any) -> Iterable[Node]:
     floats = _float_values(onnx, model)
     for node in model.graph.node:
         if node.op_type != "Constant" and floats.keys() & set(node.output):
-            yield Node(node.name, node.op_type, tuple(node.output))
+            yield Node(node.name, node.op_type, tuple(node.input), tuple(node.output))
 
 
 def _float_values(onnx: Any, model: Any) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from wire.durable import write_durably
 from wire.troubles import Refused, one_line
 from workshop.quantizing import CALIBRATED, Layer, Made, Precision, Request
 from workshop.quantizing.calibration import ranges_of
-from workshop.quantizing.layers import chosen, refuse_floats, told_floats
+from workshop.quantizing.layers import chosen, heads, refuse_floats, told_floats
 from workshop.quantizing.ranges import Ranges
-from workshop.quantizing.tflite_network import Network, Operator, Watched, open_network
+from workshop.quantizing.tflite_network import WEIGHTY, Network, Operator, Watched, open_network
 from workshop.step import say
 
 STEPS = {
@@ -56,11 +56,8 @@ def ranges_for(network: Network, request: Request) -> Ranges | None:
     """None where the precision needs none. Raises Refused."""
     if request.precision not in CALIBRATED:
         return None
-    watched = Watched(network)
-    return ranges_of(
-        request.calibration, network.shape, request.method, request.percentile, request.ranges,
-        watched.run,
-    )  # fmt: skip
+    unclipped = heads(network.operators, network.outputs, WEIGHTY)
+    return ranges_of(request, network.shape, unclipped, Watched(network).run)
 
 
 def layers_of(network: Network, precision: Precision, kept: Collection[str]) -> tuple[Layer, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,32 +15,34 @@ from wire.troubles import Refused, Unavailable
 
 Tensor = npt.NDArray[Any]
 FLOAT32 = 0  # TensorType of TFLite's schema
+WEIGHTY = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL")
 LARGEST = 3e38  # "minus infinity" in a padding is no value of an activation
 
 
 @dataclass(frozen=True)
 class Operator:
     """scope: what ai-edge-quantizer knows it by: the names of its outputs. known_as: the kind, as
-    it knows that, or None. gives: numbers of the tensors that come out."""
+    it knows that, or None. takes, gives: names of the tensors that go in and come out."""
 
     name: str
     kind: str
     scope: str
     known_as: str | None
-    gives: tuple[int, ...]
+    takes: tuple[str, ...]
+    gives: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Network:
     """content: the file. shape: of its only input. operators: those that make float32 tensors.
-    outputs: their tensors' numbers. ranks: how many dimensions a tensor has. version: of the
+    outputs: their names. ranks: how many dimensions a tensor has. version: of the
     quantizer."""
 
     path: str
     content: bytes
     shape: tuple[int, ...]
     operators: tuple[Operator, ...]
-    outputs: tuple[int, ...]
+    outputs: tuple[str, ...]
     ranks: dict[str, int]
     version: str
 
@@ -63,7 +66,7 @@ def open_network(path: str) -> Network:
         raise Refused(f"{path}: has {len(graph.inputs)} inputs; one is needed")
     shape = tuple(int(side) for side in graph.tensors[graph.inputs[0]].shape)
     operators = _operators(tools, model, graph)
-    outputs = tuple(int(number) for number in graph.outputs)
+    outputs = _names(tools, graph, graph.outputs)
     ranks = {tools.get_tensor_name(each): _rank(each) for each in graph.tensors}
     return Network(path, content, shape, operators, outputs, ranks, version)
 
@@ -75,10 +78,12 @@ class Watched:
         self._interpreter = _interpreter(network.content, watched=True)
         (takes,) = self._interpreter.get_input_details()
         self._takes = takes["index"]
+        # Never weights: whoever calibrates them, too, gets one scale for all of their channels.
+        made = {takes["name"]} | {name for each in network.operators for name in each.gives}
         self._floats = [
             (detail["name"], detail["index"])
             for detail in self._interpreter.get_tensor_details()
-            if detail["dtype"] is np.float32 and detail["name"]
+            if detail["dtype"] is np.float32 and detail["name"] in made
         ]
 
     def run(self, sample: Tensor) -> dict[str, Tensor]:
@@ -134,6 +139,13 @@ def _real(values: Tensor, detail: dict[str, Any]) -> Tensor:
     return (real - zero_point) * np.float32(scale) if scale else real
 
 
+def _names(tools: Any, graph: Any, numbers: Iterable[int]) -> tuple[str, ...]:
+    """Of tensors; an input that is left out has the number -1."""
+    return tuple(
+        str(tools.get_tensor_name(graph.tensors[number])) for number in numbers if number >= 0
+    )
+
+
 def _rank(tensor: Any) -> int:
     return 0 if tensor.shape is None else len(tensor.shape)
 
@@ -155,7 +167,8 @@ def _operators(tools: Any, model: Any, graph: Any) -> tuple[Operator, ...]:
                 kind=_kind(code),
                 scope=scope,
                 known_as=None if known is None else str(known.value),
-                gives=tuple(int(number) for number in each.outputs),
+                takes=_names(tools, graph, each.inputs),
+                gives=_names(tools, graph, each.outputs),
             )
         )
     return tuple(found)
