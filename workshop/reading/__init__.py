@@ -42,7 +42,8 @@ class Request(Struct, frozen=True):
     does not say it, or leaves dimensions open. probes: how many random inputs (uniform in 0 to 1,
     of `seed`) the source framework is asked. probe_inputs: an .npz with the wanted inputs instead,
     `0`, `1`, ... each (n, *shape). folder: the user's, from which paths and imports go. trusted:
-    whether code in the source may run that only reading it would run, as a pickle's.
+    whether code in the source may run that only reading it would run, as a pickle's. signature: of
+    a SavedModel that has several.
     """
 
     kind: Kind
@@ -53,6 +54,7 @@ class Request(Struct, frozen=True):
     probes: int = 4
     probe_inputs: str | None = None
     seed: int = 0
+    signature: str | None = None
     folder: str = ""
     trusted: bool = False
 

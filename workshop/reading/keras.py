@@ -1,0 +1,148 @@
+"""Keras models, .keras and .h5: those of Keras 3 read by it, those of Keras 2 by `tf_keras`.
+
+No code of a file is run: a layer that is not Keras' own is refused, with a way out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from wire.troubles import Refused, Unavailable
+from workshop.reading import Read, Request
+from workshop.reading.tf_freezing import Traced, first_line, safe_names
+from workshop.reading.tf_keras_layers import in_float32, layers_of, preprocessing_words
+from workshop.reading.tf_packages import import_quietly, import_tensorflow
+from workshop.reading.tf_shapes import fixed_port
+from workshop.reading.tf_steps import LOADING, finish
+from workshop.step import say
+
+HDF5 = b"\x89HDF"
+EXPORT = "export it where it was made, by model.export('FOLDER'), and convert that folder"
+LEGACY = "pip install --no-deps tf_keras"  # with its dependencies it brings a second TensorFlow
+UNKNOWN = re.compile(
+    r"(?:Could not locate (?:class|function)|Unknown layer:|Unknown \w+:) '([^']+)'"
+)
+
+
+def step(request: Request) -> Read:
+    """Read a Keras model. Raises Refused for what needs code that the file does not hold."""
+    say(LOADING, 0, 4)
+    import_tensorflow()
+    written_by = _version(request.path)
+    keras = _library(written_by, request.path)
+    model = _load(keras, request.path, written_by)
+    weights = model.count_params()
+    steps = [
+        f"read by {keras.__name__} {keras.__version__}, saved by {written_by or 'an unknown one'}: "
+        f"{len(list(layers_of(model)))} layers, {weights} weights"
+    ]
+    if (plain := in_float32(model, request.path)) is not None:
+        model = plain
+        steps.append("layers that computed in float16 or bfloat16 now compute in float32")
+    return finish(
+        request, _traced(model, request), steps, (keras.__name__,), preprocessing_words(model)
+    )
+
+
+def _version(path: str) -> str | None:
+    """Of the Keras that wrote a file; None where it does not say. Refused for what is damaged."""
+    try:
+        with open(path, "rb") as file:
+            is_hdf5 = file.read(4) == HDF5
+        if is_hdf5:
+            with import_quietly("h5py").File(path, "r") as tree:
+                written = tree.attrs.get("keras_version")
+                return written.decode() if isinstance(written, bytes) else written
+        with zipfile.ZipFile(path) as archive:
+            said: str | None = json.loads(archive.read("metadata.json")).get("keras_version")
+            return said
+    except FileNotFoundError:
+        raise Refused(f"{path}: there is no such file") from None
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        raise Refused(f"{path}: is damaged or not whole: copy or save it again") from None
+
+
+def _library(written_by: str | None, path: str) -> Any:
+    """Keras 3, or for files of Keras 2 `tf_keras`."""
+    if written_by is None or not written_by.startswith("2."):
+        return import_quietly("keras")
+    try:
+        return import_quietly("tf_keras")
+    except Unavailable:
+        raise Unavailable(
+            f"{path}: was saved by Keras {written_by}: {LEGACY}; or {EXPORT}"
+        ) from None
+
+
+def _load(keras: Any, path: str, written_by: str | None) -> Any:
+    """The model with its weights. Keras goes by the ending of a name, so it gets the right one."""
+    with open(path, "rb") as file:
+        ending = "h5" if file.read(4) == HDF5 else "keras"
+    with TemporaryDirectory() as folder:
+        link = Path(folder) / f"model.{ending}"
+        link.symlink_to(Path(path).resolve())
+        try:
+            model = keras.models.load_model(link, compile=False, safe_mode=True)
+        except Exception as error:  # Keras raises of all kinds
+            raise _refused(path, str(error).replace(str(link), path), written_by) from None
+    if not model.built or not model.inputs:
+        raise Refused(
+            f"{path}: was saved before it had an input, so it has no weights: call the model on "
+            "one input, train it and save it then"
+        )
+    return model
+
+
+def _refused(path: str, words: str, written_by: str | None) -> Refused:
+    if "Lambda" in words and ("lambda" in words or "safe" in words):
+        return Refused(
+            f"{path}: has a Lambda layer, Python code that is not run here: {EXPORT}; or write it "
+            "with layers of Keras"
+        )
+    if "No model config" in words:
+        return Refused(
+            f"{path}: holds weights and no network: save the whole model, by model.save('M.keras')"
+        )
+    if found := UNKNOWN.search(words):
+        return Refused(
+            f"{path}: needs {found[1]!r}, which is no part of Keras and not in the file: {EXPORT}"
+        )
+    reason = first_line(words.rpartition("Exception encountered:")[2] or words)
+    return Refused(f"{path}: Keras {written_by or ''} cannot read it: {reason}: {EXPORT}")
+
+
+def _traced(model: Any, request: Request) -> Traced:
+    """Its one input with a shape, and its outputs in the order of the model."""
+    if len(model.inputs) != 1:
+        several = ", ".join(one.name for one in model.inputs)
+        raise Refused(
+            f"{request.path}: has {len(model.inputs)} inputs ({several}); the runtime gives one: "
+            "save a model of one input, the others as constants in it"
+        )
+    tree = import_quietly("tensorflow").nest
+    (entrance,) = model.inputs
+    dtype = getattr(entrance.dtype, "name", entrance.dtype)
+    (name,) = safe_names([entrance.name.partition(":")[0]])
+    takes = fixed_port(request.path, name, tuple(entrance.shape), str(dtype), request.input_shape)
+    names = safe_names([*_output_names(model)])
+
+    def forward(one: Any) -> list[Any]:
+        found: list[Any] = tree.flatten(model(one, training=False))
+        return found
+
+    return Traced(request.path, takes, names, forward)
+
+
+def _output_names(model: Any) -> Iterator[str]:
+    """As tf.nest flattens them: of a dict by its keys."""
+    outputs = model.output
+    if isinstance(outputs, dict):
+        yield from sorted(outputs)
+    else:
+        yield from model.output_names

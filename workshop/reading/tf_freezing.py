@@ -1,0 +1,117 @@
+"""A network of TensorFlow with its weights as constants and every size known: what is converted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wire.troubles import Refused
+from workshop.reading import Port
+from workshop.reading.tf_packages import import_quietly
+from workshop.reading.tf_reference import Tensor
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A network as it was saved. forward: a tensor in, a flat list of tensors out; `names` are what
+    its author calls these."""
+
+    where: str
+    takes: Port
+    names: tuple[str, ...]
+    forward: Callable[[Any], Sequence[Any]]
+
+    def answer(self, one: Tensor) -> list[Tensor]:
+        """What it gives for one input."""
+        tf = import_quietly("tensorflow")
+        try:
+            return [np.array(each) for each in self.forward(tf.constant(one))]
+        except (tf.errors.UnimplementedError, tf.errors.InvalidArgumentError):
+            # on a CPU, plain TensorFlow has no convolutions of NCHW; its compiler has
+            compiled = tf.function(self.forward, jit_compile=True, autograph=False)
+            return [np.array(each) for each in compiled(tf.constant(one))]
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """graph: a GraphDef whose placeholder and outputs have the names of `takes` and `gives`.
+
+    function: the same as a ConcreteFunction.
+    """
+
+    where: str
+    graph: Any
+    function: Any
+    takes: Port
+    gives: tuple[Port, ...]
+
+
+def freeze(traced: Traced) -> Frozen:
+    """Raises Refused where TensorFlow cannot run the network on an input of this shape."""
+    tf = import_quietly("tensorflow")
+    spec = tf.TensorSpec(traced.takes.shape, traced.takes.dtype, name=traced.takes.name)
+    constants = import_quietly("tensorflow.python.framework.convert_to_constants")
+    try:
+        function = tf.function(traced.forward, input_signature=[spec], autograph=False)
+        frozen = constants.convert_variables_to_constants_v2(function.get_concrete_function())
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        raise Refused(
+            f"{traced.where}: TensorFlow cannot run it on an input of {traced.takes.shape}: "
+            f"{first_line(error)}"
+        ) from None
+    function = _named(tf, frozen, traced.names)
+    gives = tuple(
+        _port(traced.where, one.op.name, one.shape.rank, one.shape, one.dtype.name)
+        for one in function.outputs
+    )
+    takes = Port(function.inputs[0].op.name, traced.takes.shape, traced.takes.dtype)
+    return Frozen(traced.where, function.graph.as_graph_def(), function, takes, gives)
+
+
+def _named(tf: Any, frozen: Any, names: Sequence[str]) -> Any:
+    """The same function with outputs of these names, as far as no other node has them."""
+    graph = frozen.graph.as_graph_def()
+    outputs = [tensor.name for tensor in frozen.outputs]
+    made: list[str] = []
+
+    def build() -> None:
+        found = tf.import_graph_def(graph, return_elements=outputs, name="")
+        made.extend(
+            tf.identity(one, name=name).name for one, name in zip(found, names, strict=True)
+        )
+
+    whole = tf.compat.v1.wrap_function(build, [])
+    return whole.prune(frozen.inputs[0].name, made)
+
+
+def _port(where: str, name: str, rank: int | None, shape: Any, dtype: str) -> Port:
+    """Of an output; sizes that only a run can tell (of what was found) are 0."""
+    if dtype in ("string", "resource", "variant"):
+        raise Refused(
+            f"{where}: its output {name!r} is a {dtype}: save the network with outputs of numbers"
+        )
+    return Port(
+        name, tuple(size or 0 for size in shape.as_list()) if rank is not None else (), dtype
+    )
+
+
+def safe_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Names that TensorFlow takes for a node, each once."""
+    found: list[str] = []
+    for name in names:
+        plain = "".join(c if c.isascii() and (c.isalnum() or c in "._-/") else "_" for c in name)
+        plain = plain.lstrip("_-/") or "output"
+        place, one = 1, plain
+        while one in found:
+            place, one = place + 1, f"{plain}_{place}"
+        found.append(one)
+    return tuple(found)
+
+
+def first_line(error: BaseException | str) -> str:
+    """Of what a framework says of a trouble, the first line that says something, 200 characters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__
