@@ -119,7 +119,7 @@ def bars(
     named = min(200.0, max([len(row.name) for row in rows], default=0) * LETTER + 16)
     thick = 14.0 if len(series) == 1 else 11.0
     group = thick * len(series) + 9
-    plot = Plot(label, left=max(60.0, named), right=64)
+    plot = Plot(label, width=560, left=max(60.0, named), right=52)
     head = 8 + _legend_height(series, plot.left, plot.width)
     plot.height = head + group * len(rows) + 8
     start, end = plot.across

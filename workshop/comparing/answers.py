@@ -17,7 +17,7 @@ from runtime.loop import Model
 from runtime.opening import open_model
 from runtime.tasks import Box, Found
 from wire.troubles import Refused
-from workshop.samples import Samples
+from workshop.samples import Sample, Samples
 
 TOP = 5  # classes that are asked for at least, for top-5
 SHOWN = 5  # labels in a sentence
@@ -47,11 +47,28 @@ def opened(
     so that a detector's curve is drawn to its end. Raises Refused, Unavailable.
     """
     with locate(path, engine_kind) as located:
-        model = open_model(_asked_for_more(located, min_score), options or EngineOptions())
+        model = open_model(asked_for_more(located, min_score), options or EngineOptions())
         try:
             yield model
         finally:
             model.engine.close()
+
+
+class Answering:
+    """Asks one model about samples, one at a time. Raises Refused where model and samples cannot
+    mean the same classes."""
+
+    def __init__(self, model: Model, samples: Samples) -> None:
+        self._model = model
+        self._renumber = _numbering(model, samples)
+
+    def answer(self, sample: Sample) -> Answer:
+        """What the model finds in it; its input tensor stays as it was for this sample."""
+        model = self._model
+        view = model.prepare(sample.frame, model.engine.input())
+        found = model.decode(model.engine.run(), view)
+        truth = None if sample.truth is None else tuple(map(self._renumber, sample.truth))
+        return Answer(sample.name, truth, found)
 
 
 def answers_of(
@@ -59,18 +76,16 @@ def answers_of(
 ) -> Iterator[Answer]:
     """The model's answer to each sample, one after the other. heard: told how many are done.
 
-    Raises Refused where model and samples cannot mean the same classes.
+    Raises as Answering does.
     """
-    renumber = _numbering(model, samples)
+    answering = Answering(model, samples)
     for done, sample in enumerate(samples, start=1):
-        view = model.prepare(sample.frame, model.engine.input())
-        found = model.decode(model.engine.run(), view)
-        truth = None if sample.truth is None else tuple(map(renumber, sample.truth))
-        yield Answer(sample.name, truth, found)
+        yield answering.answer(sample)
         heard(done)
 
 
-def _asked_for_more(located: Located, min_score: float | None) -> Located:
+def asked_for_more(located: Located, min_score: float | None) -> Located:
+    """The model with a manifest that gives the answers which accuracy is judged by."""
     manifest = located.manifest
     if manifest is None:
         return located

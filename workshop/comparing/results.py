@@ -81,10 +81,12 @@ class Layer(Struct, frozen=True):
 
 
 class Layers(Struct, frozen=True):
-    """Layer by layer beside the reference, in the order in which they run. matched: how the layers
-    of both were found to be the same. samples: that were run. why_not: why there is nothing."""
+    """Layer by layer beside another model, in the order in which they run. beside: its name.
+    matched: how the layers of both were found to be the same. samples: that were run. unmatched:
+    layers of the other without a partner. why_not: why there is nothing."""
 
     layers: tuple[Layer, ...] = ()
+    beside: str = ""
     matched: str = ""
     samples: int = 0
     unmatched: int = 0
