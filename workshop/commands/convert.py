@@ -46,6 +46,14 @@ def in_words(done: Converted) -> str:
             f"  {one.metric:<10}  {100 * one.made:.2f} % on {one.samples} samples; "
             f"float32 {100 * one.float32:.2f} %"
         )
+    if done.agreement is not None:
+        both = done.agreement
+        verdict = "agree" if both.agrees else "DO NOT agree"
+        lines.append(
+            f"  training and runtime {verdict}: {both.mean:.2f}/255 apart on average on "
+            f"{both.pictures} pictures, most on {both.worst} ({both.worst_mean:.2f}/255)"
+        )
+        lines += [f"    {note}" for note in both.notes]
     kept = [each for each in done.layers if each.precision == "float32" and each.why == "kept"]
     lines += [f"  kept        {each.name} ({each.kind}) is float32" for each in kept]
     if done.golden:

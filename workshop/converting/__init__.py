@@ -6,7 +6,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from workshop.preprocessing.agreement import Agreement
 from workshop.quantizing import Layer, Method, Precision
+from workshop.quantizing.mixed import Mixed
 from workshop.reading import Format
 
 Wish = Literal["float32"] | Precision
@@ -62,9 +64,13 @@ class Judged(Struct, frozen=True):
 
 
 class Converted(Struct, frozen=True):
-    """What was made. difference: of the float32 file from the source framework, as `tolerance`
-    counts. size, float_size: bytes of the model file, and of the float32 one. guesses: what nobody
-    has said, a line each; notes: what else the user should know."""
+    """What was made.
+
+    difference: of the float32 file from the source framework, as `tolerance` counts. size,
+    float_size: bytes of the model file, and of the float32 one. mixed: how the layers to keep were
+    found. agreement: of the training's own preprocessing with the runtime's. guesses: what nobody
+    has said, a line each; notes: what else the user should know.
+    """
 
     out: str
     digest: str
@@ -76,6 +82,8 @@ class Converted(Struct, frozen=True):
     inference_us: float
     golden: int
     layers: tuple[Layer, ...]
+    mixed: Mixed | None
     judged: Judged | None
+    agreement: Agreement | None
     guesses: tuple[str, ...]
     notes: tuple[str, ...]

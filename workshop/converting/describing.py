@@ -21,6 +21,7 @@ from runtime.locating import resolve
 from runtime.opening import read_labels
 from wire.troubles import Refused
 from workshop.converting import Wanted
+from workshop.converting.training import Training
 from workshop.reading import Read
 
 LABELS = "labels.txt"
@@ -78,12 +79,11 @@ def _with_labels() -> Manifest:
 
 
 def described(
-    file: Path, wanted: Wanted, like: Like | None, read: Read, trained: Input | None
+    file: Path, wanted: Wanted, like: Like | None, training: Training
 ) -> tuple[Manifest, tuple[str, ...]]:
     """The manifest of the float32 file, labels beside it, and what was guessed, a line each.
 
-    trained: what is known of the training's preprocessing. Raises Refused where the parts
-    contradict each other.
+    Raises Refused where the parts contradict each other.
     """
     engine = open_engine(BY_FORMAT[wanted.to], file, EngineOptions(threads=1))
     try:
@@ -92,12 +92,11 @@ def described(
         engine.close()
     if like is not None:
         inferred, guesses = _after(inferred, like), ()
-    if trained is not None:
-        inferred = replace(inferred, input=_as_trained(inferred.input, trained))
-        guesses = tuple(each for each in guesses if not each.startswith(("assumed:", "input is")))
-    elif like is None and read.in_graph and inferred.row is None:
-        inferred = replace(inferred, input=replace(inferred.input, mean=(0.0,), std=(1.0,)))
-        guesses = (*guesses, f"the network scales pixels itself: {'; '.join(read.in_graph)}")
+    known = None if inferred.row is not None else training.on(inferred.input)
+    if known is not None:
+        inferred = replace(inferred, input=known.input)
+        guesses = tuple(each for each in guesses if not each.startswith("assumed:"))
+        guesses += (f"preprocessing as {training.source} says", *known.notes)
     inferred = _as_wished(inferred, wanted)
     path = file.parent / f"{inferred.name}.{wanted.to}"
     return manifest.parse(

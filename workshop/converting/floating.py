@@ -11,7 +11,7 @@ from models.made import Origin
 from models.manifest import Manifest
 from workshop.converting import Wanted
 from workshop.converting.describing import Like, described, quantised, write_labels
-from workshop.converting.origins import origins_of_source
+from workshop.converting.origins import origins_of
 from workshop.converting.proving import difference
 from workshop.converting.training import Training, training_of
 from workshop.reading import READERS, Read, Request
@@ -49,11 +49,11 @@ def floated(wanted: Wanted, like: Like | None, folder: Path, tell: Tell) -> Floa
     read = run_step(READERS[kind], request, Read, tell)
     apart = difference(read, wanted.tolerance)
     labels = write_labels(folder, wanted, like, read)
-    training = training_of(wanted, read, tell)
-    told, guesses = described(Path(read.file), wanted, like, read, training.input)
+    training = training_of(wanted, kind, read, tell)
+    told, guesses = described(Path(read.file), wanted, like, training)
     file = folder / told.file
     os.rename(read.file, file)
     told = quantised(told, file)
     manifest.write(folder, told)
-    origins = origins_of_source(wanted.source, kind, Path.cwd())
+    origins = origins_of("source", wanted.source, Path.cwd())
     return Floated(folder, told, read, apart, labels, guesses, training, origins)

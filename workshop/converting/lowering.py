@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from models import manifest
 from workshop.converting import Wanted
 from workshop.converting.describing import quantised
 from workshop.converting.floating import Floated
-from workshop.quantizing import QUANTIZERS, Layer, Made, Precision, Request
-from workshop.samples import Samples
+from workshop.quantizing import (
+    QUANTIZERS,
+    SENSITIVITY,
+    Layer,
+    Made,
+    Precision,
+    Request,
+    Sensitivity,
+    SensitivityRequest,
+)
+from workshop.quantizing.mixed import Mixed, find_mixed
+from workshop.samples import Sample, Samples
 from workshop.samples.tensors import write_tensors
 from workshop.step import Progress, Tell, run_step
+
+MOST_HELD = 16  # samples by which layers are ranked
 
 Judge = Callable[[Path, str], float]
 """How right a model folder is, 0 to 1. The second: what it is called meanwhile."""
@@ -29,6 +42,7 @@ class Lowered:
     steps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     tools: dict[str, str] = field(default_factory=dict)
+    mixed: Mixed | None = None
 
 
 @dataclass(frozen=True)
@@ -42,10 +56,11 @@ class Lowering:
     scratch: Path
     tell: Tell
 
-    def tried(self, keep: frozenset[str], name: str) -> tuple[Path, Made]:
-        """A model folder in which these layers stay float32."""
+    def tried(self, keep: frozenset[str]) -> Lowered:
+        """A model folder in which these layers stay float32, in place of the one before."""
         wanted = self.wanted
-        folder = self.scratch / name
+        folder = self.scratch / "lowered"
+        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         request = Request(
             str(self.start.file),
@@ -63,7 +78,7 @@ class Lowering:
             if beside != self.start.manifest.file:
                 shutil.copyfile(self.start.folder / beside, folder / beside)
         manifest.write(folder, quantised(self.start.manifest, Path(made.file)))
-        return folder, made
+        return Lowered(folder, made.layers, made.steps, made.notes, made.tools)
 
 
 def lowering_of(
@@ -83,9 +98,65 @@ def lowering_of(
     return Lowering(wanted, start, wanted.precision, calibration, scratch, tell)
 
 
-def lowered(job: Lowering, judge: Judge | None, float_value: float | None) -> Lowered:
+def lowered(
+    job: Lowering, judge: Judge | None, float_value: float | None, data: Samples | None
+) -> Lowered:
     """The model with as many layers lowered as may be. judge, float_value: how right it is, and the
-    float32 model was; None where nothing tells."""
-    folder, made = job.tried(frozenset(), "whole")
-    steps = list(made.steps)
-    return Lowered(folder, made.layers, tuple(steps), made.notes, made.tools)
+    float32 model was, on `data`; None where nothing tells. Raises Refused, Unavailable."""
+    within = job.wanted.keep_within
+    if within is None or judge is None or float_value is None or data is None:
+        return job.tried(frozenset())
+    ranked = _ranked(job, data)
+    last = [Lowered(job.start.folder)]
+
+    def quantize(keep: frozenset[str]) -> Path:
+        last[0] = job.tried(keep)
+        return last[0].folder
+
+    def score(folder: Path) -> float:
+        return judge(folder, job.precision)
+
+    mixed = find_mixed(
+        quantize, score, float_value - within, [each.name for each in ranked.layers], tell=job.tell
+    )
+    steps = (
+        *last[0].steps,
+        f"layers ranked by what their {job.precision} does to the outputs of {MOST_HELD} samples",
+        f"mixed precision: {len(mixed.keep)} of {len(ranked.layers)} layers kept float32 for an "
+        f"accuracy of {mixed.score:.4f}; {len(mixed.trail)} sets tried",
+    )
+    return replace(last[0], steps=steps, tools=ranked.tools | last[0].tools, mixed=mixed)
+
+
+def _ranked(job: Lowering, data: Samples) -> Sensitivity:
+    """Which layers suffer most, on samples that were not calibrated with."""
+    held = job.scratch / "held.npy"
+    write_tensors(_First(data, MOST_HELD), job.start.manifest.input, held)
+    wanted = job.wanted
+    request = SensitivityRequest(
+        str(job.start.file),
+        job.precision,
+        str(held),
+        None if job.calibration is None else str(job.calibration),
+        wanted.method,
+        wanted.percentile,
+        str(job.scratch / "ranges.json"),
+        MOST_HELD,
+    )
+    return run_step(SENSITIVITY, request, Sensitivity, job.tell)
+
+
+class _First:
+    """The first few of some samples."""
+
+    def __init__(self, samples: Samples, most: int) -> None:
+        self._samples, self._most = samples, min(most, len(samples))
+        self.name, self.truth = samples.name, samples.truth
+        self.labels, self.digest = samples.labels, samples.digest
+        self.left_out = samples.left_out
+
+    def __len__(self) -> int:
+        return self._most
+
+    def __iter__(self) -> Iterator[Sample]:
+        return islice(iter(self._samples), self._most)

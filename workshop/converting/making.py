@@ -69,11 +69,11 @@ def _lowered_and_put(wanted: Wanted, start: Floated, scratch: Path, tell: Tell) 
     calibration = _samples(wanted, wanted.calibrate, start, wanted.calibrate_count)
     data = _samples(wanted, wanted.data, start, wanted.data_count)
     used = [each for each in (calibration, data) if each is not None]
-    notes = start.training.check(start.manifest, used[0] if used else None, tell)
+    agreement = start.training.check(start.manifest, used[0] if used else None, tell)
     judge = _judge(data, tell)
     float_value = None if judge is None else judge(start.folder, "float32")
     job = lowering_of(wanted, start, calibration, scratch, tell)
-    low = Lowered(start.folder) if job is None else lowered(job, judge, float_value)
+    low = Lowered(start.folder) if job is None else lowered(job, judge, float_value, data)
     whole = replace(manifest.load(low.folder), made=made_of(wanted, start, low, used))
     judged = None
     if judge is not None and data is not None and float_value is not None:
@@ -89,8 +89,9 @@ def _lowered_and_put(wanted: Wanted, start: Floated, scratch: Path, tell: Tell) 
     return Converted(
         wanted.out, digest, whole.file, wanted.precision, start.difference,
         (low.folder / whole.file).stat().st_size, start.file.stat().st_size, report.inference_us,
-        report.golden, low.layers, judged, start.guesses,
-        (*notes, *low.notes, *([] if why_none is None else [why_none])),
+        report.golden, low.layers, low.mixed, judged, agreement, start.guesses,
+        (*low.notes, *(note for each in used for note in each.left_out),
+         *([] if why_none is None else [why_none])),
     )  # fmt: skip
 
 

@@ -8,16 +8,16 @@ from urllib.parse import parse_qsl
 
 from models.made import Origin
 from runtime.locating import file_digest
-from workshop.reading import Kind
 
 
-def origins_of_source(words: str, kind: Kind, folder: Path) -> tuple[Origin, ...]:
-    """The digests of a source. folder: where relative paths and imports begin."""
-    if kind != "torch_module":
-        return (origin("source", Path(words)),)
+def origins_of(role: str, words: str, folder: Path) -> tuple[Origin, ...]:
+    """The digests of a file, a folder, or `package.module:attribute?name=file`. folder: where
+    imports begin."""
+    if Path(words).exists():
+        return (origin(role, Path(words)),)
     place, _, rest = words.partition(":")
     attribute, _, query = rest.partition("?")
-    found = [Origin("source", f"{Path(place).name}:{attribute}", _digest_of_module(place, folder))]
+    found = [Origin(role, f"{Path(place).name}:{attribute}", _digest_of_module(place, folder))]
     for key, value in parse_qsl(query):
         if (folder / value).is_file():
             found.append(origin(key, folder / value))
