@@ -100,13 +100,14 @@ def _talk(child: subprocess.Popen[str], request: str, tell: Tell | None) -> list
         child.stdin.close()
     except BrokenPipeError:
         pass  # it is gone already, and its last lines say why
-    for line in child.stderr:
-        start, mark, told = line.partition(MARK)
-        if mark and not start:
-            if tell is not None:
-                tell(msgspec.json.decode(told, type=Progress))
-        elif line.strip():
-            last.append(line.strip())
+    with child.stderr:
+        for line in child.stderr:
+            start, mark, told = line.partition(MARK)
+            if mark and not start:
+                if tell is not None:
+                    tell(msgspec.json.decode(told, type=Progress))
+            elif line.strip():
+                last.append(line.strip())
     child.wait()
     return list(last)
 

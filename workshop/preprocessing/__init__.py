@@ -1,1 +1,79 @@
 """What the training did to its pictures, carried into the manifest and checked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from models.manifest import Input
+
+Kernel = Literal["nearest", "box", "hamming", "bilinear", "bicubic", "lanczos"]
+CLOSE = 1.0  # of 255 pixel values, on average: training and runtime agree
+
+
+class Preprocessing(Struct, frozen=True, omit_defaults=True):
+    """What is known of a training's preprocessing, in the manifest's words; None: it is not said.
+
+    mean, std: in pixel values, 0 to 255. source: what says so. notes: what the runtime cannot do
+    in the same way, or what was guessed, a line each. labels: where the source has them.
+    """
+
+    width: int | None = None
+    height: int | None = None
+    colour: Literal["rgb", "bgr", "grey"] | None = None
+    layout: Literal["NHWC", "NCHW"] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    fit: Literal["letterbox", "stretch", "crop"] | None = None
+    interpolation: Literal["nearest", "bilinear", "area"] | None = None
+    padding: int | None = None
+    source: str = ""
+    notes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+CARRIED = ("colour", "mean", "std", "fit", "interpolation", "padding")
+"""What a network does not say itself; its sizes and its layout are its own."""
+
+
+class Carried(Struct, frozen=True):
+    """A model's input with what is known of its training. notes: what does not fit, a line each."""
+
+    input: Input
+    notes: tuple[str, ...]
+
+
+def carried(known: Preprocessing, wanted: Input) -> Carried:
+    """Put what is known into a model's input. Size and layout stay the network's own: where the
+    training's are others, a note says so."""
+    values = {key: getattr(known, key) for key in CARRIED if getattr(known, key) is not None}
+    notes = list(known.notes)
+    if wanted.colour == "grey" and values.get("colour", "grey") != "grey":
+        notes.append(f"the training's pictures are {known.colour}, the network takes one channel")
+        values = {key: value for key, value in values.items() if key == "fit"}
+    if wanted.colour != "grey" and values.get("colour") == "grey":
+        notes.append("the training's pictures are grey, the network takes three channels")
+        values = {key: value for key, value in values.items() if key == "fit"}
+    size = (known.width or wanted.width, known.height or wanted.height)
+    if size != (wanted.width, wanted.height):
+        notes.append(
+            f"the training's pictures have {size[0]}x{size[1]} pixels, "
+            f"the network takes {wanted.width}x{wanted.height}"
+        )
+    return Carried(msgspec.structs.replace(wanted, **values), tuple(notes))
+
+
+def closest(kernel: Kernel, antialias: bool) -> tuple[Literal["nearest", "bilinear", "area"], str]:
+    """The runtime's interpolation that comes closest to one of Pillow, torch or TensorFlow, and
+    what is to be said of it. antialias: the kernel grows as the picture shrinks."""
+    if kernel == "nearest":
+        return "nearest", ""
+    if kernel == "box":
+        return "area", ""
+    if antialias:
+        return "area", f"pictures are scaled {kernel} with antialiasing: area comes closest"
+    if kernel == "bilinear":
+        return "bilinear", ""
+    return "bilinear", f"pictures are scaled {kernel}: bilinear comes closest"

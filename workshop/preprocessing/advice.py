@@ -1,0 +1,161 @@
+"""What to change where runtime and training do not agree: the settings that come closest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from models.manifest import Input
+from runtime.frames import Pixels
+from workshop.preprocessing import CLOSE
+from workshop.preprocessing.asking import Floats
+from workshop.preprocessing.settings import FITS, INTERPOLATIONS, mean_difference, pixels_of
+
+PICTURES = 4  # every setting is tried on these
+WORTH = 0.1  # pixel values: what changes less is not worth a word
+KEYS = ("colour", "mean", "std", "fit", "interpolation", "padding")
+FEW = 0.97  # shares of the picture that a training looks at: what is above is all of it
+SHARES = np.linspace(0.6, 1, 41)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """input: what comes closest, None where nothing is better. mean: of it, in pixel values."""
+
+    words: tuple[str, ...]
+    input: Input | None
+    mean: float | None
+
+
+def advice(
+    reals: Sequence[Floats], pictures: Sequence[Pixels], wanted: Input, apart: float
+) -> Advice:
+    """Try every setting of the runtime, with the mean and std that fit it best.
+
+    reals: what the training made of the pictures. apart: the mean difference as it is now.
+    """
+    reals, pictures = reals[:PICTURES], pictures[:PICTURES]
+    judged = [
+        (mean_difference(reals, pictures, each), place, each)
+        for place, each in enumerate(_tried(reals, pictures, wanted))
+    ]
+    least, _, best = min(judged, key=lambda one: one[:2])
+    if least > apart - WORTH:
+        return Advice((_share_shown(reals, pictures, wanted, apart) or NO_BETTER,), None, None)
+    best = _fewest_changes(reals, pictures, wanted, best, least)
+    least = mean_difference(reals, pictures, best)
+    changes = [
+        f"{key} = {_toml(getattr(best, key))}"
+        for key in KEYS
+        if getattr(best, key) != getattr(wanted, key)
+    ]
+    words = [f"set {', '.join(changes)}: then they are {least:.2f}/255 apart"]
+    if least > CLOSE:
+        words.append(_share_shown(reals, pictures, best, least) or STILL)
+    return Advice(tuple(words), best, least)
+
+
+NO_BETTER = "no setting of the runtime comes closer: the training scales pictures by other rules"
+STILL = "the rest is how the training scales pictures, which the runtime does by other rules"
+
+
+def _tried(reals: Sequence[Floats], pictures: Sequence[Pixels], wanted: Input) -> Iterator[Input]:
+    colours = ("grey",) if wanted.colour == "grey" else ("rgb", "bgr")
+    for colour, fit, interpolation in product(colours, FITS, INTERPOLATIONS):
+        each = msgspec.structs.replace(wanted, colour=colour, fit=fit, interpolation=interpolation)
+        yield each
+        fitted = _fitted(reals, pictures, each)
+        if fitted is not None:
+            yield fitted
+
+
+def _fitted(reals: Sequence[Floats], pictures: Sequence[Pixels], wanted: Input) -> Input | None:
+    """With the mean and std by which the runtime's pixels become the training's values, by least
+    squares, and the padding that is then there. None where they have nothing to do with each
+    other."""
+    mean, std = [], []
+    beside = np.stack([_beside(each, wanted) for each in pictures])
+    shown = np.stack([pixels_of(each, wanted) for each in pictures]).astype(np.float64)
+    theirs = np.stack(reals).astype(np.float64)
+    for channel in range(wanted.channels):
+        x, y = shown[~beside, channel], theirs[~beside, channel]
+        if len(x) < 2 or x.std() == 0:
+            return None
+        slope, first = np.polyfit(x, y, 1)
+        if slope <= 0:
+            return None
+        mean.append(-first / slope)
+        std.append(1 / slope)
+    fitted = msgspec.structs.replace(wanted, mean=_neat(mean), std=_neat(std))
+    if not beside.any():
+        return fitted
+    padding = float(np.median((theirs * np.array(std) + np.array(mean))[beside]))
+    return msgspec.structs.replace(fitted, padding=round(min(max(padding, 0.0), 255.0)))
+
+
+def _beside(picture: Pixels, wanted: Input) -> npt.NDArray[np.bool_]:
+    """Where the tensor shows nothing of a picture: (height, width)."""
+    black, white = (
+        pixels_of(picture, msgspec.structs.replace(wanted, padding=each)) for each in (0, 255)
+    )
+    found: npt.NDArray[np.bool_] = (black != white).any(axis=2)
+    return found
+
+
+def _fewest_changes(
+    reals: Sequence[Floats], pictures: Sequence[Pixels], wanted: Input, best: Input, least: float
+) -> Input:
+    """The same with every key as it was that makes hardly a difference."""
+    for keys in (("mean", "std"), ("interpolation",), ("fit",), ("padding",), ("colour",)):
+        before = {key: getattr(wanted, key) for key in keys}
+        other = msgspec.structs.replace(best, **before)
+        if mean_difference(reals, pictures, other) < least + WORTH:
+            best = other
+    return best
+
+
+def _share_shown(
+    reals: Sequence[Floats], pictures: Sequence[Pixels], wanted: Input, apart: float
+) -> str | None:
+    """In words, if the training looks at the middle of what the runtime shows."""
+    judged = [
+        (
+            mean_difference(reals, [_middle(each, share, wanted) for each in pictures], cropped),
+            share,
+        )
+        for share in SHARES
+        for cropped in [msgspec.structs.replace(wanted, fit="stretch")]
+    ]
+    least, share = min(judged)
+    if share > FEW or least > apart - WORTH:
+        return None
+    return (
+        f"the training looks at the middle {share:.2f} of what the runtime shows (it resizes to "
+        f"{round(wanted.width / share)} and crops {wanted.width}): cropping so is no setting of "
+        f"the runtime; without it they are {least:.2f}/255 apart"
+    )
+
+
+def _middle(picture: Pixels, share: float, wanted: Input) -> Pixels:
+    """The middle of a picture, of the model's aspect."""
+    height, width = picture.shape[:2]
+    scale = share * min(width / wanted.width, height / wanted.height)
+    wide, tall = round(wanted.width * scale), round(wanted.height * scale)
+    left, top = (width - wide) // 2, (height - tall) // 2
+    return np.ascontiguousarray(picture[top : top + tall, left : left + wide])
+
+
+def _neat(values: list[float]) -> tuple[float, ...]:
+    neat = tuple(float(f"{value:.4g}") for value in values)
+    return neat[:1] if len(set(neat)) == 1 else neat
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f"{each:g}" for each in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
