@@ -123,10 +123,10 @@ def test_one_picture_of_each_pipeline_may_be_lost_however_few_there_are() -> Non
 
 
 def counted(pictures: int, answers: int, broken: int = 0) -> Counted:
-    return Counted(pictures, (4 * MS,) * answers, (3 * MS,) * answers, broken, 0.5, 2**20)
+    return Counted(pictures, (4 * MS,) * answers, (3 * MS,) * answers, broken, 0.25, 2**20)
 
 
-def ran(*said: Counted | None, busy: float | None = 3.0) -> Ran:
+def ran(*said: Counted | None, busy: float | None = 1.5) -> Ran:
     troubles = [Unavailable("m.onnx: is gone") for each in said if each is None]
     return Ran((), tuple(said), tuple(troubles), busy)
 
@@ -166,7 +166,7 @@ def noted(*of: tuple[int, int, float]) -> Counted:
         timing = Timing(at, at + MS, at + 2 * MS, at + 5 * MS, at + 6 * MS)
         notes.add(Result(seq, "", [Class(0, "0", score)], timing), model)
     watch = Watch.__new__(Watch)  # without its thread
-    watch.cpu_s, watch.memory_bytes = 0.1, None
+    watch.cpu_cores, watch.memory_bytes = 0.1, None
     return notes.counted(Window(100 * MS, 200 * MS), watch)
 
 

@@ -52,11 +52,10 @@ def as_html(test: LoadTest) -> str:
             section(
                 "Latency", [side_by_side([_latency(*pair) for pair in pairs])], _sentence(FOUND_BY)
             ),
-            section("Throughput and losses", [side_by_side([_answered(curves), _lost(curves)])]),
+            section("Throughput and losses", [side_by_side(_flow(curves))]),
             section("Processor and memory", [side_by_side(_costs(test, curves))]),
             _figures(test, pairs),
         ],
-        f"Model {subject.digest or 'without a digest'}",
     )
 
 
@@ -93,54 +92,68 @@ def _latency(curve: Curve, knee: Knee) -> str:
     return figure(plot, f"{name}: {knee.words}.")
 
 
-def _answered(curves: Sequence[Curve]) -> str:
-    series = [_series(curve, _name(curve), [p.answered for p in curve]) for curve in curves]
-    most = max(point.offered for curve in curves for point in curve)
-    all_of_them = Series("all of them", (0.0, most), (0.0, most))
-    plot = lines("Answers per second against pictures per second", [*series, all_of_them],
-                 OFFERED, "answers per second")  # fmt: skip
-    return figure(plot, "What lies below the straight line was skipped, or came to nothing.")
-
-
-def _lost(curves: Sequence[Curve]) -> str:
-    series = [
-        _series(curve, _name(curve), [100 * (p.skipped + p.errors) for p in curve])
-        for curve in curves
-    ]
-    plot = lines("Share of the pictures that is lost", series, OFFERED, "skipped and errors, %")
-    errors = sum(point.errors > 0 for curve in curves for point in curve)
-    words = f"{errors} loads had errors." if errors else "No load had an error: all were skipped."
-    return figure(plot, words)
+def _flow(curves: Sequence[Curve]) -> list[str]:
+    """For each number of threads, since more than five lines are hard to tell apart."""
+    plots = []
+    for alike in _by_threads(curves):
+        most = max(point.offered for curve in alike for point in curve)
+        answered = [_series(curve, _name(curve), [p.answered for p in curve]) for curve in alike]
+        answered.append(Series("all of them", (0.0, most), (0.0, most)))
+        lost = [
+            _series(curve, _name(curve), [100 * (p.skipped + p.errors) for p in curve])
+            for curve in alike
+        ]
+        errors = sum(point.errors > 0 for curve in alike for point in curve)
+        words = f"Loads with errors: {errors}." if errors else "All were skipped: no errors."
+        plots += [
+            figure(
+                lines("Answers per second", answered, OFFERED, "answers per second"),
+                "What lies below the straight line was skipped, or came to nothing.",
+            ),
+            figure(
+                lines("Share of the pictures that is lost", lost, OFFERED, "skipped and errors, %"),
+                words if any(any(each.ys) for each in lost) else "Nothing was lost.",
+            ),
+        ]
+    return plots
 
 
 def _costs(test: LoadTest, curves: Sequence[Curve]) -> list[str]:
-    cores = 100.0 * test.machine.cores
-    cpu = [_series(curve, _name(curve), [p.cpu_percent for p in curve]) for curve in curves]
-    memory = [_series(curve, _name(curve), [p.memory_mib for p in curve]) for curve in curves]
-    plots = [
-        figure(
-            lines("Processor time of all pipelines", cpu, OFFERED, "CPU, % of one core",
-                  level=(cores, f"{test.machine.cores} cores")),
-            _sentence(camera_in_words(test)),
-        )
-    ]  # fmt: skip
-    if any(point.memory_mib is not None for curve in curves for point in curve):
-        plots.append(
+    """For each number of threads, too."""
+    cores = (100.0 * test.machine.cores, f"{test.machine.cores} cores")
+    plots = []
+    for alike in _by_threads(curves):
+        cpu = [_series(curve, _name(curve), [p.cpu_percent for p in curve]) for curve in alike]
+        memory = [_series(curve, _name(curve), [p.memory_mib for p in curve]) for curve in alike]
+        plots += [
+            figure(
+                lines("Processor time of all pipelines", cpu, OFFERED, "CPU, % of one core",
+                      level=cores),
+                _sentence(camera_in_words(test)),
+            ),
             figure(
                 lines("Memory of all pipelines", memory, OFFERED, "MiB"),
                 "What the processes share is counted once.",
-            )
-        )
+            ),
+        ]  # fmt: skip
     return plots
+
+
+def _by_threads(curves: Sequence[Curve]) -> list[list[Curve]]:
+    groups = itertools.groupby(curves, lambda curve: curve[0].load.threads)
+    return [list(alike) for _, alike in groups]
 
 
 def _figures(test: LoadTest, pairs: Sequence[tuple[Curve, Knee]]) -> str:
     parts = [table(COLUMNS, [_row(p) for p in curve], _name(curve), 0) for curve, _ in pairs]
-    troubles = dict.fromkeys(p.trouble for curve, _ in pairs for p in curve if p.trouble)
+    troubles = dict.fromkeys(
+        printable(p.trouble, 200) for curve, _ in pairs for p in curve if p.trouble
+    )
     left_out = [f"left out, since less was far too much already: {in_words(load)}"
                 for load in test.left_out]  # fmt: skip
+    digest = [f"the model is {test.subject.digest}"] if test.subject.digest else []
     return section(
-        "All figures", [*parts, notes([printable(each, 200) for each in troubles] + left_out)],
+        "All figures", [*parts, notes([*troubles, *left_out, *digest])],
         _sentence(EXPLAINED),
     )  # fmt: skip
 

@@ -111,13 +111,13 @@ class Child:
 class Ran:
     """What the pipelines of one load said; None for one that ended.
 
-    busy_s: processor time that the whole machine spent in the window; None where it is not told.
+    busy_cores: processors that the whole machine had at work; None where it is not told.
     """
 
     ready: tuple[Ready | None, ...]
     counted: tuple[Counted | None, ...]
     troubles: tuple[Trouble, ...]
-    busy_s: float | None
+    busy_cores: float | None
 
 
 def run(wish: Wish, load: Load) -> Ran:
@@ -149,20 +149,22 @@ def _run(wish: Wish, cameras: Sequence[str], threads: int, seconds: float) -> Ra
         window = Window(start_ns, start_ns + round(seconds * 1e9))
         for child in children:
             child.tell(window)
-        spent_s = _spent_s(window)
+        busy_cores = _busy_cores(window)
         until_s = time.monotonic() + LATE_S
         counted = tuple([child.hear(Counted, until_s) for child in children])
         troubles = tuple(child.trouble for child in children if child.trouble)
-        return Ran(ready, counted, troubles, spent_s)
+        return Ran(ready, counted, troubles, busy_cores)
 
 
-def _spent_s(window: Window) -> float | None:
+def _busy_cores(window: Window) -> float | None:
     """Sleeps until the window is over."""
     sleep_until(window.start_ns)
-    before_s = busy_s()
+    before = (busy_s(), time.monotonic())
     sleep_until(window.end_ns)
-    after_s = busy_s()
-    return None if before_s is None or after_s is None else after_s - before_s
+    after = (busy_s(), time.monotonic())
+    if before[0] is None or after[0] is None:
+        return None
+    return (after[0] - before[0]) / (after[1] - before[1])
 
 
 def point_of(load: Load, seconds: float, ran: Ran) -> Point:
@@ -175,7 +177,7 @@ def point_of(load: Load, seconds: float, ran: Ran) -> Point:
     gone = due * (load.pipelines - len(counted))
     pictures = sum(came) + gone
     broken = sum(each.broken for each in counted)
-    cpu_s = sum(each.cpu_s for each in counted)
+    cores = sum(each.cpu_cores for each in counted)
     memory = [each.memory_bytes for each in counted if each.memory_bytes is not None]
     return Point(
         load,
@@ -186,8 +188,8 @@ def point_of(load: Load, seconds: float, ran: Ran) -> Point:
         _share(gone + broken, pictures),
         _spread(each.end_to_end_ns for each in counted),
         _spread(each.inference_ns for each in counted),
-        100 * cpu_s / seconds,
-        None if ran.busy_s is None else max(0.0, 100 * (ran.busy_s - cpu_s) / seconds),
+        100 * cores,
+        None if ran.busy_cores is None else max(0.0, 100 * (ran.busy_cores - cores)),
         sum(memory) / 2**20 if memory else None,
         str(ran.troubles[0]) if ran.troubles else None,
     )
