@@ -110,9 +110,11 @@ def _prepared(onnx: Any, model: Any, path: str) -> Any:
 
     used = {each.domain for each in model.opset_import}
     with TemporaryDirectory(prefix="vedette-onnx-") as scratch:
-        made = Path(scratch) / "prepared.onnx"
+        given, made = Path(scratch) / "given.onnx", Path(scratch) / "prepared.onnx"
+        onnx.save(model, given)
         try:
-            quant_pre_process(model, made, skip_symbolic_shape=True)
+            # a path: of a model in memory it lays even shapes into a file, and cannot read them
+            quant_pre_process(given, made, skip_symbolic_shape=True)
         except Exception as error:
             raise Refused(
                 f"{path}: ONNX Runtime cannot prepare it: {one_line(str(error))[:200]}"
