@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -97,6 +98,8 @@ def described(
         inferred = replace(inferred, input=known.input)
         guesses = tuple(each for each in guesses if not each.startswith("assumed:"))
         guesses += (f"preprocessing as {training.source} says", *known.notes)
+    if wanted.labels is not None:
+        guesses = tuple(each for each in guesses if not each.startswith("labels from"))
     inferred = _as_wished(inferred, wanted)
     path = file.parent / f"{inferred.name}.{wanted.to}"
     return manifest.parse(
@@ -139,7 +142,7 @@ def _as_trained(tensor: Input, said: Input) -> Input:
 
 def _as_wished(described: Manifest, wanted: Wanted) -> Manifest:
     tables = manifest.as_tables(described)
-    tables["name"] = wanted.name or described.name
+    tables["name"] = wanted.name or (described.name if wanted.like else _name(wanted.source))
     tables["version"] = wanted.version or ("1" if wanted.like is None else described.version)
     if wanted.task is not None:
         tables["task"] = wanted.task
@@ -151,6 +154,13 @@ def _as_wished(described: Manifest, wanted: Wanted) -> Manifest:
         return msgspec.convert(tables, Manifest)
     except msgspec.ValidationError as error:
         raise Refused(f"this is not how a model is described: {error}") from None
+
+
+def _name(source: str) -> str:
+    """What the source is called, as far as a model may be."""
+    last = source.partition("?")[0].rpartition(":")[2].rstrip("/").rpartition("/")[2]
+    stem = last.rpartition(".")[0] or last
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:64] or "model"
 
 
 def quantised(described: Manifest, file: Path) -> Manifest:

@@ -36,7 +36,7 @@ def made_of(wanted: Wanted, start: Floated, low: Lowered, used: Sequence[Samples
     options = {
         name: _word(name, value)
         for name, value in asdict(wanted).items()
-        if name not in NOT_OPTIONS and value not in (None, (), False)
+        if name not in (*NOT_OPTIONS, *_idle(wanted)) and value not in (None, (), False)
     }
     tools = dict(sorted((start.read.tools | low.tools).items()))
     steps = (*start.read.steps, *low.steps)
@@ -47,6 +47,12 @@ def made_of(wanted: Wanted, start: Floated, low: Lowered, used: Sequence[Samples
         tools,
         tuple(each[:LONGEST] for each in steps),
     )
+
+
+def _idle(wanted: Wanted) -> tuple[str, ...]:
+    """Options that had no say in this."""
+    idle = () if wanted.method == "percentile" else ("percentile",)
+    return idle if wanted.calibrate else (*idle, "calibrate_count", "method")
 
 
 def _word(name: str, value: object) -> str:
