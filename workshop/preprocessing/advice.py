@@ -14,7 +14,13 @@ from models.manifest import Input
 from runtime.frames import Pixels
 from workshop.preprocessing import CLOSE
 from workshop.preprocessing.asking import Floats
-from workshop.preprocessing.settings import FITS, INTERPOLATIONS, mean_difference, pixels_of
+from workshop.preprocessing.settings import (
+    FITS,
+    INTERPOLATIONS,
+    in_pixels,
+    mean_difference,
+    pixels_of,
+)
 
 PICTURES = 4  # every setting is tried on these
 WORTH = 0.1  # pixel values: what changes less is not worth a word
@@ -40,11 +46,7 @@ def advice(
     reals: what the training made of the pictures. apart: the mean difference as it is now.
     """
     reals, pictures = reals[:PICTURES], pictures[:PICTURES]
-    judged = [
-        (mean_difference(reals, pictures, each), place, each)
-        for place, each in enumerate(_tried(reals, pictures, wanted))
-    ]
-    least, _, best = min(judged, key=lambda one: one[:2])
+    least, best = min(_tried(reals, pictures, wanted), key=lambda one: one[0])
     if least > apart - WORTH:
         return Advice((_share_shown(reals, pictures, wanted, apart) or NO_BETTER,), None, None)
     best = _fewest_changes(reals, pictures, wanted, best, least)
@@ -64,37 +66,44 @@ NO_BETTER = "no setting of the runtime comes closer: the training scales picture
 STILL = "the rest is how the training scales pictures, which the runtime does by other rules"
 
 
-def _tried(reals: Sequence[Floats], pictures: Sequence[Pixels], wanted: Input) -> Iterator[Input]:
+def _tried(
+    reals: Sequence[Floats], pictures: Sequence[Pixels], wanted: Input
+) -> Iterator[tuple[float, Input]]:
+    """Every setting with its mean difference."""
     colours = ("grey",) if wanted.colour == "grey" else ("rgb", "bgr")
+    theirs = np.stack(reals)
     for colour, fit, interpolation in product(colours, FITS, INTERPOLATIONS):
         each = msgspec.structs.replace(wanted, colour=colour, fit=fit, interpolation=interpolation)
-        yield each
-        fitted = _fitted(reals, pictures, each)
+        shown = np.stack([pixels_of(picture, each) for picture in pictures])
+        yield float(np.abs(in_pixels(theirs, each) - shown).mean()), each
+        beside = np.zeros(shown.shape[:3], np.bool_)
+        if fit == "letterbox":
+            beside = np.stack([_beside(picture, each) for picture in pictures])
+        fitted = _fitted(theirs, shown, beside, each)
         if fitted is not None:
-            yield fitted
+            shown[beside] = fitted.padding
+            yield float(np.abs(in_pixels(theirs, fitted) - shown).mean()), fitted
 
 
-def _fitted(reals: Sequence[Floats], pictures: Sequence[Pixels], wanted: Input) -> Input | None:
+def _fitted(
+    theirs: Floats, shown: Floats, beside: npt.NDArray[np.bool_], wanted: Input
+) -> Input | None:
     """With the mean and std by which the runtime's pixels become the training's values, by least
-    squares, and the padding that is then there. None where they have nothing to do with each
-    other."""
-    mean, std = [], []
-    beside = np.stack([_beside(each, wanted) for each in pictures])
-    shown = np.stack([pixels_of(each, wanted) for each in pictures]).astype(np.float64)
-    theirs = np.stack(reals).astype(np.float64)
-    for channel in range(wanted.channels):
-        x, y = shown[~beside, channel], theirs[~beside, channel]
-        if len(x) < 2 or x.std() == 0:
-            return None
-        slope, first = np.polyfit(x, y, 1)
-        if slope <= 0:
-            return None
-        mean.append(-first / slope)
-        std.append(1 / slope)
+    squares, and the padding that is then there. None where they have nothing to do with each other.
+
+    theirs, shown: (pictures, height, width, channels). beside: where nothing is shown.
+    """
+    x, y = shown[~beside].astype(np.float64), theirs[~beside].astype(np.float64)
+    if len(x) < 2 or (x.std(axis=0) == 0).any():
+        return None
+    slope = ((x - x.mean(axis=0)) * (y - y.mean(axis=0))).mean(axis=0) / x.var(axis=0)
+    if (slope <= 0).any():
+        return None
+    mean, std = x.mean(axis=0) - y.mean(axis=0) / slope, 1 / slope
     fitted = msgspec.structs.replace(wanted, mean=_neat(mean), std=_neat(std))
     if not beside.any():
         return fitted
-    padding = float(np.median((theirs * np.array(std) + np.array(mean))[beside]))
+    padding = float(np.median(in_pixels(theirs, fitted)[beside]))
     return msgspec.structs.replace(fitted, padding=round(min(max(padding, 0.0), 255.0)))
 
 
@@ -150,7 +159,7 @@ def _middle(picture: Pixels, share: float, wanted: Input) -> Pixels:
     return np.ascontiguousarray(picture[top : top + tall, left : left + wide])
 
 
-def _neat(values: list[float]) -> tuple[float, ...]:
+def _neat(values: npt.NDArray[np.float64]) -> tuple[float, ...]:
     neat = tuple(float(f"{value:.4g}") for value in values)
     return neat[:1] if len(set(neat)) == 1 else neat
 
