@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -18,16 +16,14 @@ from runtime.stopping import leave_on_sigterm
 from runtime.suite.jobs import home_of
 from wire.command_line import Parser
 from wire.durable import write_durably
-from wire.troubles import Refused, one_line
-from workshop.loading import LoadTest, Point
+from wire.troubles import Refused
+from workshop.commands.progress import progress
+from workshop.loading import LoadTest
 from workshop.loading.cameras import RATES, feed_of
 from workshop.loading.report import as_html
-from workshop.loading.rising import Plan, Watch, climb
+from workshop.loading.rising import Plan, climb
 from workshop.loading.running import Wish
-from workshop.loading.table import as_text, point_in_words
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from workshop.loading.table import as_text
 
 SECONDS = 5.0
 MOST_PIPELINES = 256
@@ -59,52 +55,8 @@ def measured(words: argparse.Namespace) -> LoadTest:
         resolve(words.model).absolute(), feed, words.engine, tuple(words.accelerator), words.seconds
     )
     plan = Plan(_once(words.rates), _once(words.pipelines), _once(words.threads))
-    with _progress() as watch:
-        return climb(wish, plan, words.camera, watch)
-
-
-@contextmanager
-def _progress() -> Iterator[Watch]:
-    """A bar on a terminal; elsewhere a line for each load."""
-    if not sys.stderr.isatty():
-        yield Lines()
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield Bar(progress)
-
-
-class Lines:
-    """What is done, line by line."""
-
-    def tell(self, what: str, done: int, total: int) -> None:
-        return
-
-    def show(self, point: Point, done: int, total: int) -> None:
-        line = one_line(point_in_words(point))
-        print(f"vedette: {done} of {total}: {line}", file=sys.stderr, flush=True)
-
-
-class Bar:
-    """How far it is, below the lines of what is done."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._task = progress.add_task("")
-
-    def tell(self, what: str, done: int, total: int) -> None:
-        self._progress.update(self._task, description=what, completed=done, total=total)
-
-    def show(self, point: Point, done: int, total: int) -> None:
-        self._progress.console.print(one_line(point_in_words(point)), markup=False, highlight=False)
+    with progress() as tell:
+        return climb(wish, plan, words.camera, tell)
 
 
 def _once(numbers: Sequence[Number]) -> tuple[Number, ...]:

@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import Protocol
 
 from msgspec import Struct
 
 from runtime.cameras import Camera, open_camera
 from runtime.suite.machine import this_machine
+from runtime.table import duration
 from wire.masking import masked
 from workshop.loading import FORM, Load, LoadTest, Point, Subject
 from workshop.loading.cameras import RATES, Feed
 from workshop.loading.knee import knee_of
 from workshop.loading.running import Ran, Wish, point_of, run, run_flat_out
+from workshop.step import Progress, Tell
 
 FAR_TOO_MUCH = 0.5  # of the pictures are skipped: with more, more are
 AROUND = (0.3, 0.6, 0.8, 0.95, 1.1, 1.4)  # times what a pipeline manages flat out
 FLAT_OUT_S = 1.0
 TASTED = 64  # pictures, to see what one costs the camera
-
-
-class Watch(Protocol):
-    """Hears how far it is. done: loads that are measured, or were left out."""
-
-    def tell(self, what: str, done: int, total: int) -> None:
-        """What is done next."""
-
-    def show(self, point: Point, done: int, total: int) -> None:
-        """What a load came to."""
 
 
 class Plan(Struct, frozen=True):
@@ -40,10 +31,10 @@ class Plan(Struct, frozen=True):
     threads: tuple[int, ...]
 
 
-def climb(wish: Wish, plan: Plan, camera: str, watch: Watch) -> LoadTest:
+def climb(wish: Wish, plan: Plan, camera: str, tell: Tell) -> LoadTest:
     """All of it. camera: as the user named it. Raises what the first load says if nothing comes of
     it."""
-    climber = _Climber(wish, plan, watch)
+    climber = _Climber(wish, plan, tell)
     machine = this_machine()
     camera_us = cost_of_a_picture(wish.feed)
     for number in range(len(climber.curves)):
@@ -82,7 +73,7 @@ def rates_around(flat_out: float) -> tuple[float, ...]:
 class _Climber:
     """Where it is, and what was found so far."""
 
-    def __init__(self, wish: Wish, plan: Plan, watch: Watch) -> None:
+    def __init__(self, wish: Wish, plan: Plan, tell: Tell) -> None:
         self.curves = list(itertools.product(sorted(plan.threads), sorted(plan.pipelines)))
         self.total = len(self.curves) * (len(plan.rates) or len(AROUND))
         self.points: list[Point] = []
@@ -90,7 +81,7 @@ class _Climber:
         self.subject: Subject | None = None
         self._wish = wish
         self._plan = plan
-        self._watch = watch
+        self._tell = tell
 
     def curve(self, number: int) -> None:
         """All rates of one number of threads and pipelines, until it is far too much."""
@@ -99,22 +90,27 @@ class _Climber:
         rates = self._plan.rates or self._usual(Load(0.0, pipelines, threads), done)
         for index, rate in enumerate(sorted(rates)):
             load = Load(rate, pipelines, threads)
-            self._watch.tell(in_words(load), done + index, self.total)
+            self._tell(Progress(f"{in_words(load)}{self._before()}", done + index, self.total))
             point = point_of(load, self._wish.seconds, self._run(load))
             self.points.append(point)
-            self._watch.show(point, done + index + 1, self.total)
             if point.skipped > FAR_TOO_MUCH or point.latency_us is None:
                 rest = sorted(rates)[index + 1 :]
                 self.left_out += [Load(each, pipelines, threads) for each in rest]
                 return
 
     def _usual(self, load: Load, done: int) -> tuple[float, ...]:
-        self._watch.tell(f"{in_words(load)}, flat out", done, self.total)
+        self._tell(Progress(f"{in_words(load)}, flat out", done, self.total))
         seconds = min(FLAT_OUT_S, self._wish.seconds)
         ran = run_flat_out(self._wish, load.pipelines, load.threads, seconds)
         self._learn(ran)
         taken = sum(len(each.end_to_end_ns) for each in ran.counted if each is not None)
         return rates_around(taken / seconds / load.pipelines)
+
+    def _before(self) -> str:
+        """What the load before came to, for who waits."""
+        if not self.points or (times := self.points[-1].latency_us) is None:
+            return ""
+        return f" (before: {self.points[-1].answered:.4g}/s, p95 {duration(times.p95)})"
 
     def _run(self, load: Load) -> Ran:
         ran = run(self._wish, load)

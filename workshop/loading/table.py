@@ -9,7 +9,7 @@ from runtime.panel import printable
 from runtime.suite.table import machine_in_words
 from runtime.table import duration
 from workshop.loading import LoadTest, Point
-from workshop.loading.rising import curve_of, in_words
+from workshop.loading.rising import curve_of
 
 BUSY_PERCENT = 25.0  # of a core
 COLUMNS = (
@@ -38,17 +38,6 @@ FOUND_BY = (
 def as_text(test: LoadTest) -> str:
     """All of it, a row for each load."""
     return "\n".join(_lines(test))
-
-
-def point_in_words(point: Point) -> str:
-    """One load, when it is over."""
-    load = in_words(point.load)
-    if point.latency_us is None:
-        return f"{load}: {printable(point.trouble or 'no result', 120)}"
-    return (
-        f"{load}: {point.answered:.4g} answers/s, p95 {duration(point.latency_us.p95)}, "
-        f"{point.skipped:.1%} skipped, {point.cpu_percent:.0f} % CPU"
-    )
 
 
 def cells_of(point: Point) -> tuple[str, ...]:
