@@ -50,6 +50,7 @@ thead th{border-top:0;font-size:13px;color:var(--soft);font-weight:600}
 tbody th{font-weight:600}.num{text-align:right;white-space:nowrap}
 td.best{font-weight:700;color:var(--good)}td.bad{color:var(--bad);font-weight:600}
 .side{display:grid;gap:8px 24px;grid-template-columns:repeat(auto-fit,minmax(min(440px,100%),1fr))}
+.side.narrow{grid-template-columns:repeat(auto-fit,minmax(min(330px,100%),1fr))}
 figure{margin:8px 0 0;min-width:0}
 figcaption{font-size:13px;color:var(--soft);margin-top:2px;max-width:78ch}
 .plot{display:block;width:100%;height:auto}
@@ -61,6 +62,7 @@ figcaption{font-size:13px;color:var(--soft);margin-top:2px;max-width:78ch}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}
 .dot{stroke-width:2;fill-opacity:.75}.plot .hollow{fill:var(--surface);fill-opacity:.6}
 .front{fill:none;stroke:var(--strong);stroke-width:1.5;stroke-dasharray:6 4}
+.leader{stroke:var(--strong);stroke-width:1}
 .mark{fill:none;stroke:var(--bad);stroke-width:1.5;stroke-dasharray:5 4}
 .level{fill:none;stroke:var(--good);stroke-width:1.5;stroke-dasharray:2 3}
 .cell{fill:rgb(var(--cell))}.none{fill:none;stroke:var(--edge)}
@@ -148,7 +150,13 @@ def figure(svg: str, caption: str = "") -> str:
 
 
 def side_by_side(parts: Sequence[str]) -> str:
+    """Two in a row where there is room."""
     return f'<div class="side">{"".join(parts)}</div>'
+
+
+def many_side_by_side(parts: Sequence[str]) -> str:
+    """Narrow ones, three in a row where there is room."""
+    return f'<div class="side narrow">{"".join(parts)}</div>'
 
 
 def tiles(all_of: Sequence[Tile]) -> str:

@@ -31,11 +31,22 @@ class Scale:
         return self.start + (place - low) / (high - low) * (self.end - self.start)
 
 
-def linear(values: Sequence[float], start: float, end: float, zero: bool = False) -> Scale:
-    """An axis on which all these values have room. zero: it begins at 0. Values are finite."""
+def linear(
+    values: Sequence[float],
+    start: float,
+    end: float,
+    zero: bool = False,
+    least: float = 0.0,
+    most: float = math.inf,
+) -> Scale:
+    """An axis on which all these values have room. zero: it begins at 0. least: it is no shorter,
+    so that differences do not look larger than they are. most: no value is beyond. All finite."""
     low, high = min(values, default=0.0), max(values, default=1.0)
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
+    if high - low < least:
+        high = min(most, (low + high + least) / 2)
+        low = high - least
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         room = abs(high) * 0.1 or 1.0
         low, high = (low if zero and low == 0 else low - room), high + room
@@ -92,7 +103,8 @@ def _round_step(least: float) -> float:
 
 @dataclass
 class Plot:
-    """An SVG on which one plot is drawn. label: what it shows, for those who do not see it."""
+    """An SVG on which one plot is drawn. label: what it shows, for those who do not see it. least:
+    it is never shown narrower than that, in pixels."""
 
     label: str
     width: float = 720
@@ -101,6 +113,7 @@ class Plot:
     right: float = 20
     top: float = 18
     bottom: float = 50
+    least: float = LEAST
     parts: list[str] = field(default_factory=list)
 
     @property
@@ -146,6 +159,6 @@ class Plot:
     def svg(self) -> str:
         return (
             f'<svg class="plot" viewBox="0 0 {self.width:g} {self.height:g}" role="img" '
-            f'style="max-width:{self.width:g}px;min-width:{min(self.width, LEAST):g}px" '
+            f'style="max-width:{self.width:g}px;min-width:{min(self.width, self.least):g}px" '
             f'aria-label="{escape(self.label)}">' + "".join(self.parts) + "</svg>"
         )

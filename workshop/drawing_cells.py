@@ -19,13 +19,13 @@ def matrix(
 ) -> str:
     """Rows with their counts, shaded by their share of the row. names, titles: of rows, columns."""
     rows, columns = ([_short(name) for name in each] for each in names)
-    side = max(17.0, min(38.0, 420 / max(len(columns), 1)))
+    side = max(17.0, min(27.0, 420 / max(len(columns), 1)))
     longest = max([len(name) for name in (*rows, *columns)], default=1)
     beside = longest * LETTER + 34
     is_slanted = longest * LETTER > side
     above = (longest * LETTER * 0.75 if is_slanted else 14) + 30
     plot = Plot(label, width=beside + side * len(columns) + (beside * 0.5 if is_slanted else 12),
-                height=above + side * len(rows) + 8)  # fmt: skip
+                height=above + side * len(rows) + 8, least=300)  # fmt: skip
     plot.text(beside, 14, titles[1], "title")
     plot.draw(
         f'<text class="title" text-anchor="end" transform="translate(14 {above:.1f}) '

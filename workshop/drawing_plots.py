@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -10,6 +11,8 @@ from workshop.drawing_axes import LETTER, Plot, Scale, fitting, linear, number
 
 COLOURS = 5  # that workshop/drawing's style has; a sixth series begins again, with another mark
 BOLDER = 1.12  # names of points are
+STEP_OFF = 16.0  # pixels: a name that has no room goes further up or down, so often
+STEPS_OFF = 7
 EDGE = 24  # pixels: the radius of the largest circle, and some more
 MARKS = ("circle", "square", "diamond", "triangle")
 
@@ -18,8 +21,8 @@ Corners = tuple[float, float, float, float]  # left, top, right, bottom, in pixe
 
 @dataclass(frozen=True)
 class Point:
-    """One named point. area: share of the largest circle, 0 to 1. is_front: drawn full, and joined
-    to the others of the front. note: what is said where the mouse rests on it."""
+    """One named point. area: share of the largest circle, 0 to 1. is_front: drawn full. note: what
+    is said where the mouse rests on it."""
 
     name: str
     x: float
@@ -48,30 +51,33 @@ class Bar:
 
 
 def scatter(
-    label: str, points: Sequence[Point], x_title: str, y_title: str, y_ending: str = ""
+    label: str,
+    points: Sequence[Point],
+    x_title: str,
+    y_title: str,
+    y_least: float = 0.0,
+    y_most: float = math.inf,
 ) -> str:
-    """Points with their names beside them; those of the front are joined by a line."""
+    """Points with their names beside them. A line joins those that no other is left of and above.
+    y_least, y_most: as of `linear`."""
     plot = Plot(label, width=560, height=360)
     x = _with_room(fitting([point.x for point in points], *plot.across))
-    y = _with_room(linear([point.y for point in points], *plot.upwards))
-    plot.axes(x, y, x_title, y_title, y_ending)
-    front = sorted((point for point in points if point.is_front), key=lambda point: point.x)
-    if len(front) > 1:
-        plot.draw(f'<path class="front" d="{_path([(x.at(p.x), y.at(p.y)) for p in front])}"/>')
-    taken: list[Corners] = []
-    for point in points:
-        radius = 5 + 15 * point.area**0.5
-        left, top = x.at(point.x), y.at(point.y)
-        taken.append((left - radius, top - radius, left + radius, top + radius))
+    ys = [point.y for point in points]
+    y = _with_room(linear(ys, *plot.upwards, least=y_least, most=y_most))
+    plot.axes(x, y, x_title, y_title)
+    edge = [(x.at(point.x), y.at(point.y)) for point in _edge(points)]
+    if len(edge) > 1:
+        plot.draw(f'<path class="front" d="{_path(edge)}"/>')
+    circles = [_around(x.at(point.x), y.at(point.y), _radius(point)) for point in points]
     for point in sorted(points, key=lambda point: -point.area):  # the small ones above
-        radius = 5 + 15 * point.area**0.5
         kind = "dot" if point.is_front else "dot hollow"
         plot.draw(
             f'<circle class="{kind} c{point.colour % COLOURS + 1}" cx="{x.at(point.x):.1f}" '
-            f'cy="{y.at(point.y):.1f}" r="{radius:.1f}"><title>{escape(point.note or point.name)}'
-            "</title></circle>"
+            f'cy="{y.at(point.y):.1f}" r="{_radius(point):.1f}">'
+            f"<title>{escape(point.note or point.name)}</title></circle>"
         )
-    for point, own in zip(points, list(taken), strict=True):
+    taken = list(circles)
+    for point, own in zip(points, circles, strict=True):
         _name(plot, point, own, taken)
     return plot.svg()
 
@@ -85,14 +91,15 @@ def lines(
     mark: tuple[float, str] | None = None,
     level: tuple[float, str] | None = None,
     zero: bool = True,
+    across: Callable[[Sequence[float], float, float], Scale] = fitting,
 ) -> str:
     """Lines over one axis. mark: an x that has a name. level: a y that has one. zero: the y axis
-    begins at 0."""
+    begins at 0. across: makes the x axis."""
     plot = Plot(label)
     plot.top += _legend_height([each.name for each in series], plot.left, plot.width)
     xs = [value for each in series for value in each.xs]
     ys = [value for each in series for value in each.ys if value is not None]
-    x = fitting(xs + ([mark[0]] if mark else []), *plot.across)
+    x = across(xs + ([mark[0]] if mark else []), *plot.across)
     y = linear(ys + ([level[0]] if level else []), *plot.upwards, zero=zero)
     plot.axes(x, y, x_title, y_title)
     foot, head = plot.upwards
@@ -149,26 +156,51 @@ def _with_room(scale: Scale) -> Scale:
                  scale.ticks, scale.is_log)  # fmt: skip
 
 
+def _edge(points: Sequence[Point]) -> list[Point]:
+    """Those of which no other is at least as far left and up, from the left."""
+    best, edge = -math.inf, []
+    for point in sorted(points, key=lambda point: (point.x, -point.y)):
+        if point.y > best:
+            best = point.y
+            edge.append(point)
+    return edge
+
+
+def _radius(point: Point) -> float:
+    return 5 + 15 * math.sqrt(point.area)
+
+
+def _around(x: float, y: float, radius: float) -> Corners:
+    return (x - radius, y - radius, x + radius, y + radius)
+
+
 def _name(plot: Plot, point: Point, own: Corners, taken: list[Corners]) -> None:
-    """Where nothing else is: right of its point, else left, above, below, or right all the same."""
+    """Where nothing else is: right of its point, left, above, below, or further off by a line."""
     width = len(point.name) * LETTER * BOLDER
     left, top, right, low = own
     middle = (left + right) / 2
-    places = (  # x, y, anchor, where the words begin
+    places = [  # x, y, anchor, where the words begin
         (right + 4, (top + low) / 2 + 4, "start", right + 4),
         (left - 4, (top + low) / 2 + 4, "end", left - 4 - width),
-        (middle, top - 5, "middle", middle - width / 2),
-        (middle, low + 14, "middle", middle - width / 2),
-    )
+    ]
+    for step in range(STEPS_OFF):
+        places += [
+            (middle, y, "middle", middle - width / 2)
+            for y in (top - 5 - step * STEP_OFF, low + 14 + step * STEP_OFF)
+        ]
     others = [each for each in taken if each != own]
 
     def is_free(y: float, start: float) -> bool:
-        inside = start > plot.left and start + width < plot.width
+        inside = start > plot.left and start + width < plot.width and y > 12
+        inside = inside and y < plot.height - plot.bottom
         return inside and not any(_overlap(_words_at(start, y, width), each) for each in others)
 
     free = [place for place in places if is_free(place[1], place[3])]
     x, y, anchor, start = free[0] if free else places[right + width > plot.width]
     taken.append(_words_at(start, y, width))
+    if y < top - STEP_OFF or y > low + 14 + STEP_OFF / 2:
+        end, begin = (y + 3, top) if y < top else (y - 11, low)
+        plot.draw(f'<path class="leader" d="M{middle:.1f} {begin:.1f}L{middle:.1f} {end:.1f}"/>')
     plot.text(x, y, point.name, "named halo", anchor)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 
 from runtime.panel import printable
@@ -12,7 +12,7 @@ from workshop.comparing.report_inside import classes, confusions, layers
 from workshop.comparing.results import Compared, Comparison, OnDevice
 from workshop.comparing.words import (
     NO_FIGURE,
-    changed_in_words,
+    changes_in_words,
     device_in_words,
     metric_of,
     milliseconds,
@@ -34,6 +34,8 @@ from workshop.drawing import (
 )
 from workshop.drawing_plots import Point, scatter
 
+LEAST_SPAN = 0.01  # of accuracy: a plot shows a point at least, or noise would look like much
+FEW = 4  # names in a row
 MANY = 60  # of lines that a list of reasons has at most
 
 
@@ -67,8 +69,9 @@ def _tiles(comparison: Comparison) -> list[Tile]:
     found = []
     ranked = [(value, row) for row in sound if (value := worth(row, comparison.reference))]
     if ranked and any(row.accuracy for row in sound):
-        value, best = max(ranked, key=lambda each: each[0])
-        found.append(Tile(f"Most accurate: {best.name}", share(value), metric_of(sound)))
+        most = max(value for value, _ in ranked)
+        best = _listed([row.name for value, row in ranked if value == most])
+        found.append(Tile(f"Most accurate: {best}", share(most), metric_of(sound)))
     timed = [(row.latency.end_to_end_us.p50, row) for row in sound if row.latency is not None]
     if timed:
         microseconds, quick = min(timed, key=lambda each: each[0])
@@ -81,6 +84,10 @@ def _tiles(comparison: Comparison) -> list[Tile]:
         front = ", ".join(row.name for row in sound if row.on_front)
         found.append(Tile("On the Pareto front", front or NO_FIGURE, "none is better at all three"))
     return found
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) < FEW else f"{names[0]} and {len(names) - 1} more"
 
 
 def _gates(comparison: Comparison) -> list[str]:
@@ -102,8 +109,8 @@ def _overview(comparison: Comparison) -> str:
     metric = metric_of(rows) if by_truth else f"agreement with {comparison.reference}"
     plots = _scatters(comparison, metric)
     words = (
-        "Filled circles and the dashed line are the Pareto front: no other model is at least as "
-        "accurate, as quick and as small."
+        "Filled circles are on the Pareto front: no other model is at least as accurate, as quick "
+        "and as small."
     )
     if not by_truth:
         words = f"The samples have no truth for this task: {metric} stands for accuracy. {words}"
@@ -143,11 +150,13 @@ def _scatters(comparison: Comparison, metric: str) -> list[str]:
             [
                 figure(
                     scatter(f"{metric} against latency, circles by size", by_time,
-                            "median of a frame in hand, ms", metric),
-                    "The larger the circle the larger the file. Left and up is better.",
+                            "median of a frame in hand, ms", metric, LEAST_SPAN, 1.0),
+                    "The larger the circle the larger the file. Left and up is better; the line "
+                    "joins what is best by these two.",
                 ),
                 figure(
-                    scatter(f"{metric} against size", by_size, f"model file, {unit}", metric),
+                    scatter(f"{metric} against size", by_size, f"model file, {unit}", metric,
+                            LEAST_SPAN, 1.0),
                     "The same models by the size of their files.",
                 ),
             ]
@@ -166,15 +175,15 @@ def _figures(comparison: Comparison) -> str:
         [row.size_bytes or None for row in rows],
         [None if row.memory is None else row.memory.peak_mib for row in rows],
     ]
-    best = [max(filter(None, column), default=None) for column in columns[:1]] + [None]
-    least = [min(filter(None, column), default=None) for column in costs]
+    best = [_standing_out(columns[0], max), None]
+    least = [_standing_out(column, min) for column in costs]
     body = []
     for place, row in enumerate(rows):
         values = [column[place] for column in (*columns, *costs)]
         words = [share(values[0]), share(values[1]), *_cost_words(values[2:])]
         marks = [*best, *least]
         cells = [
-            Cell(said, value is not None and len(rows) > 1 and value == mark)
+            Cell(said, value is not None and value == mark)
             for said, value, mark in zip(words, values, marks, strict=True)
         ]
         extra = _further(row)
@@ -195,6 +204,14 @@ def _figures(comparison: Comparison) -> str:
         f"{'s' if comparison.threads > 1 else ''}. memory: the most that was resident.",
         words=2,
     )
+
+
+def _standing_out(
+    column: Sequence[float | None], pick: Callable[[list[float]], float]
+) -> float | None:
+    """The best of a column, where not all are as good."""
+    known = [value for value in column if value is not None]
+    return pick(known) if len(set(known)) > 1 else None
 
 
 def _accuracy_column(rows: Sequence[Compared]) -> list[float | None]:
@@ -222,12 +239,11 @@ def _agreement(comparison: Comparison) -> list[str]:
     if len(sound) < 2:
         return []
     body = [[row.name, *(share(row.agreement.get(other.name)) for other in sound)] for row in sound]
-    said = []
+    said = changes_in_words(comparison)
     for row in sound:
-        if row.changed is not None:
-            line = f"{row.name}: {changed_in_words(row.changed, comparison.reference)}"
+        if row.changed is not None and row.changed.names:
             names = ", ".join(printable(name, 60) for name in row.changed.names)
-            said.append(f"{line}; lost: {names}" if names else line)
+            said.append(f"{row.name} lost {names}")
     return [
         section(
             "Agreement",

@@ -8,35 +8,60 @@ from runtime.panel import printable
 from workshop.comparing.accuracy import NOTHING, Accuracy, OfClass
 from workshop.comparing.results import Compared, Layer, Layers
 from workshop.comparing.words import NO_FIGURE, share
-from workshop.drawing import figure, heading, notes, paragraph, section, side_by_side, table
+from workshop.drawing import (
+    figure,
+    heading,
+    many_side_by_side,
+    notes,
+    paragraph,
+    section,
+    side_by_side,
+    table,
+)
+from workshop.drawing_axes import linear
 from workshop.drawing_cells import matrix
 from workshop.drawing_plots import Bar, Series, bars, lines
 
 MOST_CELLS = 24  # classes that a matrix shows
-MOST_BARS = 20  # classes, the worst ones of more
+MOST_CLASSES = 20  # the worst ones of more
+MOST_BARS = 40
 MOST_SERIES = 5  # colours that can be told apart
 MOST_PAIRS = 12  # of classes that are taken for each other
 WORST = 8  # layers
-NONE = "nothing"
+NONE = "none"
 NOISE_FLOOR = 120.0  # dB: beyond it float32 differs from itself
 
 
 def confusions(rows: Sequence[Compared]) -> list[str]:
     """A matrix for each model; of many classes the pairs that are mixed up most."""
-    judged = [(row, row.accuracy) for row in rows if row.accuracy is not None]
+    judged = _alike(rows)
     if not judged:
         return []
     if all(len(each.classes) <= MOST_CELLS for _, each in judged):
-        plots = [_matrix(row, each) for row, each in judged]
+        plots = [_matrix(names, each) for names, each in judged]
         words = "Rows are what is true, columns what the model says; shades are shares of a row."
-        return [section("Confusion", [side_by_side(plots)], words)]
+        return [section("Confusion", [many_side_by_side(plots)], words)]
     parts = []
-    for row, each in judged:
-        parts += [heading(row.name), _pairs(each)]
+    for names, each in judged:
+        parts += [heading(names), _pairs(each)]
     return [section("Confusion", parts, f"The {MOST_PAIRS} pairs that are mixed up most.")]
 
 
-def _matrix(row: Compared, judged: Accuracy) -> str:
+def _alike(rows: Sequence[Compared]) -> list[tuple[str, Accuracy]]:
+    """Names and what they answer: models that answer the same count once."""
+    found: list[tuple[list[str], Accuracy]] = []
+    for row in rows:
+        if row.accuracy is None:
+            continue
+        same = [names for names, each in found if each.confusion == row.accuracy.confusion]
+        if same:
+            same[0].append(row.name)
+        else:
+            found.append(([row.name], row.accuracy))
+    return [(", ".join(names), each) for names, each in found]
+
+
+def _matrix(name: str, judged: Accuracy) -> str:
     places = [each.index for each in judged.classes]
     names = [printable(each.label, 40) for each in judged.classes]
     counts = {(each.true, each.found): each.count for each in judged.confusion}
@@ -45,8 +70,8 @@ def _matrix(row: Compared, judged: Accuracy) -> str:
     cells = [[counts.get((true, found), 0) for found in places] for true in places]
     wrong = sum(count for (true, found), count in counts.items() if true != found)
     return figure(
-        matrix(f"Confusion of {row.name}", (names, names), cells, ("true", "found")),
-        f"{row.name}: {wrong:,} wrong of {sum(counts.values()):,}.",
+        matrix(f"Confusion of {name}", (names, names), cells, ("true", "found")),
+        f"{name}: {wrong:,} wrong of {sum(counts.values()):,}.",
     )
 
 
@@ -74,18 +99,22 @@ def classes(rows: Sequence[Compared]) -> list[str]:
     rated = {index: [_rate(by.get(index), is_boxes) for by in known] for index in named}
     order = sorted(rated, key=lambda index: min((v for v in rated[index] if v is not None),
                                                 default=1.0))  # fmt: skip
-    worst = order[:MOST_BARS]
-    shown = worst if len(order) > MOST_BARS else sorted(worst)
+    worst = order[:MOST_CLASSES]
+    shown = worst if len(order) > MOST_CLASSES else sorted(worst)
     names = [name for name, _ in judged]
     what = "Average precision at IoU 0.5" if is_boxes else "Recall"
     parts = []
     if len(names) <= MOST_SERIES:
-        rows_of = [Bar(named[index], rated[index]) for index in shown]
-        parts.append(figure(bars(f"{what} of each class", rows_of, names), f"{what}, 0 to 1."))
+        drawn = worst[: max(4, MOST_BARS // len(names))]
+        rows_of = [Bar(named[index], rated[index]) for index in shown if index in drawn]
+        which = f"the {len(drawn)} lowest" if len(drawn) < len(order) else "all"
+        parts.append(figure(bars(f"{what}, {which}", rows_of, names), f"{what}, {which}."))
     truths = {one.index: one.truths for _, each in judged for one in each.classes}
     body = [[named[index], f"{truths[index]:,}", *map(share, rated[index])] for index in shown]
     parts.append(table(["class", "samples", *names], body, f"{what}, and how often it is there."))
-    words = "" if len(order) <= MOST_BARS else f"The {MOST_BARS} worst of {len(order)} classes."
+    words = (
+        "" if len(order) <= MOST_CLASSES else f"The {MOST_CLASSES} worst of {len(order)} classes."
+    )
     return [section("Classes", [side_by_side(parts)], words)]
 
 
@@ -127,7 +156,7 @@ def _noise(known: Sequence[tuple[str, Layers]]) -> str:
         for name, each in known
     ]  # fmt: skip
     return lines("Signal to noise of each layer", series, "layer, in the order in which they run",
-                 "SQNR, dB")  # fmt: skip
+                 "SQNR, dB", across=linear)  # fmt: skip
 
 
 def _is_noisy(layer: Layer) -> bool:
@@ -142,14 +171,15 @@ def _decibels(layer: Layer) -> float:
 def _worst(name: str, each: Layers) -> str:
     first = sorted(enumerate(each.layers), key=lambda pair: _decibels(pair[1]))[:WORST]
     body = [
-        [f"{place + 1}", printable(layer.name, 80), layer.op, "\u00d7".join(map(str, layer.shape)),
-         NO_FIGURE if layer.sqnr_db is None else f"{layer.sqnr_db:.1f}", f"{layer.cosine:.5f}"]
+        [f"{place + 1}", printable(layer.name.partition(";")[0], 24), layer.op,
+         NO_FIGURE if layer.sqnr_db is None else f"{layer.sqnr_db:.1f}", f"{layer.cosine:.5f}",
+         "\u00d7".join(map(str, layer.shape))]
         for place, layer in first
     ]  # fmt: skip
     rest = f"; {each.unmatched} have no partner" if each.unmatched else ""
     shown = table(
-        ["place", "tensor", "operator", "shape", "SQNR, dB", "cosine"], body,
+        ["place", "tensor", "operator", "SQNR, dB", "cosine", "shape"], body,
         f"{len(each.layers)} layers, found by {each.matched}{rest}; {each.samples} samples.",
-        words=4,
+        words=3,
     )  # fmt: skip
     return f"<div>{heading(f'{name} beside {each.beside}: its noisiest layers')}{shown}</div>"

@@ -25,10 +25,7 @@ def in_words(comparison: Comparison) -> str:
     lines += [f"  {row.name}: {row.trouble}" for row in comparison.models if row.trouble]
     if any(row.on_front for row in comparison.models):
         lines += ["", "* no other is as accurate, as quick and as small (the Pareto front)"]
-    lines += [
-        f"{row.name}: {changed_in_words(row.changed, comparison.reference)}"
-        for row in comparison.models if row.changed is not None
-    ]  # fmt: skip
+    lines += changes_in_words(comparison)
     lines += [device_in_words(each) for each in comparison.devices]
     lines += [
         f"{'FAILS' if gate.fails else 'passes'}: fail if {gate.condition}   ({gate.figures})"
@@ -90,14 +87,24 @@ def size(count: int) -> str:
     return f"{count / 1e6:,.2f} MB"
 
 
-def changed_in_words(changed: Changed, reference: str) -> str:
-    """What is different beside the reference, and whether that may be chance."""
+def changes_in_words(comparison: Comparison) -> list[str]:
+    """What is different beside the reference, and whether that may be chance. Models of which the
+    same is true share a line."""
+    lines: dict[str, list[str]] = {}
+    for row in comparison.models:
+        if row.changed is not None:
+            words = _changed_in_words(row.changed, comparison.reference)
+            lines.setdefault(words, []).append(row.name)
+    return [f"{', '.join(names)}: {words}" for words, names in lines.items()]
+
+
+def _changed_in_words(changed: Changed, reference: str) -> str:
     if not changed.lost and not changed.gained:
         return f"right and wrong where {reference} is"
     likely = "may well be chance" if changed.chance > LIKELY else "is hardly chance"
     return (
-        f"lost {changed.lost} and gained {changed.gained} samples beside {reference}: {likely} "
-        f"(McNemar p = {changed.chance:.2g})"
+        f"lost {changed.lost} and gained {changed.gained} samples beside {reference}, which "
+        f"{likely} (McNemar p = {changed.chance:.2g})"
     )
 
 
