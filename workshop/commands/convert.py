@@ -14,7 +14,7 @@ from wire.troubles import one_line
 from workshop.commands.progress import progress
 from workshop.converting import Converted, Wanted
 from workshop.converting.making import convert
-from workshop.quantizing import Method
+from workshop.quantizing import Method, Suits
 from workshop.reading import Format
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "int8x16")
@@ -153,6 +153,13 @@ def _add_precision(parser: argparse.ArgumentParser) -> None:
         default=99.99,
         metavar="P",
         help="of --method percentile (default: %(default)s)",
+    )
+    group.add_argument(
+        "--suits",
+        default="tensorrt",
+        choices=get_args(Suits),
+        help="what an .onnx of int8 is best for: TensorRT wants activations symmetric, a CPU is "
+        "quicker and more exact with others, which TensorRT refuses (default: %(default)s)",
     )
     group.add_argument(
         "--keep",

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from workshop.preprocessing.agreement import Agreement
-from workshop.quantizing import Layer, Method, Precision
+from workshop.quantizing import Layer, Method, Precision, Suits
 from workshop.quantizing.mixed import Mixed
 from workshop.reading import Format
 
@@ -22,8 +22,8 @@ class Wanted(Struct, frozen=True):
     preprocessing: a file that tells what training did to its pictures, or `module:function`.
     calibrate, calibrate_count: samples that int8 looks at. data: samples with a truth. keep_within:
     how much worse than float32 it may be on them, 0 to 1; mixed precision finds what to keep.
-    keep: layers that stay float32. tolerance: between the source framework and the float32 file,
-    in shares of the larger of 1 and the largest value of an output.
+    suits: what an .onnx of int8 is best for. keep: layers that stay float32. tolerance: between the
+    source framework and the float32 file, in shares of the larger of 1 and the largest value of an output.
     """
 
     source: str
@@ -43,6 +43,7 @@ class Wanted(Struct, frozen=True):
     calibrate_count: int = 200
     method: Method = "minmax"
     percentile: float = 99.99
+    suits: Suits = "tensorrt"
     keep: tuple[str, ...] = ()
     whole: bool = False
     data: str | None = None

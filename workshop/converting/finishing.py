@@ -36,7 +36,7 @@ def made_of(wanted: Wanted, start: Floated, low: Lowered, used: Sequence[Samples
     options = {
         name: _word(name, value)
         for name, value in asdict(wanted).items()
-        if name not in (*NOT_OPTIONS, *_idle(wanted)) and value not in (None, (), False)
+        if name not in (*NOT_OPTIONS, *_idle(wanted)) and not _is_unsaid(value)
     }
     tools = dict(sorted((start.read.tools | low.tools).items()))
     steps = (*start.read.steps, *low.steps)
@@ -49,9 +49,14 @@ def made_of(wanted: Wanted, start: Floated, low: Lowered, used: Sequence[Samples
     )
 
 
+def _is_unsaid(value: object) -> bool:
+    return value is None or value is False or value == ()
+
+
 def _idle(wanted: Wanted) -> tuple[str, ...]:
     """Options that had no say in this."""
-    idle = () if wanted.method == "percentile" else ("percentile",)
+    idle: tuple[str, ...] = () if wanted.method == "percentile" else ("percentile",)
+    idle += () if wanted.to == "onnx" and wanted.precision == "int8" else ("suits",)
     return idle if wanted.calibrate else (*idle, "calibrate_count", "method")
 
 

@@ -63,15 +63,16 @@ class Lowering:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         request = Request(
-            str(self.start.file),
-            str(folder / self.start.manifest.file),
-            self.precision,
-            None if self.calibration is None else str(self.calibration),
-            wanted.method,
-            wanted.percentile,
-            str(self.scratch / "ranges.json"),
-            (*wanted.keep, *sorted(keep)),
-            wanted.whole,
+            source=str(self.start.file),
+            file=str(folder / self.start.manifest.file),
+            precision=self.precision,
+            calibration=None if self.calibration is None else str(self.calibration),
+            method=wanted.method,
+            percentile=wanted.percentile,
+            ranges=str(self.scratch / "ranges.json"),
+            suits=wanted.suits,
+            keep=(*wanted.keep, *sorted(keep)),
+            whole=wanted.whole,
         )
         made = run_step(QUANTIZERS[wanted.to], request, Made, self.tell)
         for beside in self.start.manifest.files[1:]:
@@ -134,14 +135,15 @@ def _ranked(job: Lowering, data: Samples) -> Sensitivity:
     write_tensors(_First(data, MOST_HELD), job.start.manifest.input, held)
     wanted = job.wanted
     request = SensitivityRequest(
-        str(job.start.file),
-        job.precision,
-        str(held),
-        None if job.calibration is None else str(job.calibration),
-        wanted.method,
-        wanted.percentile,
-        str(job.scratch / "ranges.json"),
-        MOST_HELD,
+        source=str(job.start.file),
+        precision=job.precision,
+        held=str(held),
+        calibration=None if job.calibration is None else str(job.calibration),
+        method=wanted.method,
+        percentile=wanted.percentile,
+        ranges=str(job.scratch / "ranges.json"),
+        suits=wanted.suits,
+        most=MOST_HELD,
     )
     return run_step(SENSITIVITY, request, Sensitivity, job.tell)
 
