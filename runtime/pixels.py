@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from models.manifest import Input
+from runtime.antialias import KERNELS, compile_shrink
 from runtime.frames import Layout, Pixels, Rect
 from runtime.geometry import Placement
 
@@ -71,7 +72,7 @@ def compile_picture(
 
     Grey made from YUYV or NV12 is their luma as it is, 16 to 235 (see `limited_luma`).
     """
-    method = INTERPOLATION[wanted.interpolation]
+    method = wanted.interpolation
     source, target = placement.source, placement.target
     if layout.format == "YUYV":
         if target.width % 2 or source.width % 2:
@@ -79,13 +80,13 @@ def compile_picture(
         return _yuyv(source, target, method, RECOLOUR["YUYV", wanted.colour], into, scratch)
     if layout.format == "NV12":
         if wanted.colour == "grey":
-            return _scaled(source, target, method, into)  # the Y rows come first
+            return _scaled(source, target, method, into, scratch)  # the Y rows come first
         if (target.width | target.height | source.width | source.height) % 2:
             return _odd(wanted, layout, placement, into, scratch)
         return _nv12(layout, placement, method, RECOLOUR["NV12", wanted.colour], into, scratch)
     code = RECOLOUR.get((layout.format, wanted.colour))
     if code is None:
-        return _scaled(source, target, method, into)
+        return _scaled(source, target, method, into, scratch)
     channels = () if layout.format == "GREY" else (3,)
     return _recoloured(placement, method, code, channels, into, scratch)
 
@@ -95,20 +96,24 @@ def limited_luma(layout: Layout, wanted: Input) -> bool:
     return wanted.colour == "grey" and layout.format in ("YUYV", "NV12")
 
 
-def _scaled(source: Rect, target: Rect, method: int, into: Pixels) -> Step:
+def _scaled(source: Rect, target: Rect, method: str, into: Pixels, scratch: Scratch) -> Step:
     rows, columns = source.box
     size = (target.width, target.height)
     if (source.width, source.height) == size:
         return lambda pixels: np.copyto(into, pixels[rows, columns])
+    if method in KERNELS:
+        shrink = compile_shrink(method, (source.width, source.height), into, scratch.take)
+        return lambda pixels: shrink(pixels[rows, columns])
+    flag = INTERPOLATION[method]
 
     def step(pixels: Pixels) -> None:
-        cv2.resize(pixels[rows, columns], size, into, interpolation=method)
+        cv2.resize(pixels[rows, columns], size, into, interpolation=flag)
 
     return step
 
 
 def _recoloured(
-    placement: Placement, method: int, code: int, channels: tuple[int, ...], into: Pixels,
+    placement: Placement, method: str, code: int, channels: tuple[int, ...], into: Pixels,
     scratch: Scratch,
 ) -> Step:  # fmt: skip
     target = placement.target
@@ -120,7 +125,7 @@ def _recoloured(
 
         return recolour
     small = scratch.take(target.height, target.width, *channels)
-    scale = _scaled(placement.source, target, method, small)
+    scale = _scaled(placement.source, target, method, small, scratch)
 
     def step(pixels: Pixels) -> None:
         scale(pixels)
@@ -130,7 +135,7 @@ def _recoloured(
 
 
 def _yuyv(
-    source: Rect, target: Rect, method: int, code: int, into: Pixels, scratch: Scratch
+    source: Rect, target: Rect, method: str, code: int, into: Pixels, scratch: Scratch
 ) -> Step:
     """Scale whole macropixels Y0 U Y1 V, so that luma and chroma are never mixed up."""
     macro = scratch.take(target.height, target.width // 2, 4)
@@ -145,7 +150,7 @@ def _yuyv(
             cv2.cvtColor(view.reshape(view.shape[0], -1, 2), code, into)
 
         return convert
-    scale = _scaled(half_source, half_target, method, macro)
+    scale = _scaled(half_source, half_target, method, macro, scratch)
 
     def step(pixels: Pixels) -> None:
         scale(pixels)
@@ -155,15 +160,15 @@ def _yuyv(
 
 
 def _nv12(
-    layout: Layout, placement: Placement, method: int, code: int, into: Pixels, scratch: Scratch
+    layout: Layout, placement: Placement, method: str, code: int, into: Pixels, scratch: Scratch
 ) -> Step:
     source, target = placement.source, placement.target
     luma = scratch.take(target.height, target.width)
     chroma = scratch.take(target.height // 2, target.width // 2, 2)
     half_source = Rect(source.x // 2, source.y // 2, source.width // 2, source.height // 2)
     half_target = Rect(0, 0, target.width // 2, target.height // 2)
-    scale_luma = _scaled(source, target, method, luma)
-    scale_chroma = _scaled(half_source, half_target, method, chroma)
+    scale_luma = _scaled(source, target, method, luma, scratch)
+    scale_chroma = _scaled(half_source, half_target, method, chroma, scratch)
     height, width = layout.height, layout.width
 
     def step(pixels: Pixels) -> None:
@@ -181,7 +186,7 @@ def _odd(
     channels = () if wanted.colour == "grey" else (3,)
     full = scratch.take(layout.height, layout.width, *channels)
     code = RECOLOUR[layout.format, wanted.colour]
-    scale = _scaled(placement.source, placement.target, INTERPOLATION[wanted.interpolation], into)
+    scale = _scaled(placement.source, placement.target, wanted.interpolation, into, scratch)
     yuyv = layout.format == "YUYV"
 
     def step(pixels: Pixels) -> None:

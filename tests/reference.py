@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.manifest import Input
+from runtime.antialias import KERNELS
 from runtime.frames import Frame, Layout
 from runtime.tasks import View
 
@@ -104,6 +105,10 @@ def _weights(source: int, target: int, start: float, step: float, wanted: Input)
         if wanted.interpolation == "area" and step > 1:
             for line in range(max(0, int(low)), min(source, int(np.ceil(high)))):
                 weights[place, line] = min(high, line + 1) - max(low, line)
+            weights[place] /= weights[place].sum()
+        elif wanted.interpolation in KERNELS and step > 1:
+            away = (np.arange(source) + 0.5 - middle) / step
+            weights[place] = KERNELS[wanted.interpolation](away)
             weights[place] /= weights[place].sum()
         elif wanted.interpolation == "nearest":
             weights[place, min(source - 1, int(low + 1e-9))] = 1

@@ -97,7 +97,9 @@ def test_types_and_orders(kind: str, order: Order, colour: Colour, format: str, 
     assert np.abs(pixels - expected).mean() <= TOLERANCE[format] + step
 
 
-@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "area"])
+@pytest.mark.parametrize(
+    "interpolation", ["nearest", "bilinear", "area", "antialias", "antialias-bicubic"]
+)
 @pytest.mark.parametrize("format", ["RGB3", "GREY", "NV12"])
 def test_interpolations(interpolation: Any, format: str) -> None:
     wanted = Input(96, 72, "rgb", "NHWC", "uint8", fit="stretch", interpolation=interpolation)
@@ -156,10 +158,13 @@ def test_a_picture_shrunk_by_its_decoder_keeps_the_source_in_view() -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_nothing_is_copied_on_the_way(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """cv2 must write into the memory that it was given: a fresh array means a hidden copy."""
-    for name in ("resize", "cvtColor", "LUT", "cvtColorTwoPlane"):
+    for name in ("resize", "cvtColor", "LUT", "cvtColorTwoPlane", "sepFilter2D"):
         monkeypatch.setattr(cv2, name, in_place_only(getattr(cv2, name)))
-    for colour, order in itertools.product(("rgb", "bgr", "grey"), ("NHWC", "NCHW")):
-        wanted = Input(64, 96, colour, order, "int8", scale=1.1, zero_point=-128)  # type: ignore[arg-type]
+    ways = itertools.product(("rgb", "bgr", "grey"), ("NHWC", "NCHW"), ("bilinear", "antialias"))
+    for colour, order, how in ways:
+        wanted = Input(
+            64, 96, colour, order, "int8", scale=1.1, zero_point=-128, interpolation=how  # type: ignore[arg-type]
+        )  # fmt: skip
         sides = (3, 96, 64) if order == "NCHW" else (96, 64, 3)
         shape = (1, *sides) if colour != "grey" else (1, 1, 96, 64)
         with make_frame(format, 128, 96) as frame:

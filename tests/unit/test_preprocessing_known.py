@@ -12,7 +12,7 @@ import pytest
 
 from models.manifest import Input
 from wire.troubles import Refused
-from workshop.preprocessing import Preprocessing, carried
+from workshop.preprocessing import Preprocessing, carried, closest
 from workshop.preprocessing.known import inside, read_known
 
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
@@ -29,11 +29,11 @@ RESNET = {
     "size": {"shortest_edge": 256}, "do_normalize": True,
 }  # fmt: skip
 TRANSFORMERS: dict[str, tuple[dict[str, Any], Any]] = {
-    "vit": (VIT, ("rgb", *HALVES, 192, 224, "stretch", "area")),
-    "vit, old": (VIT | {"size": 224}, ("rgb", *HALVES, 224, 224, "stretch", "area")),
-    "resnet": (RESNET, ("rgb", *IMAGENET, 224, 224, "crop", "area")),
+    "vit": (VIT, ("rgb", *HALVES, 192, 224, "stretch", "antialias")),
+    "vit, old": (VIT | {"size": 224}, ("rgb", *HALVES, 224, 224, "stretch", "antialias")),
+    "resnet": (RESNET, ("rgb", *IMAGENET, 224, 224, "crop", "antialias-bicubic")),
     "clip, old": (RESNET | {"size": 224, "crop_size": 224},
-                  ("rgb", *IMAGENET, 224, 224, "crop", "area")),
+                  ("rgb", *IMAGENET, 224, 224, "crop", "antialias-bicubic")),
     "convnext": (
         {"size": {"shortest_edge": 224}, "crop_pct": 0.875, "do_resize": True, "resample": 0,
          "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]},
@@ -42,12 +42,12 @@ TRANSFORMERS: dict[str, tuple[dict[str, Any], Any]] = {
     "efficientnet": (
         VIT | {"rescale_factor": 1 / 127.5, "rescale_offset": True, "do_normalize": False,
                "size": {"height": 260, "width": 260}},
-        ("rgb", HALVES[0][:1], HALVES[1][:1], 260, 260, "stretch", "area"),
+        ("rgb", HALVES[0][:1], HALVES[1][:1], 260, 260, "stretch", "antialias"),
     ),
     "mobilevit": (
         RESNET | {"do_flip_channel_order": True, "do_normalize": False, "resample": 2,
                   "size": {"shortest_edge": 224}},
-        ("bgr", (0,), (255,), 224, 224, "crop", "area"),
+        ("bgr", (0,), (255,), 224, 224, "crop", "antialias"),
     ),
     "pixels": (VIT | {"do_rescale": False, "do_normalize": False, "resample": 4},
                ("rgb", (0,), (1,), 192, 224, "stretch", "area")),
@@ -104,23 +104,23 @@ def test_transformers(name: str, tmp_path: Path) -> None:
 
 def test_timm(tmp_path: Path) -> None:
     known = read_known(write(tmp_path / "config.json", TIMM))
-    assert told(known) == ("rgb", *IMAGENET, 224, 224, "crop", "area")
-    assert "the middle 224 of 236 pixels (0.949)" in known.notes[1]
+    assert told(known) == ("rgb", *IMAGENET, 224, 224, "crop", "antialias")
+    assert "the middle 224 of 236 pixels (0.949)" in known.notes[0]
     squash = TIMM["pretrained_cfg"] | {"crop_mode": "squash", "crop_pct": 1.0}  # type: ignore[operator]
     known = read_known(write(tmp_path / "config.json", squash))
-    assert (known.fit, len(known.notes)) == ("stretch", 1)
+    assert (known.fit, known.notes) == ("stretch", ())
 
 
 @pytest.mark.parametrize(
     ("text", "expected", "notes"),
     [
-        (COMPOSED, ("rgb", *IMAGENET, 224, 224, "crop", "area"), ("antialiasing", "224 of 256")),
-        (PRESET, ("rgb", *IMAGENET, 224, 224, "crop", "area"), ("antialiasing",)),
+        (COMPOSED, ("rgb", *IMAGENET, 224, 224, "crop", "antialias"), ("224 of 256",)),
+        (PRESET, ("rgb", *IMAGENET, 224, 224, "crop", "antialias"), ()),
         (SECOND, ("grey", (127.5,), (63.75,), 160, 120, "stretch", "bilinear"), ()),
         ("Resize(size=(64, 64), interpolation=nearest)\nPILToTensor()\nSolarize(p=1)",
          ("rgb", (0,), (1,), 64, 64, "stretch", "nearest"), ("Solarize is not known here",)),
         ("Compose(\n Resize(size=64)\n ToTensor()\n)",
-         ("rgb", (0,), (255,), None, None, None, "area"), ("antialiasing", "nothing is cropped")),
+         ("rgb", (0,), (255,), None, None, None, "antialias"), ("nothing is cropped",)),
     ],
 )  # fmt: skip
 def test_torchvision(text: str, expected: Any, notes: tuple[str, ...], tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_torchvision(text: str, expected: Any, notes: tuple[str, ...], tmp_path:
 
 @pytest.mark.parametrize(
     ("task", "fit", "interpolation", "padding"),
-    [("detect", "letterbox", "bilinear", 114), ("classify", "crop", "area", None)],
+    [("detect", "letterbox", "bilinear", 114), ("classify", "crop", "antialias", None)],
 )
 def test_ultralytics(task: str, fit: str, interpolation: str, padding: Any, tmp_path: Path) -> None:
     told_by = {
@@ -213,3 +213,20 @@ def test_a_network_with_its_own_preprocessing_takes_pixels() -> None:
     known = inside(("Rescaling(1/255)",))
     assert (known.mean, known.std) == ((0,), (1,)) and "Rescaling" in known.source
     assert inside(()) == Preprocessing()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "antialias", "interpolation", "exact"),
+    [
+        ("bilinear", True, "antialias", True), ("bilinear", False, "bilinear", True),
+        ("bicubic", True, "antialias-bicubic", True), ("bicubic", False, "bilinear", False),
+        ("lanczos", True, "antialias-bicubic", False), ("hamming", True, "area", False),
+        ("box", True, "area", True), ("nearest", False, "nearest", True),
+    ],
+)  # fmt: skip
+def test_the_closest_interpolation(
+    kernel: Any, antialias: bool, interpolation: str, exact: bool
+) -> None:
+    found, note = closest(kernel, antialias)
+    assert found == interpolation and (note == "") == exact
+    assert exact or f"{interpolation} comes closest" in note

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from models.manifest import Input
 
+Interpolation = Literal["nearest", "bilinear", "area", "antialias", "antialias-bicubic"]
 Kernel = Literal["nearest", "box", "hamming", "bilinear", "bicubic", "lanczos"]
 CLOSE = 1.0  # of 255 pixel values, on average: training and runtime agree
 
@@ -27,7 +28,7 @@ class Preprocessing(Struct, frozen=True, omit_defaults=True):
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     fit: Literal["letterbox", "stretch", "crop"] | None = None
-    interpolation: Literal["nearest", "bilinear", "area"] | None = None
+    interpolation: Interpolation | None = None
     padding: int | None = None
     source: str = ""
     notes: tuple[str, ...] = ()
@@ -65,15 +66,18 @@ def carried(known: Preprocessing, wanted: Input) -> Carried:
     return Carried(msgspec.structs.replace(wanted, **values), tuple(notes))
 
 
-def closest(kernel: Kernel, antialias: bool) -> tuple[Literal["nearest", "bilinear", "area"], str]:
-    """The runtime's interpolation that comes closest to one of Pillow, torch or TensorFlow, and
-    what is to be said of it. antialias: the kernel grows as the picture shrinks."""
-    if kernel == "nearest":
-        return "nearest", ""
-    if kernel == "box":
-        return "area", ""
-    if antialias:
-        return "area", f"pictures are scaled {kernel} with antialiasing: area comes closest"
-    if kernel == "bilinear":
-        return "bilinear", ""
-    return "bilinear", f"pictures are scaled {kernel}: bilinear comes closest"
+def closest(kernel: Kernel, antialias: bool) -> tuple[Interpolation, str]:
+    """The runtime's interpolation for one of Pillow, torch or TensorFlow, and what is to be said
+    where it only comes close. antialias: the kernel grows as the picture shrinks."""
+    exact: dict[tuple[str, bool], Interpolation] = {
+        ("nearest", True): "nearest", ("nearest", False): "nearest",
+        ("box", True): "area", ("box", False): "area",
+        ("bilinear", True): "antialias", ("bilinear", False): "bilinear",
+        ("bicubic", True): "antialias-bicubic",
+    }  # fmt: skip
+    if (kernel, antialias) in exact:
+        return exact[kernel, antialias], ""
+    near: dict[str, Interpolation] = {"hamming": "area", "lanczos": "antialias-bicubic"}
+    found = near.get(kernel, "bilinear") if antialias else "bilinear"
+    how = "with antialiasing" if antialias else "without antialiasing"
+    return found, f"pictures are scaled {kernel} {how}: {found} comes closest"

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from models.manifest import Positive, Side
 from wire.troubles import Refused
 from wire.typed_toml import as_utf8, tables_of, typed
-from workshop.preprocessing import Preprocessing
+from workshop.preprocessing import Interpolation, Preprocessing
 from workshop.preprocessing.known_json import read_json
 from workshop.preprocessing.known_onnx import read_metadata
 from workshop.preprocessing.known_transforms import read_transforms
@@ -33,7 +33,7 @@ class Given(Struct, frozen=True, forbid_unknown_fields=True):
     scale: Positive | None = None
     zero_point: int | None = None
     fit: Literal["letterbox", "stretch", "crop"] | None = None
-    interpolation: Literal["nearest", "bilinear", "area"] | None = None
+    interpolation: Interpolation | None = None
     padding: Annotated[int, Meta(ge=0, le=255)] | None = None
 
 

@@ -33,8 +33,7 @@ def read_metadata(path: Path) -> Preprocessing:
     }  # fmt: skip
     if task in LETTERBOXED:
         return Preprocessing(**shared, fit="letterbox", interpolation="bilinear", padding=GREY)
-    note = "pictures are scaled bilinear with antialiasing: area comes closest"
-    return Preprocessing(**shared, fit="crop", interpolation="area", notes=(note,))
+    return Preprocessing(**shared, fit="crop", interpolation="antialias")
 
 
 def _metadata(path: Path) -> dict[str, str]:
