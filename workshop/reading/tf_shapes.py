@@ -10,15 +10,21 @@ from workshop.reading import Port
 Open = Sequence[int | None] | None  # None: a size, or even their number, is not known
 DTYPES = ("float32", "uint8", "int8")
 NAMES = {4: ("BATCH", "HEIGHT", "WIDTH", "CHANNELS")}
+PLANES = ("BATCH", "CHANNELS", "HEIGHT", "WIDTH")  # as PyTorch has them
 
 
 def fixed_port(
-    where: str, name: str, shape: Open, dtype: str, wanted: tuple[int, ...] | None
+    where: str,
+    name: str,
+    shape: Open,
+    dtype: str,
+    wanted: tuple[int, ...] | None,
+    example: str = "1,224,224,3",
 ) -> Port:
     """The input `name` with a batch of 1 and the sizes that are `wanted`, with or without a batch.
 
     where: the model, for a person. Raises Refused where a size is open or is not the wanted one, or
-    where the runtime has nothing to give for it.
+    where the runtime has nothing to give for it. example: what could be asked for.
     """
     if dtype not in DTYPES:
         raise Refused(
@@ -27,7 +33,14 @@ def fixed_port(
         )
     if shape is None:
         if wanted is None:
-            raise Refused(f"{where}: does not say the shape of its input {name!r}: {_ask(None)}")
+            raise Refused(
+                f"{where}: does not say the shape of its input {name!r}: "
+                f"say it with --input-shape {example}"
+            )
+        if wanted[0] != 1:
+            raise Refused(
+                f"{where}: --input-shape {_said(wanted)} is not of one input: begin with 1"
+            )
         return Port(name, wanted, dtype)
     if wanted is not None and len(wanted) == len(shape) - 1:
         wanted = (1, *wanted)
@@ -60,14 +73,14 @@ def _check(where: str, name: str, shape: Sequence[int | None], wanted: tuple[int
         )
 
 
-def _ask(shape: Open) -> str:
-    names: tuple[str, ...] = ("1", "224", "224", "3")
-    if shape is not None:
-        words = NAMES.get(len(shape), tuple(f"SIZE{place}" for place in range(len(shape))))
-        names = tuple(
-            "1" if not place else word if size is None else str(size)
-            for place, (size, word) in enumerate(zip(shape, words, strict=True))
-        )
+def _ask(shape: Sequence[int | None]) -> str:
+    words = NAMES.get(len(shape), tuple(f"SIZE{place}" for place in range(len(shape))))
+    if len(shape) == 4 and shape[1] in (1, 2, 3, 4):
+        words = PLANES
+    names = (
+        "1" if not place else word if size is None else str(size)
+        for place, (size, word) in enumerate(zip(shape, words, strict=True))
+    )
     return f"say it with --input-shape {','.join(names)}"
 
 

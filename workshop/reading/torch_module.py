@@ -21,7 +21,9 @@ def step(request: Request) -> Read:
     torch = import_torch()
     place = place_of(request.path)
     module = open_module(place, Path(request.folder or ".").resolve(), request.seed)
-    takes = fixed_port(place.words, "input", _size(module), "float32", request.input_shape)
+    takes = fixed_port(
+        place.words, "input", _size(module), "float32", request.input_shape, "1,3,224,224"
+    )
     count = sum(each.numel() for each in module.parameters())
     weights = (
         f"weights of {Path(place.weights).name}"

@@ -32,7 +32,7 @@ def step(request: Request) -> Read:
             "make a module around it that gives it the others"
         )
     name = names[0].partition(".")[0]
-    takes = fixed_port(where, name, None, "float32", request.input_shape)
+    takes = fixed_port(where, name, None, "float32", request.input_shape, "1,3,224,224")
     network = Network(where, module, takes)
     count = sum(each.numel() for each in module.parameters())
     steps = [
