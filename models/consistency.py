@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from models.detection import detection
+from models.row import contradictions_of as of_row
 from models.task_keys import task_keys
 from wire.toml_lines import KeyPath
 
 if TYPE_CHECKING:
     from models.manifest import Input, Manifest, Output
+    from models.row import Row
 
 HEADS = {
     "classify": ("probabilities", "logits"),
+    "regress": ("values",),
     "detect": ("ssd", "ssd-raw", "fcos", "yolov5", "yolov8", "yolox", "yolov10"),
     "segment": ("probabilities", "logits", "classes", "yolov8"),
     "pose": ("movenet", "yolov8", "heatmaps"),
@@ -24,8 +27,10 @@ HEADS = {
 OUTPUT_COUNTS = {
     "probabilities": 1, "logits": 1, "ssd": 4, "ssd-raw": 2, "yolov5": 1, "yolov8": 1, "yolox": 1,
     "yolov10": 1, "classes": 1, "movenet": 1, "heatmaps": 1, "vector": 1, "unit-vector": 1,
+    "values": 1,
 }  # fmt: skip
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
+ROWS = (".csv",)
 
 Contradiction = tuple[KeyPath, str]  # which key to change, and why
 
@@ -33,7 +38,8 @@ Contradiction = tuple[KeyPath, str]  # which key to change, and why
 def contradictions(manifest: Manifest) -> Iterator[Contradiction]:
     """Everything that is wrong in a manifest whose every value is possible by itself."""
     yield from _numbers(manifest)
-    yield from _input(manifest.input)
+    yield from _takes(manifest)
+    yield from of_row(manifest)
     yield from _outputs(manifest)
     yield from _decoding(manifest)
     yield from detection(manifest)
@@ -45,11 +51,11 @@ def contradictions(manifest: Manifest) -> Iterator[Contradiction]:
 
 def _numbers(manifest: Manifest) -> Iterator[Contradiction]:
     """TOML has inf and nan, and no use of ours has."""
-    eats = manifest.input
+    eats, table = manifest.takes, "input" if manifest.row is None else "row"
     numbers: list[tuple[KeyPath, float | None]] = [
-        *((("input", "mean", i), value) for i, value in enumerate(eats.mean)),
-        *((("input", "std", i), value) for i, value in enumerate(eats.std)),
-        (("input", "scale"), eats.scale),
+        *(((table, "mean", i), value) for i, value in enumerate(eats.mean)),
+        *(((table, "std", i), value) for i, value in enumerate(eats.std)),
+        ((table, "scale"), eats.scale),
         *((("outputs", i, "scale"), one.scale) for i, one in enumerate(manifest.outputs)),
         (("limits", "p95_ms"), manifest.limits.p95_ms),
         (("limits", "memory_mb"), manifest.limits.memory_mb),
@@ -57,6 +63,18 @@ def _numbers(manifest: Manifest) -> Iterator[Contradiction]:
     for path, value in numbers:
         if value is not None and not math.isfinite(value):
             yield path, f"{value} is not a number that can be used here"
+
+
+def _takes(manifest: Manifest) -> Iterator[Contradiction]:
+    has_picture = manifest.input.width > 0
+    if manifest.row is not None:
+        if has_picture:
+            yield ("row",), "a model takes a picture, [input], or a row, [row]: remove one of them"
+        yield from _quantisation(("row",), manifest.row)
+    elif has_picture:
+        yield from _input(manifest.input)
+    else:
+        yield ("input",), "missing: a table for the picture, or [row] for a row of numbers"
 
 
 def _input(eats: Input) -> Iterator[Contradiction]:
@@ -70,7 +88,7 @@ def _input(eats: Input) -> Iterator[Contradiction]:
     yield from _quantisation(("input",), eats)
 
 
-def _quantisation(path: KeyPath, tensor: Input | Output) -> Iterator[Contradiction]:
+def _quantisation(path: KeyPath, tensor: Input | Output | Row) -> Iterator[Contradiction]:
     """real = (stored - zero_point) * scale, for integers only and with both values."""
     if (tensor.scale is None) != (tensor.zero_point is None):
         given, missing = (
@@ -134,7 +152,8 @@ def _endings(manifest: Manifest) -> Iterator[Contradiction]:
     if manifest.decoding.anchors_file is not None:
         wanted.append((("decoding", "anchors_file"), manifest.decoding.anchors_file, (".csv",)))
     for index, golden in enumerate(manifest.golden):
-        wanted.append((("golden", index, "picture"), golden.picture, PICTURES))
+        samples = PICTURES if manifest.row is None else ROWS
+        wanted.append((("golden", index, "picture"), golden.picture, samples))
         wanted.append((("golden", index, "answer"), golden.answer, (".json",)))
     for index, plan in enumerate(manifest.plans):
         wanted.append((("plans", index, "file"), plan.file, (".plan",)))

@@ -14,11 +14,9 @@ from models.consistency import contradictions
 from models.made import Made
 from models.plain import open_plain
 from models.plans import Plan
+from models.row import Row
 from models.toml_layout import compact
-from wire.complaints import (
-    FLAT_NAME_PATTERN,
-    refusal,
-)
+from wire.complaints import FLAT_NAME_PATTERN, refusal
 from wire.durable import write_durably
 from wire.names import Name, Version
 from wire.troubles import Refused, one_line
@@ -79,6 +77,9 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
         return (1, self.channels, *picture)
 
 
+NO_PICTURE = Input(0, 0, "grey", "NHWC", "float32")  # of a model that takes rows: nobody writes it
+
+
 class Output(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One output tensor, as the model file has it."""
 
@@ -111,9 +112,9 @@ class Anchors(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 class Decoding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What the outputs mean; docs/models.md has a table of heads.
 
-    head: classify: "probabilities" | "logits"; raw: "none"; detect: "ssd" (TFLite's post-process
-    op) | "ssd-raw" (without it: boxes and scores) | "fcos" (scores and edge distances per grid
-    cell) | "yolov5" | "yolov8" | "yolox" | "yolov10" (end to end).
+    head: classify: "probabilities" | "logits"; regress: "values"; raw: "none"; detect: "ssd"
+    (TFLite's post-process op) | "ssd-raw" (without it: boxes and scores) | "fcos" (scores and edge
+    distances per grid cell) | "yolov5" | "yolov8" | "yolox" | "yolov10" (end to end).
     boxes: what the model's box values are, unless it is what the head usually gives. nms: which
     boxes may suppress each other, those of one class or all. activation: what is still to be
     applied to scores. background: where scores have a class for "nothing", of head ssd-raw.
@@ -128,7 +129,8 @@ class Decoding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
     head: Literal[
         "probabilities", "logits", "ssd", "ssd-raw", "fcos", "yolov5", "yolov8", "yolox",
-        "yolov10", "classes", "movenet", "heatmaps", "vector", "unit-vector", "none",
+        "yolov10", "classes", "movenet", "heatmaps", "vector", "unit-vector", "values",
+        "none",
     ] = "none"  # fmt: skip
     top_k: Count = 5
     min_score: Share = 0.0
@@ -151,8 +153,10 @@ class Decoding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 class Golden(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A picture in the bundle and the answer expected for it (`Found` as JSON in `answer`).
 
-    The top class must agree and scores, shares and lengths lie within `tolerance`; boxes and masks
-    must overlap by min_overlap, the points of a pose be as near (OKS); vectors have min_cosine.
+    Of a model that takes rows the picture is a CSV file of one row. The top class must agree and
+    scores, shares and lengths lie within `tolerance`, values within that share of the largest;
+    boxes and masks must overlap by min_overlap, the points of a pose be as near (OKS); vectors have
+    min_cosine.
     """
 
     picture: FlatName
@@ -205,15 +209,16 @@ class Card(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A whole manifest. Files are named flat: everything lies in one folder."""
+    """A whole manifest. Files are named flat: everything lies in one folder. A model takes either a
+    picture (`input`) or a row (`row`)."""
 
     schema: Literal[1]
     name: Name
     version: Version
-    task: Literal["classify", "detect", "segment", "pose", "embed", "raw"]
+    task: Literal["classify", "regress", "detect", "segment", "pose", "embed", "raw"]
     format: Literal["tflite", "onnx"]
     file: FlatName
-    input: Input
+    input: Input = NO_PICTURE
     outputs: Annotated[tuple[Output, ...], Meta(max_length=64)] = ()
     decoding: Decoding = Decoding()
     labels: FlatName | None = None
@@ -224,6 +229,12 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     floors: Floors = Floors()
     card: Card = Card()
     made: Made | None = None
+    row: Row | None = None
+
+    @property
+    def takes(self) -> Input | Row:
+        """What the model is given: a picture, or a row of numbers."""
+        return self.input if self.row is None else self.row
 
     @property
     def files(self) -> tuple[str, ...]:

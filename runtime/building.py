@@ -32,7 +32,7 @@ class Build:
         command = [sys.executable, "-m", "runtime", "build", os.path.abspath(located.file)]
         command += ["--seconds", str(MOST_S)]
         if located.manifest is not None:
-            command += ["--shape", "x".join(map(str, located.manifest.input.shape))]
+            command += ["--shape", "x".join(map(str, located.manifest.takes.shape))]
             command += [f"--plan={msgspec.json.encode(each).decode()}" for each in _plans(located)]
         paths = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
         self._errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115

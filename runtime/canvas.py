@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 
 from runtime.draw import draw
-from runtime.frames import Layout, Pixels
+from runtime.frames import ROW, Layout, Pixels
+from runtime.row_canvas import RowCanvas
 from runtime.tasks import Found
 from runtime.tracking.overlay import Overlay
 
@@ -58,6 +59,11 @@ class Canvas:
             overlay.above(self._shown, self.layout.source)
         _, encoded = cv2.imencode(".jpg", self._shown, [cv2.IMWRITE_JPEG_QUALITY, quality])
         return encoded.tobytes()
+
+
+def canvas_of(layout: Layout) -> Canvas | RowCanvas:
+    """What shows frames of this layout."""
+    return RowCanvas(layout) if layout.format == ROW else Canvas(layout)
 
 
 def raw_shape(format: str, width: int, rows: int) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from runtime.check_report import Report
 from runtime.engines import EngineOptions, device_bytes
-from runtime.frames import Frame, packed
+from runtime.frames import Frame, packed, row_layout
 from runtime.golden import check_golden
 from runtime.locating import locate, resolve
 from runtime.loop import Model
@@ -56,14 +56,20 @@ def check(path: str, engine_kind: str | None, options: EngineOptions) -> Report:
 
 
 def try_pictures(model: Model, path: str) -> None:
-    """Black, white and noise: what makes an engine crash or lie should do so here, not live.
+    """Black, white and noise: what makes an engine crash or lie should do so here, not live. Of
+    rows nothing is known but their length: they are zeros.
 
     Raises Refused if an output of a known meaning is no number.
     """
     wanted = model.manifest.input
-    layout = packed("RGB3", wanted.width, wanted.height)
-    noise = np.random.default_rng(0).integers(0, 256, layout.nbytes, np.uint8)
-    for pixels in (np.zeros_like(noise), np.full_like(noise, 255), noise):
+    if (row := model.manifest.row) is not None:
+        layout = row_layout(row.count)
+        tried = [np.zeros(layout.nbytes, np.uint8)]
+    else:
+        layout = packed("RGB3", wanted.width, wanted.height)
+        noise = np.random.default_rng(0).integers(0, 256, layout.nbytes, np.uint8)
+        tried = [np.zeros_like(noise), np.full_like(noise, 255), noise]
+    for pixels in tried:
         with Frame(0, 0, layout, pixels, lambda: None) as frame:
             view = model.prepare(frame, model.engine.input())
         outputs = model.engine.run()

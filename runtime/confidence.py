@@ -18,7 +18,7 @@ class Confidence:
         self._broken = 0
 
     def add(self, found: Found, model: Model) -> None:
-        """Count one result of this model. Some have no score: vectors, statistics, class maps."""
+        """Count one result of this model. Some have no score: vectors, numbers, class maps."""
         if not found:
             self._broken += always_finds(model)
             return
@@ -43,4 +43,4 @@ class Confidence:
 def always_finds(model: Model) -> bool:
     """Whether nothing found means that the scores were no numbers."""
     described = model.manifest
-    return described.task in ("classify", "embed") and described.decoding.min_score <= 0
+    return described.task in ("classify", "regress", "embed") and described.decoding.min_score <= 0

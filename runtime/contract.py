@@ -8,25 +8,30 @@ import numpy as np
 from msgspec.structs import replace
 
 from models.manifest import Input, Manifest
+from models.row import Row
 from runtime.engines import Engine, TensorSpec
 from runtime.tasks import detect, pose, segment
 from wire.troubles import Refused
 
+ONE_OUTPUT = ("classify", "regress")
+PLURALS = {"class": "es", "value": "s"}
+
 
 def check_contract(manifest: Manifest, engine: Engine, labels: tuple[str, ...], where: str) -> None:
     """Raises Refused that names the first contradiction, and what each side says."""
-    check_input(manifest.input, engine.takes, where)
+    check_input(manifest.takes, engine.takes, where)
     _check_outputs(manifest, engine.gives, where)
-    if manifest.task == "classify" and len(engine.gives) != 1:
-        raise Refused(f"{where}: task classify needs one output, it has {len(engine.gives)}")
+    if manifest.task in ONE_OUTPUT and len(engine.gives) != 1:
+        raise Refused(f"{where}: task {manifest.task} needs one output, it has {len(engine.gives)}")
     count = _class_count(manifest, engine.gives, labels, where)
     if count == 0:
         raise Refused(f"{where}: output {engine.gives[0].name!r} is empty: there are no scores")
     if labels and count is not None and len(labels) != count:
         have = f"{len(labels)} label{'s'[: len(labels) != 1]}"
+        what = "value" if manifest.task == "regress" else "class"
         raise Refused(
             f"{where}: {manifest.labels or 'its label file'} has {have}, the model {count} "
-            f"class{'es'[: 2 * (count != 1)]}: one label a line, in their order"
+            f"{what}{PLURALS[what][: 2 * (count != 1)]}: one label a line, in their order"
         )
 
 
@@ -34,7 +39,7 @@ def _class_count(
     manifest: Manifest, gives: Sequence[TensorSpec], labels: tuple[str, ...], where: str
 ) -> int | None:
     """How many classes the outputs tell apart, where they show it."""
-    if manifest.task == "classify":
+    if manifest.task in ONE_OUTPUT:
         return int(np.prod(gives[0].shape))
     try:
         if manifest.task == "detect":
@@ -62,7 +67,7 @@ def _check_points(manifest: Manifest, count: int) -> None:
         )
 
 
-def declared_input(wanted: Input) -> TensorSpec:
+def declared_input(wanted: Input | Row) -> TensorSpec:
     """The input tensor that a manifest declares."""
     return TensorSpec("input", wanted.shape, wanted.dtype, wanted.scale, wanted.zero_point)
 
@@ -75,23 +80,24 @@ def declared_outputs(manifest: Manifest) -> tuple[TensorSpec, ...]:
     )
 
 
-def check_input(wanted: Input, takes: TensorSpec, where: str) -> None:
+def check_input(wanted: Input | Row, takes: TensorSpec, where: str) -> None:
     """Raises Refused where the manifest's input is not the model's."""
     promised = declared_input(wanted)
-    other = replace(wanted, layout="NCHW" if wanted.layout == "NHWC" else "NHWC")
+    table = "[row]" if isinstance(wanted, Row) else "[input]"
     if promised.shape != takes.shape:
-        hint = (
-            f": the model is {other.layout}" if declared_input(other).shape == takes.shape else ""
-        )
+        laid, hint = "", ""
+        if isinstance(wanted, Input):
+            other = replace(wanted, layout="NCHW" if wanted.layout == "NHWC" else "NHWC")
+            laid = f" ({wanted.layout})"
+            hint = f": the model is {other.layout}" if other.shape == takes.shape else ""
         raise Refused(
-            f"{where}: [input] says {promised.shape} ({wanted.layout}), the model takes "
-            f"{takes.shape}{hint}"
+            f"{where}: {table} says {promised.shape}{laid}, the model takes {takes.shape}{hint}"
         )
     if promised.dtype != takes.dtype:
-        raise Refused(f"{where}: [input] dtype is {promised.dtype}, the model's is {takes.dtype}")
+        raise Refused(f"{where}: {table} dtype is {promised.dtype}, the model's is {takes.dtype}")
     if takes.scale is not None and not _same_quantisation(promised, takes):
         raise Refused(
-            f"{where}: [input] {_quantised(promised)}, the model has {_quantised(takes)}: "
+            f"{where}: {table} {_quantised(promised)}, the model has {_quantised(takes)}: "
             "write that"
         )
 

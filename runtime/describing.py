@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace as replaced
 
 from models.manifest import Input, Manifest, Output
+from models.row import Row
 from runtime.contract import check_contract, declared_input
 from runtime.contract import declared_outputs as promised_outputs
 from runtime.engines import Engine, EngineOptions, TensorSpec, open_engine
@@ -47,7 +48,7 @@ def _inferred(located: Located, options: EngineOptions) -> Description:
 
 def _completed(located: Located, manifest: Manifest, options: EngineOptions) -> Description:
     declared = replace(
-        options, takes=declared_input(manifest.input), gives=promised_outputs(manifest)
+        options, takes=declared_input(manifest.takes), gives=promised_outputs(manifest)
     )
     engine = open_engine(located.engine_kind, located.file, declared)
     try:
@@ -64,7 +65,7 @@ def complete(manifest: Manifest, engine: Engine, where: str) -> tuple[Manifest, 
 
     What it says is never changed, right or wrong: `check_contract` judges that.
     """
-    wanted, said = _input(manifest.input, engine.takes)
+    wanted, said = _input(manifest.takes, engine.takes)
     if manifest.outputs:
         pairs = [_output(*each) for each in zip(manifest.outputs, engine.gives, strict=False)]
         outputs = (*(output for output, _ in pairs), *manifest.outputs[len(pairs) :])
@@ -75,16 +76,19 @@ def complete(manifest: Manifest, engine: Engine, where: str) -> tuple[Manifest, 
         except msgspec.ValidationError as error:
             raise Refused(f"{where}: has an output that no manifest can have: {error}") from None
         said += tuple(f"[[outputs]] {_words(spec)}" for spec in engine.gives)
+    if isinstance(wanted, Row):
+        return replaced(manifest, row=wanted, outputs=outputs), said
     return replaced(manifest, input=wanted, outputs=outputs), said
 
 
-def _input(wanted: Input, takes: TensorSpec) -> tuple[Input, tuple[str, ...]]:
+def _input(wanted: Input | Row, takes: TensorSpec) -> tuple[Input | Row, tuple[str, ...]]:
     unsaid = wanted.scale is None and wanted.zero_point is None
     if not unsaid or takes.scale is None or takes.dtype != wanted.dtype:
         return wanted, ()
     zero_point = takes.zero_point or 0
     whole = replaced(wanted, scale=takes.scale, zero_point=zero_point)
-    return whole, (f"[input] scale = {takes.scale:.9g}, zero_point = {zero_point}",)
+    table = "[row]" if isinstance(wanted, Row) else "[input]"
+    return whole, (f"{table} scale = {takes.scale:.9g}, zero_point = {zero_point}",)
 
 
 def _output(said: Output, real: TensorSpec) -> tuple[Output, str]:

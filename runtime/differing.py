@@ -20,6 +20,7 @@ from runtime.tasks import (
     Pose,
     Region,
     Stats,
+    Value,
     Vector,
     name_of,
 )
@@ -138,6 +139,19 @@ def cosine(one: Sequence[float], other: Sequence[float]) -> float:
         return float(a @ b) / length if length > 0 else 0.0
 
 
+def _values_differ(expected: Sequence[Value], found: Found, sample: Golden) -> str | None:
+    """The tolerance is a share of the largest of them: nobody knows their unit."""
+    if len(expected) != len(found):
+        return f"expected {len(expected)} values, found {len(found)}"
+    room = sample.tolerance * max(abs(want.value) for want in expected)
+    entries: Sequence[Entry] = found
+    for want, got in zip(expected, entries, strict=True):
+        if not isinstance(got, Value) or not abs(want.value - got.value) <= room + 1e-6:
+            number = f"{got.value:.6g}" if isinstance(got, Value) else name_of(got)
+            return f"{want.name}: expected {want.value:.6g}, found {number}"
+    return None
+
+
 def _stats_differ(expected: Sequence[Stats], found: Found, sample: Golden) -> str | None:
     entries: Sequence[Entry] = found
     for want, got in zip(expected, entries, strict=False):
@@ -161,5 +175,6 @@ JUDGES: dict[type[Entry], Callable[[Any, Found, Golden], str | None]] = {
     Pose: _boxes_differ,
     Region: _regions_differ,
     Vector: _vectors_differ,
+    Value: _values_differ,
     Stats: _stats_differ,
 }

@@ -14,7 +14,7 @@ from msgspec.structs import replace as replaced
 from runtime.golden import answer
 from runtime.loop import Model
 from runtime.opening import DECODERS
-from runtime.tasks import Box, Class, Region, Stats
+from runtime.tasks import Box, Class, Region, Stats, Value
 from runtime.tasks.classify import make_decode as make_classify
 
 SURE = 0.6  # the mean probability of a region that is the same elsewhere
@@ -51,7 +51,7 @@ def doubting(model: Model, tolerance: float) -> Doubt:
         return BoxDoubt(model, tolerance) if is_boxes else RegionDoubt(model, tolerance)
     if model.manifest.task == "embed":
         return VectorDoubt(model)
-    return StatsDoubt(model)
+    return ValueDoubt(model) if model.manifest.task == "regress" else StatsDoubt(model)
 
 
 class ClassDoubt:
@@ -138,6 +138,20 @@ class VectorDoubt:
 
     def judge(self, picture: Path) -> Judged | None:
         return Judged((0,), 1.0) if answer(self.model, picture) else None
+
+
+class ValueDoubt:
+    """There must be numbers. The larger, the less does rounding weigh."""
+
+    must_find = False
+    advice = "its outputs are no numbers: check the columns and their normalising ([row])"
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def judge(self, picture: Path) -> Judged | None:
+        found = [each.value for each in answer(self.model, picture) if isinstance(each, Value)]
+        return Judged((0,), max(map(abs, found))) if found else None
 
 
 class StatsDoubt:

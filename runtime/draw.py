@@ -12,7 +12,7 @@ import cv2
 from runtime.draw_shapes import draw_skeleton, tint
 from runtime.frames import Pixels
 from runtime.lettering import BOLD, PLAIN, Colour, clean, shorten, width, write
-from runtime.tasks import Box, Class, Found, Instance, Pose, Region, Stats, Vector
+from runtime.tasks import Box, Class, Found, Instance, Pose, Region, Stats, Value, Vector
 
 # Okabe and Ito, "Color Universal Design" (2008): told apart by every kind of colour vision.
 # Blue, green, red here. Neighbours in the list differ in lightness too.
@@ -65,7 +65,9 @@ def draw(picture: Pixels, found: Found, source: tuple[int, int]) -> None:
     if regions:
         draw_regions(picture, regions, source)
     draw_ranking(picture, [each for each in found if isinstance(each, Class)])
-    draw_words(picture, [words_of(each) for each in found if isinstance(each, Vector | Stats)])
+    draw_words(
+        picture, [words_of(each) for each in found if isinstance(each, Vector | Value | Stats)]
+    )
 
 
 def colour_of(index: int) -> Colour:
@@ -216,8 +218,10 @@ def draw_class(row: Pixels, entry: Class, size: int, weight: int) -> None:
     track[:, : round(track.shape[1] * min(1.0, max(0.0, entry.score)))] = colour_of(entry.index)
 
 
-def words_of(entry: Vector | Stats) -> tuple[str, str]:
+def words_of(entry: Vector | Value | Stats) -> tuple[str, str]:
     """What a tensor is, and what is in it."""
+    if isinstance(entry, Value):
+        return entry.name, f"{entry.value:.6g}"
     if isinstance(entry, Vector):
         return f"{entry.name} {len(entry.values)}", f"length {entry.length:.3g}"
     shape = "x".join(map(str, entry.shape))

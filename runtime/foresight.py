@@ -9,10 +9,12 @@ import posixpath
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from models.manifest import Manifest
 from runtime import first_root, foresight_network
-from runtime.cameras import csi_uri, make_camera, options, shared_uri, v4l2_uri
+from runtime.cameras import ROWS, csi_uri, make_camera, options, shared_uri, v4l2_uri
 from runtime.cameras.network import NetworkCamera
 from runtime.cameras.network_uri import Target
+from runtime.cameras.rows_topic import TopicRows
 from runtime.engines import KINDS, engine_reason
 from runtime.engines.accelerators import missing_here
 from runtime.locating import Located, locate, resolve
@@ -123,9 +125,9 @@ def _camera(name: str, pipeline: Pipeline, nodes: dict[str, str]) -> Iterator[st
     key = f"pipeline.{name}.camera"
     try:
         camera = make_camera(pipeline.camera)
-        if isinstance(camera, NetworkCamera):
+        if isinstance(camera, NetworkCamera | TopicRows):
             yield from _network(key, camera.target)
-        if pipeline.camera.startswith("file:"):
+        if pipeline.camera.startswith(("file:", "rows:")):
             yield from _recording(key, pipeline.camera)
         if pipeline.camera.startswith("csi:"):
             yield from _only_one(key, csi_uri.read(pipeline.camera).shown, name, nodes)
@@ -168,14 +170,15 @@ def _network(key: str, target: Target) -> Iterator[str]:
 
 
 def _recording(key: str, uri: str) -> Iterator[str]:
-    address = options.parse(uri, ("pace", "loop"))
+    address = options.parse(uri, ("pace", "loop", "rate", "columns"))
     if not os.path.exists(address.place):
         yield f"{key}: there is no {address.place}"
     if address.given.get("loop") != "yes":
+        what = "row" if uri.startswith("rows:") else "picture"
         how = "&loop=yes at its end" if "?" in uri else "?loop=yes at its end"
         how = "loop=yes in place of loop=no" if "loop" in address.given else how
         yield (
-            f"{key}: it ends with its last picture, and the service is started again and again: "
+            f"{key}: it ends with its last {what}, and the service is started again and again: "
             f"write {how}"
         )
     yield from _out_of_reach(key, address.place, "/var/lib/vedette")
@@ -198,6 +201,7 @@ def _model(name: str, pipeline: Pipeline) -> Iterator[str]:
             foreign = foreign_labels(pipeline, _glance(located))
             yield from (f"pipeline.{name}.{words}" for words in foreign)
             if located.manifest is not None:
+                yield from _mismatch(name, pipeline.camera, located.manifest)
                 idle = fruitless(pipeline, located.manifest)
                 yield from (f"pipeline.{name}.{words}" for words in idle)
     except Trouble as trouble:
@@ -211,6 +215,16 @@ def _model(name: str, pipeline: Pipeline) -> Iterator[str]:
             yield f"pipeline.{name}.accelerators: {what}; until then it runs on the CPU"
     reach = ("\n".join(_out_of_reach(key, str(each), "/var/lib/vedette")) for each in needed)
     yield from itertools.islice(filter(None, reach), 1)
+
+
+def _mismatch(name: str, camera: str, described: Manifest) -> Iterator[str]:
+    gives, takes = camera.startswith(ROWS), described.row is not None
+    if gives != takes:
+        words = {True: "rows of numbers", False: "pictures"}
+        yield (
+            f"pipeline.{name}.camera: it gives {words[gives]}, and {described.name} takes "
+            f"{words[takes]}"
+        )
 
 
 def _glance(located: Located) -> tuple[str, ...]:

@@ -13,6 +13,9 @@ from runtime.cameras.video_decoder import ffmpeg
 from runtime.secret_files import complaint_about
 from wire.troubles import Unavailable
 
+SECRET = ("password_file", "key_file")
+PUBLIC = ("ca_file", "certificate_file")
+
 
 def about(target: Target) -> Iterator[str]:
     """What is amiss, without a connection: a line each."""
@@ -22,11 +25,12 @@ def about(target: Target) -> Iterator[str]:
             "the password stands in this file: write USER@HOST without it, and "
             "#password_file=/etc/vedette/NAME.password at the end"
         )
-    password_file, ca_file = given.get("password_file"), given.get("ca_file")
-    if password_file is not None and (what := complaint_about(password_file)):
-        yield f"password_file {password_file}: {what}"
-    if ca_file is not None and not os.path.isfile(ca_file):
-        yield f"ca_file {ca_file}: there is no such file"
+    for key in SECRET:
+        if key in given and (what := complaint_about(given[key])):
+            yield f"{key} {given[key]}: {what}"
+    for key in PUBLIC:
+        if key in given and not os.path.isfile(given[key]):
+            yield f"{key} {given[key]}: there is no such file"
     yield from misplaced(target)
     if target.scheme.startswith("rtsp"):
         try:
@@ -37,8 +41,8 @@ def about(target: Target) -> Iterator[str]:
 
 def files(target: Target) -> list[str]:
     """The files that the service has to see."""
-    keys = ("password_file", "ca_file")
-    return [target.address.given[key] for key in keys if key in target.address.given]
+    given = target.address.given
+    return [given[key] for key in (*SECRET, *PUBLIC) if key in given]
 
 
 def by_hand(uri: str) -> Iterator[str]:

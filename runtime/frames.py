@@ -1,4 +1,4 @@
-"""Frames: camera memory on loan.
+"""Frames: camera memory on loan. A row of numbers from a table or a topic is lent like a picture.
 
 A frame is borrowed, looked at and given back. Nobody owns pixels but the camera.
 """
@@ -20,16 +20,18 @@ Pixels = npt.NDArray[np.uint8]
 Memory = mmap.mmap | memoryview | bytearray | Pixels
 
 BYTES_PER_PIXEL = {"RGB3": 3, "BGR3": 3, "YUYV": 2, "GREY": 1, "NV12": 1}
+ROW = "row"  # the format of rows: a float32 each where pictures have pixels
 
 
 @dataclass(frozen=True)
 class Layout:
     """How pixels lie in a camera buffer.
 
-    format: V4L2 four-letter code, one of BYTES_PER_PIXEL
-    width, height: pixels in the buffer
+    format: V4L2 four-letter code, one of BYTES_PER_PIXEL; or ROW
+    width, height: pixels in the buffer; of a row how many numbers it has, and 1
     stride: bytes per row, padding included
     shrunk_from: (width, height) of the picture before a decoder shrank it, if one did
+    columns: what the numbers of a row are called, in their order, if that is known
     """
 
     format: str
@@ -37,6 +39,7 @@ class Layout:
     height: int
     stride: int
     shrunk_from: tuple[int, int] | None = None
+    columns: tuple[str, ...] = ()
 
     @property
     def source(self) -> tuple[int, int]:
@@ -53,12 +56,15 @@ class Layout:
 
         RGB3, BGR3: (height, width, 3). GREY: (height, width). YUYV: (height, width / 2, 4), a
         macropixel Y0 U Y1 V each. NV12: (height * 3 / 2, width), the Y rows and then the UV rows.
+        ROW: (1, 4 * width), the bytes of its numbers.
         """
         rows = flat[: self.nbytes].reshape(-1, self.stride)
         if self.format in ("RGB3", "BGR3"):
             return rows[:, : self.width * 3].reshape(self.height, self.width, 3)
         if self.format == "YUYV":
             return rows[:, : self.width * 2].reshape(self.height, self.width // 2, 4)
+        if self.format == ROW:
+            return rows
         return rows[:, : self.width]
 
 
@@ -67,16 +73,24 @@ def packed(format: str, width: int, height: int) -> Layout:
     return Layout(format, width, height, width * BYTES_PER_PIXEL[format])
 
 
+def row_layout(count: int, columns: tuple[str, ...] = ()) -> Layout:
+    """The layout of a row of so many numbers."""
+    return Layout(ROW, count, 1, 4 * count, columns=columns)
+
+
 @dataclass(frozen=True)
 class Aim:
     """The smallest picture that still gives the model every pixel it can use.
 
-    A camera that decodes compressed pictures may deliver any size that is not smaller.
+    A camera that decodes compressed pictures may deliver any size that is not smaller. One that
+    gives rows gives those of `columns`, in that order, or without names `width` numbers.
+    columns: None: the model takes pictures.
     """
 
     width: int
     height: int
     cover: bool  # True: both sides must be reached (stretch, crop). False: one (letterbox)
+    columns: tuple[str, ...] | None = None
 
     def least(self, width: int, height: int) -> tuple[int, int]:
         """The least (width, height) to which a picture of this size may be shrunk."""
@@ -120,7 +134,7 @@ class Part:
 
 
 class Frame:
-    """One captured image, valid until it is released.
+    """One captured image (or row of numbers), valid until it is released.
 
     seq: the driver's counter. captured_ns: CLOCK_MONOTONIC, stamped by the driver. memory: what was
     lent, None after it was given back; who shares a camera knows its buffers by them. part: None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import cv2
 import msgspec
 import numpy as np
 
 from runtime import masks
+from runtime.cameras import open_camera
 from runtime.differing import differs
 from runtime.frames import Frame, packed
 from runtime.loop import Model
-from runtime.tasks import Box, Class, Found, Instance, Mask, Pose, Region, Stats, Vector
+from runtime.tasks import Box, Class, Found, Instance, Mask, Pose, Region, Stats, Value, Vector
 from wire.troubles import Refused
 from wire.unreadable import UNREADABLE
 
@@ -31,7 +33,10 @@ def check_golden(model: Model, folder: Path) -> int:
 
 
 def answer(model: Model, picture: Path) -> Found:
-    """What the model finds in a picture file, by the same way that a camera's frame takes."""
+    """What the model finds in a picture file (or a CSV file of one row), by the same way that a
+    camera's frame takes. Raises Refused."""
+    if model.manifest.row is not None:
+        return _answer_to_row(model, picture)
     try:
         pixels = cv2.imdecode(np.frombuffer(picture.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
     except (OSError, cv2.error):
@@ -42,6 +47,15 @@ def answer(model: Model, picture: Path) -> Found:
     flat: Any = np.ascontiguousarray(pixels).reshape(-1)
     with Frame(0, 0, packed("BGR3", width, height), flat, lambda: None) as frame:
         view = model.prepare(frame, model.engine.input())
+    return model.decode(model.engine.run(), view)
+
+
+def _answer_to_row(model: Model, file: Path) -> Found:
+    with open_camera(f"rows://{quote(str(file))}", model.aim) as camera:
+        frame = camera.read(0.0)
+        assert frame is not None, "start() looks at the first row"
+        with frame:
+            view = model.prepare(frame, model.engine.input())
     return model.decode(model.engine.run(), view)
 
 
@@ -94,5 +108,6 @@ KINDS: dict[str, Any] = {
     "segment": tuple[_Piece, ...],
     "pose": tuple[Pose, ...],
     "embed": tuple[Vector, ...],
+    "regress": tuple[Value, ...],
     "raw": tuple[Stats, ...],
 }

@@ -1,7 +1,8 @@
 """Make golden samples: of many pictures the few that are varied, and that the model is sure of.
 
 A sample must hold on another engine and another processor, where an int8 model answers a little
-differently. So a picture is left out where a small difference would change what is found.
+differently. So a picture (or a row, of a model that takes rows) is left out where a small
+difference would change what is found.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from models.manifest import Golden
 from runtime.doubt import Doubt, doubting
 from runtime.engines import EngineOptions
 from runtime.golden import answer
+from runtime.golden_rows import rows_in
 from runtime.locating import locate
 from runtime.loop import Model
 from runtime.opening import open_model
@@ -91,20 +93,21 @@ class Looked:
 def make_goldens(folder: Path, pictures: Path, options: EngineOptions, wish: Wish) -> Made:
     """Write golden samples into a model folder, in place of those that its manifest names.
 
-    Raises Refused if a picture cannot be read, or the model is sure of none.
+    pictures: a folder of them; of a model that takes rows a CSV file. Raises Refused if one cannot
+    be read, or the model is sure of none.
     """
-    sources = spread(pictures_in(pictures), MOST_LOOKED_AT)
     with locate(folder) as located, tempfile.TemporaryDirectory(prefix="vedette-") as scratch:
         model = open_model(located, options)
         try:
+            sources = _sources(model, pictures, Path(scratch))
             quantised = model.engine.gives[0].scale is not None
             tolerance = QUANTISED_TOLERANCE if quantised else FLOAT_TOLERANCE
             doubt = doubting(model, tolerance)
-            looked = _look(doubt, sources, wish, Path(scratch) / "picture.png")
+            looked = _look(doubt, sources, wish, Path(scratch) / "picture")
             if not looked.candidates:
                 raise Refused(
                     f"{pictures}: {model.manifest.name} is sure of none of {looked.pictures} "
-                    f"pictures: {doubt.advice}"
+                    f"{'pictures' if model.manifest.row is None else 'rows'}: {doubt.advice}"
                 )
             chosen = varied(looked.candidates, wish.count)
             made = [_write(folder, model, n, each) for n, each in enumerate(chosen, 1)]
@@ -116,6 +119,12 @@ def make_goldens(folder: Path, pictures: Path, options: EngineOptions, wish: Wis
     manifest.write(folder, replaced(model.manifest, golden=golden))
     passed_over = looked.pictures - len(looked.candidates)
     return Made(tuple(made), looked.pictures, passed_over, tolerance)
+
+
+def _sources(model: Model, pictures: Path, scratch: Path) -> list[Path]:
+    if model.manifest.row is not None:
+        return rows_in(pictures, model.manifest.row, scratch, MOST_LOOKED_AT)
+    return spread(pictures_in(pictures), MOST_LOOKED_AT)
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -183,7 +192,7 @@ def _look(doubt: Doubt, sources: list[Path], wish: Wish, picture: Path) -> Looke
         if number % SAY_EVERY == 0:
             wish.say(f"looked at {number} of {len(sources)} pictures")
         source = sources[place]
-        content = small_png(source, doubt.model)
+        content = _content(source, doubt.model)
         picture.write_bytes(content)
         judged = doubt.judge(picture)
         if judged is not None:
@@ -195,19 +204,25 @@ def _look(doubt: Doubt, sources: list[Path], wish: Wish, picture: Path) -> Looke
 
 
 def _write(folder: Path, model: Model, number: int, candidate: Candidate) -> Chosen:
-    """golden-N.png and golden-N.json: the answer is to the picture as it is stored."""
-    name = f"golden-{number}.png"
-    write_durably(folder / name, small_png(candidate.source, model))
+    """golden-N.png (of a row .csv) and golden-N.json: the answer is to it as it is stored."""
+    is_row = model.manifest.row is not None
+    name = f"golden-{number}.{'csv' if is_row else 'png'}"
+    write_durably(folder / name, _content(candidate.source, model))
     found = answer(model, folder / name)
     if model.manifest.task == "classify":
         found = found[:1]  # nothing else is compared
     content = msgspec.json.format(msgspec.json.encode(found)) + b"\n"
     write_durably(folder / _answer_name(name), content)
-    return Chosen(name, one_line(str(candidate.source)), _in_words(found))
+    source = candidate.source.stem if is_row else str(candidate.source)
+    return Chosen(name, one_line(source), _in_words(found))
+
+
+def _content(source: Path, model: Model) -> bytes:
+    return small_png(source, model) if model.manifest.row is None else source.read_bytes()
 
 
 def _answer_name(picture: str) -> str:
-    return picture.removesuffix(".png") + ".json"
+    return picture.rpartition(".")[0] + ".json"
 
 
 def _in_words(found: Found) -> str:

@@ -13,15 +13,17 @@ import numpy as np
 from msgspec.structs import replace
 
 from models.consistency import contradictions
-from models.manifest import Decoding, Input, Manifest, Output
+from models.manifest import NO_PICTURE, Decoding, Input, Manifest, Output
+from models.row import Row
 from runtime.engines import Engine, TensorSpec
 from runtime.inferring_boxes import Bare, guess_boxes, unknown_form
+from runtime.inferring_numbers import guess_row_task, guess_scores, is_row, row_of
 from runtime.inferring_shapes import guess_shapes
 from runtime.labels import labels_in
 from wire.complaints import spelled
 from wire.troubles import Refused
 
-Task = Literal["classify", "detect", "segment", "pose", "embed", "raw"]
+Task = Literal["classify", "regress", "detect", "segment", "pose", "embed", "raw"]
 
 LARGEST_LABELS = 1_000_000  # bytes
 LARGEST_SIDE = 8192  # as in a manifest
@@ -32,10 +34,16 @@ SCALINGS = ((0.0, 255.0), (127.5, 127.5), (0.0, 1.0), (128.0, 1.0))
 
 def infer_manifest(model_file: Path, engine: Engine) -> tuple[Manifest, tuple[str, ...]]:
     """A manifest that fits an opened model, and one line for each thing that was guessed."""
-    wanted = _input(model_file, engine.takes)
     labels = sibling_labels(model_file)
-    task, decoding, why = _decoding(engine, model_file, wanted)
-    wanted = _as_trained(wanted, decoding)
+    wanted, row = NO_PICTURE, None
+    task: Task
+    if is_row(engine.takes):
+        row = row_of(model_file, engine.takes)
+        task, decoding, why = guess_row_task(engine)
+    else:
+        wanted = _input(model_file, engine.takes)
+        task, decoding, why = _decoding(engine, model_file, wanted)
+        wanted = _as_trained(wanted, decoding)
     try:
         outputs = declared_outputs(engine)
     except msgspec.ValidationError as error:
@@ -48,6 +56,7 @@ def infer_manifest(model_file: Path, engine: Engine) -> tuple[Manifest, tuple[st
         format="onnx" if model_file.suffix.lower() == ".onnx" else "tflite",
         file=model_file.name,
         input=wanted,
+        row=row,
         outputs=outputs,
         decoding=decoding,
         labels=labels.name if labels else None,
@@ -55,7 +64,8 @@ def infer_manifest(model_file: Path, engine: Engine) -> tuple[Manifest, tuple[st
     for path, what in contradictions(inferred):
         raise Refused(f"{model_file}: {spelled(path)}: {what}: export the model again")
     named = (f"labels from {labels.name}",) if labels else ()
-    return inferred, (*_assumed(wanted), why, *named)
+    assumed = _assumed(wanted) if row is None else _assumed_of_row(row)
+    return inferred, (*assumed, why, *named)
 
 
 def declared_outputs(engine: Engine) -> tuple[Output, ...]:
@@ -105,7 +115,7 @@ def _input(model_file: Path, takes: TensorSpec) -> Input:
     else:
         raise Refused(
             f"{model_file}: input {takes.name!r} has shape {shape}; a picture is "
-            "(1, height, width, 1 or 3) or (1, 1 or 3, height, width)"
+            "(1, height, width, 1 or 3) or (1, 1 or 3, height, width), a row of numbers (1, n)"
         )
     if not (1 <= width <= LARGEST_SIDE and 1 <= height <= LARGEST_SIDE):
         raise Refused(
@@ -156,6 +166,13 @@ def _assumed(eats: Input) -> tuple[str, str]:
     )
 
 
+def _assumed_of_row(row: Row) -> tuple[str, str]:
+    return (
+        f"input is a row of {row.count} numbers, {row.dtype}",
+        "assumed: its numbers are taken as they come, without names and unscaled",
+    )
+
+
 def _scaling(takes: TensorSpec) -> tuple[float, float]:
     """The usual scaling whose 0 to 255 fills the quantised range best; for floats, 0 to 1."""
     if takes.scale is None:
@@ -184,19 +201,8 @@ def _decoding(engine: Engine, model_file: Path, eats: Input) -> tuple[Task, Deco
     if other is not None:
         return other
     if len(shapes) == 1 and shapes[0] and np.prod(shapes[0]) == max(shapes[0]) >= 2:
-        return "classify", *_scores(engine)
+        return "classify", *guess_scores(engine)
     boxes = guess_boxes(bare)
     if boxes is not None:
         return "detect", *boxes
     return "raw", Decoding(), f"{unknown_form(shapes)}: their statistics are shown"
-
-
-def _scores(engine: Engine) -> tuple[Decoding, str]:
-    """Probabilities sum to one and lie between 0 and 1; anything else needs a softmax."""
-    spec = engine.gives[0]
-    stored = engine.run()[0].astype(np.float64).reshape(-1)
-    real = (stored - (spec.zero_point or 0)) * (spec.scale or 1.0)
-    room = 0.02 + (spec.scale or 0.0) / 2 * real.size  # each may be rounded by half a step
-    if real.min() >= 0 and real.max() <= 1.001 and abs(real.sum() - 1) < min(room, 0.9):
-        return Decoding(head="probabilities"), f"{real.size} scores that sum to one: classes"
-    return Decoding(head="logits"), f"{real.size} scores: classes, by softmax"

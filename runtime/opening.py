@@ -16,12 +16,14 @@ from runtime.labels import labels_in
 from runtime.locating import Located
 from runtime.loop import Model
 from runtime.prepare import aim_of, make_prepare
+from runtime.prepare_row import aim_of_row, make_row_prepare
 from runtime.tasks.anchors import read_anchors
 from wire.troubles import Refused, Trouble
 
 WHAT_FAILS = (Trouble, OSError, MemoryError)  # when a model is opened
 DECODERS = {
     "classify": "runtime.tasks.classify",
+    "regress": "runtime.tasks.regress",
     "detect": "runtime.tasks.detect",
     "segment": "runtime.tasks.segment",
     "pose": "runtime.tasks.pose",
@@ -54,7 +56,7 @@ def engine_of(located: Located, options: EngineOptions) -> Engine:
     """The model file, loaded with what its manifest declares. Raises as open_model does."""
     if located.manifest is None:
         return open_engine(located.engine_kind, located.file, options)
-    takes = declared_input(located.manifest.input)
+    takes = declared_input(located.manifest.takes)
     gives = declared_outputs(located.manifest)
     declared = replace(options, takes=takes, gives=gives)
     return open_engine(located.engine_kind, located.file, declared)
@@ -86,9 +88,9 @@ def _join(located: Located, engine: Engine) -> Model:
         guesses,
         engine,
         located.engine_kind,
-        make_prepare(manifest.input),
+        make_prepare(manifest.input) if manifest.row is None else make_row_prepare(manifest.row),
         decode,
-        aim_of(manifest.input),
+        aim_of(manifest.input) if manifest.row is None else aim_of_row(manifest.row),
         anchors,
     )
 

@@ -15,10 +15,11 @@ import numpy.typing as npt
 
 from models.manifest import Input
 from runtime.engines import Tensor
-from runtime.frames import Aim, Frame, Layout, Part, Pixels, Rect
+from runtime.frames import ROW, Aim, Frame, Layout, Part, Pixels, Rect
 from runtime.geometry import place
 from runtime.pixels import Scratch, Step, compile_picture, limited_luma
 from runtime.tasks import View
+from wire.troubles import Refused
 
 Prepare = Callable[[Frame, Tensor], View]
 Store = Callable[[], object]
@@ -61,6 +62,8 @@ class _Compiled:
         return self._view
 
     def _compile(self, layout: Layout, part: Part | None, out: Tensor) -> None:
+        if layout.format == ROW:
+            raise Refused("the model takes pictures, and this camera gives rows of numbers")
         if layout != self._layout or part != self._part or out is not self._out:
             placement = place(self._wanted, layout, None if part is None else part.region)
             self._view = placement.view

@@ -16,9 +16,10 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from runtime.canvas import Canvas
+from runtime.canvas import Canvas, canvas_of
 from runtime.frames import Frame
 from runtime.panel import Panel, printable
+from runtime.row_canvas import RowCanvas
 from runtime.tasks import (
     Box,
     Class,
@@ -28,6 +29,7 @@ from runtime.tasks import (
     Mask,
     Pose,
     Region,
+    Value,
     Vector,
     score_of,
 )
@@ -40,7 +42,7 @@ SHARED_S = 0.1  # who asks is shown nothing that is older: it would be taken for
 REPORT_S = 0.25  # numbers are not worked out more often, however many look
 NO_MASK = Mask((0, 0), ())
 
-Kind = Literal["nothing", "classes", "boxes", "regions", "vectors", "stats"]
+Kind = Literal["nothing", "classes", "boxes", "regions", "vectors", "values", "stats"]
 
 
 class Shown(Protocol):
@@ -116,6 +118,8 @@ def kind_of(found: Found) -> Kind:
         return "regions"
     if isinstance(first, Vector):
         return "vectors"
+    if isinstance(first, Value):
+        return "values"
     return "classes" if isinstance(first, Class) else "stats"
 
 
@@ -136,7 +140,7 @@ class Preview:
         """
         self._title = printable(title, 200)
         self._look = look
-        self._canvas: Canvas | None = None  # the loop's; the encoder's while _encoding
+        self._canvas: Canvas | RowCanvas | None = None  # the loop's; the encoder's while _encoding
         self._encoding = False
         self._held: int | None = None  # the seq that was copied and waits for its result
         self._held_s = 0.0  # when it was copied
@@ -166,7 +170,7 @@ class Preview:
             return
         self._next_ns = now + GAP_NS
         if self._canvas is None or self._canvas.layout != frame.layout:
-            self._canvas = Canvas(frame.layout)
+            self._canvas = canvas_of(frame.layout)
         np.copyto(self._canvas.raw, frame.pixels)
         self._held, self._held_s = frame.seq, now / 1e9
 

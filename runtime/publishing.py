@@ -9,7 +9,7 @@ from time import monotonic_ns
 from msgspec.structs import replace
 
 from runtime.loop import Clock, Model, Result
-from runtime.tasks import Box, Class, Entry, Found, Region, score_of
+from runtime.tasks import Box, Class, Entry, Found, Region, Value, score_of
 from runtime.things import thing, told
 from runtime.timing import Timing
 from runtime.tracking.observer import Observed
@@ -26,7 +26,8 @@ class Publisher:
 
     Mode "change" publishes the first result, one in which other things are found than in the one
     published last, and one every 60 s. Other things: another multiset of labels; of a classifier
-    another best label; raw outputs and vectors never change. Where boxes are tracked, also how many
+    another best label; of predicted numbers another in its first three digits; raw outputs and
+    vectors never change. Where boxes are tracked, also how many
     are in each zone, and whatever happened. What changes back before the rate allows it to be said
     is not said, but what happened is. clock: monotonic, wall: Unix time, both in nanoseconds.
     """
@@ -114,6 +115,8 @@ def subject(found: tuple[Entry, ...]) -> tuple[str, ...]:
     first = found[0]
     if isinstance(first, Box | Region):
         return tuple(sorted([entry.label for entry in found if isinstance(entry, Box | Region)]))
+    if isinstance(first, Value):
+        return tuple([f"{entry.value:.3g}" for entry in found if isinstance(entry, Value)])
     return (first.label,) if isinstance(first, Class) else ()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from runtime.cameras import Camera, Ended
+from runtime.cameras import Camera, Ended, Sparse
 from runtime.loop import HELD, NO_MODEL, Loop
 from runtime.reporting import Reporter
 from wire.systemd import Notifier
@@ -19,8 +19,9 @@ class Service:
     """One pipeline under supervision.
 
     It is ready, and the watchdog is petted, when a frame came out, while the camera is reported
-    absent and is being reopened, while there is no model to run, and for a while when one is loaded
-    in the place of another. Not otherwise: an engine that hangs is for systemd to end.
+    absent and is being reopened, or waits for what somebody sends, while there is no model to run,
+    and for a while when one is loaded in the place of another. Not otherwise: an engine that hangs
+    is for systemd to end.
     title: model and camera, for people. clock: seconds, monotonic. is_ready: systemd was told so.
     """
 
@@ -78,6 +79,8 @@ class Service:
             self._held_s = now_s if self._held_s is None else self._held_s
             return now_s - self._held_s < HELD_S
         self._held_s = None
+        if isinstance(self._camera, Sparse) and self._camera.is_waiting:
+            return True
         return self._camera.absent is not None or self._loop.model is NO_MODEL
 
     def _say_alive(self, is_well: bool) -> None:

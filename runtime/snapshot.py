@@ -13,9 +13,10 @@ from queue import Empty, SimpleQueue
 import cv2
 import numpy as np
 
-from runtime.canvas import Canvas
+from runtime.canvas import Canvas, canvas_of
 from runtime.frames import Frame, Layout
 from runtime.loop import Result
+from runtime.row_canvas import RowCanvas
 from runtime.tasks import Found
 from runtime.tracking.overlay import Overlay, overlay_of
 
@@ -40,10 +41,10 @@ class Snapshot:
         """layout: of the camera now, as far as it is known."""
         self._most_bytes = most_bytes
         self._until_s = now_s + PATIENCE_S
-        self._roomy: SimpleQueue[Canvas] = SimpleQueue()
-        self._copied: SimpleQueue[tuple[Canvas, Result] | None] = SimpleQueue()
+        self._roomy: SimpleQueue[Canvas | RowCanvas] = SimpleQueue()
+        self._copied: SimpleQueue[tuple[Canvas | RowCanvas, Result] | None] = SimpleQueue()
         self._shots: SimpleQueue[Shot] = SimpleQueue()
-        self._canvas: Canvas | None = None
+        self._canvas: Canvas | RowCanvas | None = None
         self._seq: int | None = None  # of the frame that was copied and waits for its result
         self._is_taken = False
         self._thread = threading.Thread(
@@ -61,7 +62,7 @@ class Snapshot:
             except Empty:
                 return
         if self._canvas.layout != frame.layout:  # the camera was reopened, or decodes smaller now
-            self._canvas = Canvas(frame.layout)
+            self._canvas = canvas_of(frame.layout)
         np.copyto(self._canvas.raw, frame.pixels)
         self._seq = frame.seq
 
@@ -91,7 +92,7 @@ class Snapshot:
 
     def _work(self, layout: Layout) -> None:
         if layout.nbytes:
-            canvas = Canvas(layout)
+            canvas = canvas_of(layout)
             canvas.raw.fill(0)  # the kernel gives memory when it is written, not when it is asked
             self._roomy.put(canvas)
         copied = self._copied.get()
@@ -100,7 +101,9 @@ class Snapshot:
             self._shots.put(encoded(canvas, result.found, self._most_bytes, overlay_of(result)))
 
 
-def encoded(canvas: Canvas, found: Found, most_bytes: int, overlay: Overlay | None = None) -> Shot:
+def encoded(
+    canvas: Canvas | RowCanvas, found: Found, most_bytes: int, overlay: Overlay | None = None
+) -> Shot:
     """The picture in `canvas.raw` as a JPEG that fits: of lower quality first, then smaller."""
     jpeg = b""
     for quality in QUALITIES:
@@ -118,6 +121,6 @@ def encoded(canvas: Canvas, found: Found, most_bytes: int, overlay: Overlay | No
     return Shot(None, f"no JPEG of this picture is as small as {most_bytes} bytes")
 
 
-def said(canvas: Canvas, quality: int, scale: float) -> str:
+def said(canvas: Canvas | RowCanvas, quality: int, scale: float) -> str:
     wide, tall = canvas.layout.source
     return f"a frame of {wide}x{tall}, quality {quality}, {scale:.0%} of its size"

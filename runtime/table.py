@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TextIO
 
 from runtime.panel import STAGES, Panel, Spread, printable
-from runtime.tasks import Entry, Found, Region, Stats, Vector
+from runtime.tasks import Entry, Found, Region, Stats, Value, Vector
 from runtime.tracking.brief import NOTHING, Brief, brief_of
 
 LIVE_S = 0.25
@@ -172,6 +172,8 @@ def found_row(entry: Entry) -> tuple[str, str, float]:
     if isinstance(entry, Stats):
         words = f"{entry.minimum:.3g} to {entry.maximum:.3g}, mean {entry.mean:.3g}"
         return printable(entry.name), words, 0.0
+    if isinstance(entry, Value):
+        return printable(entry.name), f"{entry.value:.6g}", 0.0
     if isinstance(entry, Vector):
         return printable(entry.name), vector_words(entry), 0.0
     share = entry.share if isinstance(entry, Region) else entry.score

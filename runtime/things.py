@@ -7,7 +7,7 @@ from math import isfinite
 import msgspec
 
 from runtime import tasks
-from runtime.tasks import Class, Entry, Instance, Point, Pose, Region, Stats, Vector
+from runtime.tasks import Class, Entry, Instance, Point, Pose, Region, Stats, Value, Vector
 from wire.results import LeftOut, Mask, Thing
 
 MOST_THINGS = 100  # in one result, the first of the model's own order
@@ -56,6 +56,8 @@ def thing(entry: Entry) -> Thing:
             maximum=_finite(entry.maximum),
             mean=_finite(entry.mean),
         )
+    if isinstance(entry, Value):
+        return Thing(entry.name[:LONGEST_LABEL], value=_finite(entry.value))
     if isinstance(entry, Vector):
         values = tuple(float(f"{value:.{DIGITS}g}") for value in entry.values)
         length = _finite(entry.length)

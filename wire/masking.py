@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 HIDDEN = "[hidden]"
-LOCAL = ("file", "v4l2", "csi", "synthetic", "pipeline")  # nobody signs in there
+# nobody signs in there
+LOCAL = ("file", "v4l2", "csi", "synthetic", "pipeline", "rows", "rows+synthetic")
 BEGIN = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:/+|//)?", re.IGNORECASE)
 NUMERIC = re.compile(r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[^]@]*\])(?::\d*)?[/?]")  # no name of a user
 UNCLOSED = r"\[[\da-f]*:[\da-f]*:[\da-f:.]*"  # an address of IPv6 without its ]

@@ -18,7 +18,7 @@ class Mask(Struct, frozen=True):
 
 
 class Thing(Struct, frozen=True, omit_defaults=True):
-    """One thing that a model found, or one of its outputs.
+    """One thing that a model found, one number that it predicts (value), or one of its outputs.
 
     box: x, y, width, height in pixels of the source frame. score: 0 to 1. label: the class, or the
     output's name; then minimum, maximum, mean are of its real values, or values are a vector whose
@@ -39,6 +39,7 @@ class Thing(Struct, frozen=True, omit_defaults=True):
     points: dict[str, tuple[float, float, float] | None] | None = None
     length: float | None = None
     values: tuple[float, ...] | None = None
+    value: float | None = None
     track: Natural | None = None
     zones: tuple[Name, ...] = ()
 

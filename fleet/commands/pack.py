@@ -103,7 +103,8 @@ def parser() -> argparse.ArgumentParser:
     outer.add_argument("--labels", type=Path, metavar="FILE", help="one label a line")
     outer.add_argument(
         "--golden", type=Path, metavar="FOLDER",
-        help="make golden samples of these pictures, in place of those that are there",
+        help="make golden samples of these pictures (of a model that takes rows: of this .csv), in "
+        "place of those that are there",
     )  # fmt: skip
     outer.add_argument("--golden-count", type=int, default=6, metavar="N", help="default: 6")
     outer.add_argument("--force", action="store_true", help="replace a bundle that is there")

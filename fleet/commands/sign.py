@@ -30,6 +30,7 @@ from fleet.offering.release import Parcels, new_parcels, read_parcels
 from fleet.roles.roles import version_of
 from fleet.wording import printable, size, stretch
 from models import bundle
+from models.manifest import Manifest
 from wire.command_line import Parser
 from wire.offers import Candidate
 from wire.troubles import Refused, one_line
@@ -122,14 +123,20 @@ def _finish(
     return report
 
 
+def _input(manifest: Manifest) -> str:
+    if manifest.row is not None:
+        return f"a row of {manifest.row.count}"
+    return f"{manifest.input.width} x {manifest.input.height}"
+
+
 def _show(file: Path, parcels: Parcels) -> None:
     """What is about to be signed."""
     manifest = bundle.inspect(file).manifest
     boards = ", ".join(manifest.boards) or "any board"
     note(
         f"{parcels.words}: {manifest.task}, {manifest.format} for {boards}, "
-        f"{size(file.stat().st_size)}, input {manifest.input.width} x {manifest.input.height} "
-        f"{manifest.input.dtype}, {len(manifest.golden)} golden samples"
+        f"{size(file.stat().st_size)}, input {_input(manifest)} {manifest.takes.dtype}, "
+        f"{len(manifest.golden)} golden samples"
     )
     note(f"sha256 {parcels.parcels[0].digest}")
 

@@ -167,7 +167,7 @@ def _check_plans(described: Manifest, scratch: Path) -> None:
         return
     digest = hashlib.sha256((scratch / described.file).read_bytes()).hexdigest()
     for plan in described.plans:
-        if (plan.model, plan.shape) != (digest, described.input.shape):
+        if (plan.model, plan.shape) != (digest, described.takes.shape):
             raise Refused(
                 f"{plan.file}: was built of another {described.file}, or for another size: remove "
                 "its [[plans]] and have it built again by vedette model plan"
@@ -183,7 +183,7 @@ def _doubts(final: Manifest, told: Description, made: Made | None) -> tuple[str,
         doubts.append(
             f"not sure of {made.passed_over} of {made.looked_at} pictures: these were left out"
         )
-    if final.task != "raw" and not told.labels:
+    if final.task not in ("raw", "regress") and not told.labels:
         doubts.append("no labels: classes are shown by their numbers; give --labels FILE")
     return tuple(doubts)
 
@@ -197,8 +197,10 @@ def _check_words(wanted: Wanted) -> None:
             raise Refused(f"{option} {value!r}: expected {PATTERNS_IN_WORDS[pattern]}")
     if not 1 <= wanted.golden_count <= MOST_GOLDEN:
         raise Refused(f"--golden-count {wanted.golden_count}: 1 to {MOST_GOLDEN} are possible")
-    if wanted.pictures is not None and not wanted.pictures.is_dir():
-        raise Refused(f"--golden {wanted.pictures}: there is no such folder of pictures")
+    given = wanted.pictures
+    is_table = given is not None and given.suffix.lower() == ".csv" and given.is_file()
+    if given is not None and not given.is_dir() and not is_table:
+        raise Refused(f"--golden {given}: there is no such folder of pictures, or table of rows")
 
 
 def _target(wanted: Wanted, described: Manifest) -> Path:

@@ -24,8 +24,13 @@ KINDS = {
     "http": "runtime.cameras.http",
     "https": "runtime.cameras.http",
     "pipeline": "runtime.cameras.shared",
+    "rows": "runtime.cameras.rows",
+    "rows+synthetic": "runtime.cameras.rows",
+    "rows+mqtt": "runtime.cameras.rows_topic",
+    "rows+mqtts": "runtime.cameras.rows_topic",
 }
-NETWORK = ("rtsp:", "rtsps:", "http:", "https:")
+NETWORK = ("rtsp:", "rtsps:", "http:", "https:", "rows+mqtt:", "rows+mqtts:")
+ROWS = ("rows:", "rows+")  # cameras that give rows of numbers
 
 
 class Ended(Exception):
@@ -61,6 +66,13 @@ class Truthful(Protocol):
 
 
 @runtime_checkable
+class Sparse(Protocol):
+    """A camera whose frames come when somebody sends them, so that none for a while is right."""
+
+    is_waiting: bool  # all is well, and none has come
+
+
+@runtime_checkable
 class Shareable(Protocol):
     """A camera that can make its memory so that other processes map it. Any other's frames are
     copied once where it is shared."""
@@ -74,7 +86,8 @@ def open_camera(uri: str, aim: Aim | None = None) -> Iterator[Camera]:
 
     `synthetic://640x480@30?digits=1`, `file://PATH?pace=&loop=`,
     `v4l2:///dev/video0?size=1280x720&fps=30&format=YUYV`, `csi://0`, `pipeline://NAME`,
-    `rtsp://USER@HOST/PATH#password_file=PATH`, `http://HOST/PATH#fps=5`.
+    `rtsp://USER@HOST/PATH#password_file=PATH`, `http://HOST/PATH#fps=5`; for models that take rows
+    `rows://PATH.csv?rate=10`, `rows+mqtt://HOST/TOPIC#columns=a,b`, `rows+synthetic://4@10`.
     Raises Refused for a URI that cannot be meant, Unavailable for a camera that is not there.
     """
     camera = make_camera(uri)
@@ -95,7 +108,7 @@ def make_camera(uri: str) -> Camera:
         raise Refused(
             f"{masked(uri)!r} names no camera: {hint}use one of synthetic://640x480@30, "
             "file://PATH, v4l2:///dev/video0, csi://0, rtsp://USER@HOST/PATH, http://HOST/PATH, "
-            "pipeline://NAME"
+            "pipeline://NAME, or for rows of numbers rows://FILE.csv, rows+mqtt://HOST/TOPIC"
         )
     camera: Camera = importlib.import_module(KINDS[kind]).make(uri)
     return camera

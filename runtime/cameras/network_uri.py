@@ -17,8 +17,10 @@ from runtime.cameras.options import Address, parse
 from wire.masking import HIDDEN, masked, parted
 from wire.troubles import Refused, Unavailable
 
-PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
-ENCRYPTED = ("rtsps", "https")
+PORTS = {
+    "rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rows+mqtt": 1883, "rows+mqtts": 8883,
+}  # fmt: skip
+ENCRYPTED = ("rtsps", "https", "rows+mqtts")
 TIMEOUT_S = 5.0
 DEBIANS = "/etc/ssl/certs/ca-certificates.crt"
 LONGEST = 4096  # bytes of a password, more than any camera takes

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from runtime.cameras import Camera
+from runtime.cameras import Camera, Sparse
 from runtime.frames import Aim, Frame, Layout, Losses
 from wire.troubles import Trouble
 
@@ -63,6 +63,11 @@ class PatientCamera:
         self._why = why
 
     @property
+    def is_waiting(self) -> bool:
+        """Whether all is well, and only nothing came (runtime.cameras.Sparse)."""
+        return isinstance(self._camera, Sparse) and self._camera.is_waiting
+
+    @property
     def aim(self) -> Aim | None:
         return self._camera.aim
 
@@ -102,7 +107,7 @@ class PatientCamera:
         self._camera.stop()
 
     def _bear_silence(self, waited_s: float) -> None:
-        if self._camera.absent is not None:  # it knows, and reopens itself
+        if self._camera.absent is not None or self.is_waiting:  # it knows, and reopens itself
             self._silent_since_s = None
             return
         now_s = self._clock()

@@ -33,6 +33,7 @@ from wire.command_line import Parser
 from wire.masking import masked
 from wire.troubles import Unavailable
 
+USUAL_CAMERA = "synthetic://640x480"
 TRACED_FRAMES = 50  # measured with tracers attached, which slow everything down
 
 
@@ -66,6 +67,8 @@ def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
     judge_camera(words.camera)
     model = open_named(words)
+    if model.manifest.row is not None and words.camera == USUAL_CAMERA:
+        words.camera = f"rows+synthetic://{model.manifest.row.count}"
     try:
         bill = measure(words, model)
     except Ended:
@@ -155,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
         help="measure all engines, models and cameras instead: vedette bench --suite --help",
     )  # fmt: skip
     add_camera_option(parser)
-    parser.set_defaults(camera="synthetic://640x480")
+    parser.set_defaults(camera=USUAL_CAMERA)
     add_model_options(parser)
     parser.add_argument(
         "--frames", type=positive, default=300, metavar="N", help="pairs (default: %(default)s)"

@@ -17,6 +17,8 @@ BUILT_IN = (
     ("csi://0", "on the ribbon cable of a Raspberry Pi (by picamera2) or a Jetson"),
     ("rtsp://USER@HOST/PATH", "a network camera: H.264, H.265 or MJPEG (#password_file=PATH)"),
     ("http://USER@HOST/PATH", "a network camera: an MJPEG stream, or a picture asked for again"),
+    ("rows://FILE.csv?rate=10", "rows of numbers, for models that take no pictures"),
+    ("rows+mqtt://HOST/TOPIC", "rows of numbers that somebody publishes: JSON or CSV"),
     ("pipeline://NAME", "the camera of another pipeline, or of vedette run --share NAME"),
 )
 

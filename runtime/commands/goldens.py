@@ -1,4 +1,4 @@
-"""`python -m runtime goldens FOLDER PICTURES`: make golden samples of a folder of pictures.
+"""`python -m runtime goldens FOLDER PICTURES`: make golden samples of pictures, or of rows.
 
 Writes them and the manifest that names them into the model folder. In a process of its own: the
 one who asks survives whatever the model does.
@@ -45,7 +45,11 @@ def _say(line: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m runtime goldens", description=__doc__)
     parser.add_argument("folder", type=Path, help="model folder with a whole manifest")
-    parser.add_argument("pictures", type=Path, help="folder of pictures, also in folders below")
+    parser.add_argument(
+        "pictures",
+        type=Path,
+        help="folder of pictures, also in folders below; of a model that takes rows a CSV file",
+    )
     parser.add_argument("--count", type=positive, default=6, metavar="N", help="default: 6")
     add_engine_options(parser)
     add_limit_options(parser)

@@ -10,6 +10,7 @@ import msgspec
 
 from models import manifest
 from models.manifest import Manifest, Measured
+from models.row import Row
 from runtime.building import build_now
 from runtime.child import try_in_child
 from runtime.commands import model_plan
@@ -125,8 +126,13 @@ def accuracy_words(measured: Measured) -> str:
 
 
 def _preparation(described: Manifest) -> str:
-    wanted = described.input
+    wanted = described.takes
     mean, std = (", ".join(f"{each:g}" for each in values) for values in (wanted.mean, wanted.std))
+    if isinstance(wanted, Row):
+        columns = ", ".join(wanted.columns[:8]) + (", ..." if len(wanted.columns) > 8 else "")
+        scaled = f"(number - {mean}) / {std}" if len(wanted.mean) == 1 else "scaled by column"
+        scaled = "as they are" if (wanted.mean, wanted.std) == ((0.0,), (1.0,)) else scaled
+        return f"a row of {columns or f'{wanted.count} numbers'}; {scaled}"
     return (
         f"{wanted.width}x{wanted.height} {wanted.colour}, {wanted.fit}, {wanted.interpolation}; "
         f"(pixel - {mean}) / {std}"
@@ -143,7 +149,12 @@ def _tensor(spec: TensorSpec) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    outer = Parser(prog="vedette model", description="Look at models.")
+    outer = Parser(
+        prog="vedette model",
+        description="Look at models.",
+        epilog="with pip install 'vedette[workshop]', on a workstation: vedette model convert "
+        "(from Keras, PyTorch, ONNX, ...), vedette model compare, vedette model loadtest",
+    )
     verbs = outer.add_subparsers(required=True, metavar="VERB")
     show = verbs.add_parser(
         "show", help="manifest, tensors, size, quantisation, golden check",

@@ -30,7 +30,7 @@ def main(words: argparse.Namespace) -> int:
         if located.manifest is None:
             raise Refused(f"{path}: has no {manifest.FILE_NAME}, which must name the plan")
         build_now(located, say)
-        key = tensorrt.key_here(located.file, located.manifest.input.shape)
+        key = tensorrt.key_here(located.file, located.manifest.takes.shape)
         content = tensorrt_plan.kept(key)
         if content is None:
             raise Unavailable(f"{path}: what was built is gone: try again")

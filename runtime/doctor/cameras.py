@@ -13,13 +13,14 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from runtime.cameras import NETWORK, make_camera, v4l2_uri
+from runtime.cameras import NETWORK, Sparse, make_camera, v4l2_uri
 from runtime.cameras.csi import is_jetson
 from runtime.cameras.picamera_setting import IN_USE
 from runtime.cameras.v4l2_list import Listed, survey, tried
 from runtime.doctor.holders import holders
 from runtime.doctor.machine import text
 from runtime.doctor.network import look_at_network
+from runtime.frames import ROW, Layout
 from runtime.locating import ZOO
 from runtime.readers import READ, USER, may
 from wire.config import Config
@@ -49,7 +50,7 @@ def look_at_cameras(config: Config | None, root: Path = Path("/")) -> Iterator[F
         yield from judged(listed, name, "warning" if name is None else "bad", root)
     for node, name in wanted.items():
         yield _missing(node, name, root)
-    yield from starmap(_try_own, _named(config, NETWORK))
+    yield from starmap(_try_own, _named(config, (*NETWORK, "rows:")))
     yield from map(_try_csi, _named(config, (CSI,)))
     if not there and not wanted:
         yield from _none_at_all(config, root)
@@ -79,14 +80,23 @@ def _try_own(uri: str, name: str | None = None) -> Finding:
         camera.start()
         frame = camera.read(FRAME_S)
         if frame is None:
+            if isinstance(camera, Sparse) and camera.is_waiting:
+                says = f"connected; nothing came within {FRAME_S:g} s"
+                return Finding("cameras", "ok", name, says)
             return Finding("cameras", "bad", name, f"no frame came within {FRAME_S:g} s")
         layout = frame.layout
         frame.release()
-        return Finding("cameras", "ok", name, f"{layout.width}x{layout.height} {layout.format}")
+        return Finding("cameras", "ok", name, in_words(layout))
     except Trouble as trouble:
         return Finding("cameras", "bad", name, str(trouble))
     finally:
         camera.stop()
+
+
+def in_words(layout: Layout) -> str:
+    if layout.format == ROW:
+        return f"rows of {layout.width} numbers"
+    return f"{layout.width}x{layout.height} {layout.format}"
 
 
 def _wanted(config: Config | None) -> dict[str, str]:

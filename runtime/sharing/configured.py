@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.cameras import Camera, make_camera, options
+from runtime.cameras import ROWS, Camera, make_camera, options
 from runtime.cameras.patient import PatientCamera
 from runtime.cameras.shared_uri import in_folder, parse
 from runtime.loop import Model, Result
@@ -16,6 +16,7 @@ from runtime.sharing.owner import make_shareable, shared
 from wire.config import Config
 from wire.consistency import shared_pipeline
 from wire.folders import usual_run_folder
+from wire.masking import masked
 from wire.troubles import Refused, Unavailable
 
 GUESTS = 1  # readers more than are configured: somebody who looks by hand
@@ -111,6 +112,10 @@ def check_pace(uri: str) -> None:
     kind, _, rest = uri.partition("://")
     if kind == "pipeline":
         raise Refused(f"{uri}: is another pipeline's camera: those who want it name that pipeline")
+    if uri.startswith(ROWS):
+        raise Refused(
+            f"{masked(uri)}: rows are not shared: each pipeline names their source itself"
+        )
     if kind == "synthetic" and "@" not in rest.partition("?")[0]:
         raise Refused(f"{uri}: to be shared it needs a rate: write @30 behind its size")
     if kind == "file" and options.parse(uri, ("pace", "loop")).given.get("pace", "fast") == "fast":

@@ -13,7 +13,8 @@ PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL
 )
 # up to the last @: people write passwords with @ and / in them, as they are
-NOT_LOCAL = "(?<=://)" + "".join(f"(?<!{kind}://)" for kind in LOCAL)  # nobody signs in there
+# nobody signs in there
+NOT_LOCAL = "(?<=://)" + "".join(f"(?<!{re.escape(kind)}://)" for kind in LOCAL)
 IN_ADDRESS = re.compile(rf"{NOT_LOCAL}([^\s\"'<>]{{1,200}})@")
 # cut off before its @, as by a # in a password: what follows the : is no port
 CUT_ADDRESS = re.compile(

@@ -117,24 +117,33 @@ class Stats:
     mean: float
 
 
-Entry = Class | Box | Region | Vector | Stats  # an Instance and a Pose are boxes
+@dataclass(frozen=True)
+class Value:
+    """A number that the model predicts, in whatever unit it was trained to."""
+
+    name: str
+    value: float
+
+
+Entry = Class | Box | Region | Vector | Value | Stats  # an Instance and a Pose are boxes
 Found = (
     tuple[Class, ...]
     | tuple[Box, ...]
     | tuple[Region, ...]
     | tuple[Vector, ...]
+    | tuple[Value, ...]
     | tuple[Stats, ...]
 )
 
 
 def name_of(entry: Entry) -> str:
     """What it is called: its label, or the name of the output that it was read from."""
-    return entry.name if isinstance(entry, Vector | Stats) else entry.label
+    return entry.name if isinstance(entry, Vector | Value | Stats) else entry.label
 
 
 def score_of(entry: Entry) -> float | None:
     """How sure the model is of it; None where it does not say."""
-    return None if isinstance(entry, Vector | Stats) else entry.score
+    return None if isinstance(entry, Vector | Value | Stats) else entry.score
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ DOES = {
     "classify": "classifies whole pictures",
     "segment": "gives regions",
     "embed": "gives vectors",
+    "regress": "predicts numbers",
     "raw": "gives plain numbers",
 }
 INSTANCES = "yolov8"  # the head of segment that gives objects

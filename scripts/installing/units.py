@@ -15,7 +15,7 @@ from installing.services import AGENT, SETTLE, Services, runtime_unit
 TEMPLATE = "vedette-runtime@.service"
 SHIPPED = (AGENT, TEMPLATE, SETTLE)
 OURS = "10-vedette-"  # how our drop-ins are named, so that nobody's own are touched
-NETWORK = ("rtsp://", "rtsps://", "http://", "https://")
+NETWORK = ("rtsp://", "rtsps://", "http://", "https://", "rows+mqtt://", "rows+mqtts://")
 BACK_OFF_SYSTEMD = 254
 
 

@@ -17,11 +17,12 @@ from unittest.mock import patch
 
 import pytest
 
-from runtime.cameras import KINDS, Camera, make_camera, open_camera
-from runtime.frames import Aim, Frame, Layout, Losses
+from runtime.cameras import KINDS, ROWS, Camera, make_camera, open_camera
+from runtime.frames import ROW, Aim, Frame, Layout, Losses
 from tests import csi_cameras, sharing
 from tests.network_cameras import http_camera, rtsp_camera
 from tests.recordings import write_pictures, write_video
+from tests.row_sender import row_sender
 from tests.sharing import finding, lending
 from wire.troubles import Refused, Unavailable
 
@@ -46,6 +47,9 @@ CAMERAS = (
     "http://{http}/snapshot?name=1#fps=100",
     "pi://0?size=320x240&fps=100",
     "jetson://0?size=320x240&fps=100",
+    "rows://{}/table.csv?loop=yes",
+    "rows+synthetic://4@100",
+    "rows+mqtt://{mqtt}/press/%23#columns=a,b,c",
     *REAL,
 )
 SERVERS = {
@@ -59,6 +63,7 @@ SHARED = {  # what the owner of pipeline://NAME has
     "film": "file://{}/mjpeg.avi?loop=yes&pace=100",
     "crops": "synthetic://640x480@60?format=NV12",
 }
+LIVE = ("v4l2", "pipeline", "own", "rtsp", "http", "csi", "rows+mqtt", *csi_cameras.KINDS)
 MOST_BUFFERS = 32  # the most that V4L2 gives one stream
 PATIENCE_S = 10.0
 
@@ -68,6 +73,8 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("recordings")
     write_video(folder / "mjpeg.avi", "MJPG", 40, fps=120)
     write_video(folder / "film.mp4", "mp4v", 40)
+    rows = "\n".join(f"{row},{row / 4},x" for row in range(1, 2_000))
+    (folder / "table.csv").write_text(f"a,b,kind\n{rows}\n")
     write_pictures(folder / "folder", ["1.jpg", "2.jpg", "3.jpg", "4.jpg", "5.jpg"])
     return folder
 
@@ -79,6 +86,8 @@ def network() -> Iterator[Callable[[str], str]]:
 
         @functools.cache
         def address(name: str) -> str:
+            if name == "mqtt":
+                return stack.enter_context(row_sender(period_s=0.01))
             make = http_camera if name == "http" else rtsp_camera
             return f"127.0.0.1:{stack.enter_context(make(*SERVERS[name])).port}"
 
@@ -120,11 +129,7 @@ def camera(uri: str) -> Iterator[Camera]:
 
 def is_live(uri: str) -> bool:
     """Its pictures come at their own times; the others come when they are wanted."""
-    return (
-        uri.startswith(("v4l2", "pipeline", "own", "rtsp", "http", "csi", *csi_cameras.KINDS))
-        or "@" in uri
-        or "pace=" in uri
-    )
+    return uri.startswith(LIVE) or "@" in uri or "pace=" in uri or "rate=" in uri
 
 
 def next_frame(camera: Camera) -> Frame:
@@ -163,6 +168,8 @@ def expected_shape(layout: Layout) -> tuple[int, ...]:
         return (layout.height, layout.width // 2, 4)
     if layout.format == "NV12":
         return (layout.height * 3 // 2, layout.width)
+    if layout.format == ROW:
+        return (1, 4 * layout.width)
     assert layout.format == "GREY"
     return (layout.height, layout.width)
 
@@ -320,6 +327,8 @@ def test_stop_may_come_first_and_twice_and_start_again(uri: str) -> None:
 
 
 def test_a_hint_never_makes_a_picture_too_small_or_changes_its_source(uri: str) -> None:
+    if uri.startswith(ROWS):
+        pytest.skip("a row is not made smaller")
     aim = Aim(160, 160, cover=False)
     try:
         with open_camera(uri) as camera:
@@ -370,7 +379,8 @@ def rest(camera: Camera) -> int:
 
 
 def test_an_unknown_option_is_refused_with_those_that_exist(uri: str) -> None:
-    with pytest.raises(Refused) as refused, open_camera(f"{uri}{'&' if '?' in uri else '?'}nons=1"):
+    mark = "&" if "?" in uri or "#" in uri else "?"
+    with pytest.raises(Refused) as refused, open_camera(f"{uri}{mark}nons=1"):
         pass
     told = str(refused.value)
     assert "nons" in told and "\n" not in told

@@ -178,7 +178,8 @@ def test_an_inferred_manifest_reads_back_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "why"),
     [
-        ((1, 64), r"\(1, 64\); a picture is"),
+        ((1, 8, 64), r"\(1, 8, 64\); a picture is"),
+        ((3, 64), "takes 3 rows at once; export it with batch 1"),
         ((1, 8, 8, 4), r"a picture is"),
         ((4, 8, 8, 3), "takes 4 pictures at once; export it with batch 1"),
         ((1, 0, 0, 3), "pictures of 0x0"),

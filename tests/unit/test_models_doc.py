@@ -10,6 +10,7 @@ import pytest
 from models import manifest
 from models.consistency import HEADS
 from models.manifest import Anchors, Decoding, Golden, Input, Manifest
+from models.row import Row
 from tests.laws.sources import ROOT
 
 TEXT = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
@@ -34,6 +35,8 @@ dtype = "float32"
 def test_every_example_is_taken(example: str) -> None:
     told = re.match(r"# task (\w+)", example)
     above = ABOVE.replace("detect", told[1]) if told else ABOVE
+    if "[row]" in example:
+        above = above.partition("[input]")[0]
     taken = manifest.parse(above + example, "docs/models.md")
     assert taken.decoding.head in example
 
@@ -42,10 +45,10 @@ def test_there_are_examples() -> None:
     assert len(EXAMPLES) >= 3
 
 
-@pytest.mark.parametrize("struct", [Input, Decoding, Anchors, Manifest])
+@pytest.mark.parametrize("struct", [Input, Row, Decoding, Anchors, Manifest])
 def test_every_key_is_described(struct: Any) -> None:
     missing = [key for key in struct.__struct_fields__ if f"`{key}`" not in TEXT]
-    tables = {"input", "outputs", "decoding", "limits", "floors", "card", "anchors"}
+    tables = {"input", "row", "outputs", "decoding", "limits", "floors", "card", "anchors", "made"}
     assert set(missing) <= tables
     assert all(f"[{table}" in TEXT or f".{table}" in TEXT for table in missing)
 

@@ -92,6 +92,7 @@ class _Answer(Struct, frozen=True):
     skeleton: tuple[tuple[int, int], ...] = ()
     length: float | None = None
     values: tuple[float, ...] = ()
+    value: float | None = None
 
 
 def samples_of(folder: ServedFolder, variant: VariantLine) -> tuple[Sample, ...]:
@@ -159,6 +160,8 @@ def _answer(content: bytes) -> tuple[_Answer, ...] | None:
 
 
 def _expected(one: _Answer) -> Expected:
+    if one.value is not None:
+        return Expected(printable(f"{one.name}: {one.value:.6g}", 120))
     if one.mean is not None:
         words = f"{one.name}: {one.minimum or 0:.4g} to {one.maximum or 0:.4g}, mean {one.mean:.4g}"
         return Expected(printable(words, 120))
