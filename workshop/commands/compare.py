@@ -31,7 +31,7 @@ OF_ASK = (
 
 
 def main(argv: Sequence[str]) -> int:
-    words = parser().parse_args(argv)
+    words = parser().parse_intermixed_args(argv)
     leave_on_sigterm()
     models = named(words.models, words.engine)
     check_names(models)
