@@ -9,6 +9,7 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -34,13 +35,12 @@ def step(request: Request) -> Read:
     """Read a Keras model. Raises Refused for what needs code that the file does not hold."""
     say(LOADING, 0, 4)
     import_tensorflow()
-    written_by = _version(request.path)
-    keras = _library(written_by, request.path)
-    model = _load(keras, request.path, written_by)
-    weights = model.count_params()
+    saved = _saved(request.path)
+    keras = _library(saved, request.path)
+    model = _load(keras, request.path, saved)
     steps = [
-        f"read by {keras.__name__} {keras.__version__}, saved by {written_by or 'an unknown one'}: "
-        f"{len(list(layers_of(model)))} layers, {weights} weights"
+        f"read by {keras.__name__}, saved by Keras {saved.version}: "
+        f"{len(list(layers_of(model)))} layers, {model.count_params()} weights"
     ]
     if (plain := in_float32(model, request.path)) is not None:
         model = plain
@@ -50,47 +50,77 @@ def step(request: Request) -> Read:
     )
 
 
-def _version(path: str) -> str | None:
-    """Of the Keras that wrote a file; None where it does not say. Refused for what is damaged."""
+@dataclass(frozen=True)
+class _Saved:
+    """What a file says. version: of the Keras that wrote it. layers: its configuration."""
+
+    is_hdf5: bool
+    version: str
+    layers: Any
+
+
+def _saved(path: str) -> _Saved:
+    """Raises Refused for what is damaged, holds no network, or holds Python code."""
     try:
         with open(path, "rb") as file:
             is_hdf5 = file.read(4) == HDF5
-        if is_hdf5:
-            with import_quietly("h5py").File(path, "r") as tree:
-                written = tree.attrs.get("keras_version")
-                return written.decode() if isinstance(written, bytes) else written
-        with zipfile.ZipFile(path) as archive:
-            said: str | None = json.loads(archive.read("metadata.json")).get("keras_version")
-            return said
+        saved = _in_hdf5(path) if is_hdf5 else _in_zip(path)
     except FileNotFoundError:
         raise Refused(f"{path}: there is no such file") from None
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         raise Refused(f"{path}: is damaged or not whole: copy or save it again") from None
+    if saved.layers is None:
+        raise Refused(
+            f"{path}: holds weights and no network: save the whole model, by model.save('M.keras')"
+        )
+    if _has_lambda(saved.layers):
+        raise _refused_code(path)
+    return saved
 
 
-def _library(written_by: str | None, path: str) -> Any:
+def _in_hdf5(path: str) -> _Saved:
+    with import_quietly("h5py").File(path, "r") as tree:
+        version, config = (
+            each.decode() if isinstance(each := tree.attrs.get(key), bytes) else each
+            for key in ("keras_version", "model_config")
+        )
+    return _Saved(True, version or "", json.loads(config) if config else None)
+
+
+def _in_zip(path: str) -> _Saved:
+    with zipfile.ZipFile(path) as archive:
+        version = json.loads(archive.read("metadata.json")).get("keras_version")
+        return _Saved(False, version or "", json.loads(archive.read("config.json")))
+
+
+def _has_lambda(config: Any) -> bool:
+    """Keras 2 runs what is in a Lambda of an .h5, whatever it is told."""
+    if isinstance(config, dict):
+        return config.get("class_name") == "Lambda" or any(map(_has_lambda, config.values()))
+    return isinstance(config, list) and any(map(_has_lambda, config))
+
+
+def _library(saved: _Saved, path: str) -> Any:
     """Keras 3, or for files of Keras 2 `tf_keras`."""
-    if written_by is None or not written_by.startswith("2."):
+    if not saved.version.startswith("2."):
         return import_quietly("keras")
     try:
         return import_quietly("tf_keras")
     except Unavailable:
         raise Unavailable(
-            f"{path}: was saved by Keras {written_by}: {LEGACY}; or {EXPORT}"
+            f"{path}: was saved by Keras {saved.version}: {LEGACY}; or {EXPORT}"
         ) from None
 
 
-def _load(keras: Any, path: str, written_by: str | None) -> Any:
+def _load(keras: Any, path: str, saved: _Saved) -> Any:
     """The model with its weights. Keras goes by the ending of a name, so it gets the right one."""
-    with open(path, "rb") as file:
-        ending = "h5" if file.read(4) == HDF5 else "keras"
     with TemporaryDirectory() as folder:
-        link = Path(folder) / f"model.{ending}"
+        link = Path(folder) / f"model.{'h5' if saved.is_hdf5 else 'keras'}"
         link.symlink_to(Path(path).resolve())
         try:
             model = keras.models.load_model(link, compile=False, safe_mode=True)
         except Exception as error:  # Keras raises of all kinds
-            raise _refused(path, str(error).replace(str(link), path), written_by) from None
+            raise _refused(path, str(error).replace(str(link), path)) from None
     if not model.built or not model.inputs:
         raise Refused(
             f"{path}: was saved before it had an input, so it has no weights: call the model on "
@@ -99,22 +129,22 @@ def _load(keras: Any, path: str, written_by: str | None) -> Any:
     return model
 
 
-def _refused(path: str, words: str, written_by: str | None) -> Refused:
-    if "Lambda" in words and ("lambda" in words or "safe" in words):
-        return Refused(
-            f"{path}: has a Lambda layer, Python code that is not run here: {EXPORT}; or write it "
-            "with layers of Keras"
-        )
-    if "No model config" in words:
-        return Refused(
-            f"{path}: holds weights and no network: save the whole model, by model.save('M.keras')"
-        )
+def _refused(path: str, words: str) -> Refused:
+    if "arbitrary code" in words:
+        return _refused_code(path)
     if found := UNKNOWN.search(words):
         return Refused(
             f"{path}: needs {found[1]!r}, which is no part of Keras and not in the file: {EXPORT}"
         )
     reason = first_line(words.rpartition("Exception encountered:")[2] or words)
-    return Refused(f"{path}: Keras {written_by or ''} cannot read it: {reason}: {EXPORT}")
+    return Refused(f"{path}: Keras cannot read it: {reason}: {EXPORT}")
+
+
+def _refused_code(path: str) -> Refused:
+    return Refused(
+        f"{path}: has a Lambda layer, Python code that is not run here: {EXPORT}; or write it "
+        "with layers of Keras"
+    )
 
 
 def _traced(model: Any, request: Request) -> Traced:

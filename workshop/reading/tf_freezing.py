@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,10 @@ from wire.troubles import Refused
 from workshop.reading import Port
 from workshop.reading.tf_packages import import_quietly
 from workshop.reading.tf_reference import Tensor
+
+IN_A_CALL = re.compile(r"^((Stateful)?PartitionedCall(_\d+)?/)+")
+SOURCE = re.compile(r"(\^?)([^:]+)(.*)")
+COLOCATED = "_class"  # names other nodes
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,8 @@ def freeze(traced: Traced) -> Frozen:
 
 def _named(tf: Any, frozen: Any, names: Sequence[str]) -> Any:
     """The same function with outputs of these names, as far as no other node has them."""
-    graph = frozen.graph.as_graph_def()
-    outputs = [tensor.name for tensor in frozen.outputs]
+    graph, short = _short_names(frozen.graph.as_graph_def())
+    outputs = [f"{short[one.op.name]}:{one.value_index}" for one in frozen.outputs]
     made: list[str] = []
 
     def build() -> None:
@@ -84,7 +89,25 @@ def _named(tf: Any, frozen: Any, names: Sequence[str]) -> Any:
         )
 
     whole = tf.compat.v1.wrap_function(build, [])
-    return whole.prune(frozen.inputs[0].name, made)
+    return whole.prune(short[frozen.inputs[0].op.name] + ":0", made)
+
+
+def _short_names(graph: Any) -> tuple[Any, dict[str, str]]:
+    """The graph without the names of calls before those of layers, and each name's shorter one."""
+    taken = {node.name for node in graph.node}
+    short: dict[str, str] = {}
+    for node in graph.node:
+        name = IN_A_CALL.sub("", node.name)
+        short[node.name] = node.name if not name or name in taken else name
+        taken.add(short[node.name])
+    for node in graph.node:
+        node.name = short[node.name]
+        for place, source in enumerate(node.input):
+            control, name, output = SOURCE.fullmatch(source).groups()
+            node.input[place] = f"{control}{short[name]}{output}"
+        if COLOCATED in node.attr:
+            del node.attr[COLOCATED]
+    return graph, short
 
 
 def _port(where: str, name: str, rank: int | None, shape: Any, dtype: str) -> Port:

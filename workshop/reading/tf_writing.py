@@ -17,7 +17,6 @@ from workshop.reading.tf_packages import import_quietly
 OPSET = 17  # the newest that TensorRT 8.5 (JetPack 5) and ONNX Runtime 1.12 read
 STANDARD = ("", "ai.onnx", "ai.onnx.ml")
 NAMED = 3  # operators that a message names
-IN_A_CALL = ("StatefulPartitionedCall/", "PartitionedCall/")
 
 
 def write_tflite(frozen: Frozen, file: Path) -> None:
@@ -98,8 +97,11 @@ def _refused(
     where: str, wanted: str, other: str, missing: list[tuple[str, str]], error: Exception | None
 ) -> Refused:
     """missing: operators with their layers."""
-    named = list(dict.fromkeys(f"{kind.removeprefix('tf.')} ({_layer(at)})" for kind, at in missing
-                               if kind))  # fmt: skip
+    named = [
+        f"{kind.removeprefix('tf.')} (layer {layer or 'unknown'})"
+        for kind, layer in dict.fromkeys(missing)
+        if kind
+    ]
     if not named:
         reason = first_line(error) if error else "no reason given"
         return Refused(f"{where}: cannot be made {wanted}: {reason}: try --to {other}")
@@ -108,9 +110,3 @@ def _refused(
         f"{where}: {wanted} has no operator {', '.join(named[:NAMED])}{more}: make the layer of "
         f"others, leave it out (what comes after the network is the runtime's), or try --to {other}"
     )
-
-
-def _layer(name: str) -> str:
-    for call in IN_A_CALL:
-        name = name.removeprefix(call)
-    return f"layer {name}" if name else "layer unknown"
