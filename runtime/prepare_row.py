@@ -12,6 +12,7 @@ from models.row import Row
 from runtime.engines import Tensor
 from runtime.frames import ROW, Aim, Frame, Layout
 from runtime.prepare import Prepare
+from runtime.rows import listed
 from runtime.tasks import View
 from wire.troubles import Refused
 
@@ -22,18 +23,24 @@ def make_row_prepare(wanted: Row) -> Prepare:
     """A function that writes a row into an input tensor of `wanted`'s shape and dtype.
 
     A number that is missing (NaN) stays missing where the tensor has floats; a quantised one takes
-    the column's mean. Raises Refused for a frame that is no such row.
+    the column's mean. Raises Refused for a frame that is no such row; columns are found by their
+    names where both sides have them.
     """
     put = _floats(wanted) if wanted.dtype == "float32" else _codes(wanted)
     view = View(wanted.count, 1, 0.0, 0.0, 1.0, 1.0)
+    picked: Floats = np.empty(wanted.count, np.float32)
     known: Layout | None = None
+    places: npt.NDArray[np.intp] | None = None  # of the wanted columns; None: as they lie
 
     def prepare(frame: Frame, out: Tensor) -> View:
-        nonlocal known
+        nonlocal known, places
         if frame.layout is not known:
-            _check(wanted, frame.layout)
+            places = _places(wanted, frame.layout)
             known = frame.layout
-        put(frame.pixels.view(np.float32)[0], out.reshape(-1))
+        row = frame.pixels.view(np.float32)[0]
+        if places is not None:
+            row = np.take(row, places, out=picked, mode="clip")
+        put(row, out.reshape(-1))
         return view
 
     return prepare
@@ -44,18 +51,22 @@ def aim_of_row(wanted: Row) -> Aim:
     return Aim(wanted.count, 1, cover=False, columns=wanted.columns)
 
 
-def _check(wanted: Row, layout: Layout) -> None:
+def _places(wanted: Row, layout: Layout) -> npt.NDArray[np.intp] | None:
     if layout.format != ROW:
         raise Refused(
             f"the model takes rows of {wanted.count} numbers, and this camera gives pictures: use "
             "rows://FILE.csv or rows+mqtt://HOST/TOPIC"
         )
+    if wanted.columns and layout.columns and wanted.columns != layout.columns:
+        missing = [name for name in wanted.columns if name not in layout.columns]
+        if missing:
+            raise Refused(f"{listed(missing)}: the rows have none: {listed(layout.columns)}")
+        return np.array([layout.columns.index(name) for name in wanted.columns])
     if layout.width != wanted.count:
         raise Refused(
             f"the model takes rows of {wanted.count} numbers, this camera gives {layout.width}"
         )
-    if wanted.columns and layout.columns and wanted.columns != layout.columns:
-        raise Refused("the columns of this camera's rows are others than the model's, or elsewhere")
+    return None
 
 
 def _floats(wanted: Row) -> Callable[[Floats, Tensor], None]:

@@ -293,12 +293,19 @@ def test_quantised_numbers_are_rounded_and_stay_in_range() -> None:
     assert prepared(row, values)[0].tolist() == wanted.tolist()
 
 
+def test_columns_lie_anywhere_in_a_row() -> None:
+    row = Row((1, 2), "float32", columns=("a", "b"), std=(1.0, 2.0))
+    layout = row_layout(4, ("b", "x", "a", "y"))
+    assert prepared(row, [8, 0, 3, 0], layout).tolist() == [[3, 4]]
+    assert prepared(row, [3, 8], row_layout(2, ("a", "b"))).tolist() == [[3, 4]]
+
+
 def test_what_is_no_such_row_is_refused() -> None:
     row = Row((1, 3), "float32", columns=("a", "b", "c"))
     for layout, values, why in (
         (packed("GREY", 12, 1), [0.0] * 3, "camera gives pictures"),
         (row_layout(2), [0.0] * 2, "this camera gives 2"),
-        (row_layout(3, ("c", "b", "a")), [0.0] * 3, "columns"),
+        (row_layout(4, ("c", "b", "x", "y")), [0.0] * 4, "a: the rows have none: c, b, x, y"),
     ):
         with pytest.raises(Refused, match=why):
             prepared(row, values, layout)

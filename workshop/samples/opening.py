@@ -10,7 +10,7 @@ from runtime.cameras.recording import path_of
 from runtime.cameras.recording_pictures import ENDINGS, in_folder
 from runtime.cameras.recording_play import around
 from wire.troubles import Refused
-from workshop.samples import Samples, cameras, coco, folders, videos, yolo
+from workshop.samples import Samples, cameras, coco, folders, rows, videos, yolo
 
 
 def open_samples(
@@ -21,6 +21,7 @@ def open_samples(
     - a folder with a folder of pictures per class
     - COCO: its JSON file, or the folder that has it; YOLO: its data.yaml, or the folder that has
       it, or a folder `images` beside `labels`
+    - a table `FILE.csv?truth=COLUMN`, for models that take rows
     - a folder of pictures, one picture, a video: without truth
     - `synthetic://640x480?digits=1`: the scene's truth; any other camera: `limit` frames, now
 
@@ -29,6 +30,8 @@ def open_samples(
     """
     if limit is not None:
         cameras.count_of(limit)
+    if rows.is_table(words):
+        return rows.open_rows(words, labels, limit, seed)
     kind, mark, _ = words.partition("://")
     if kind == "synthetic" and mark:
         return cameras.SceneSamples(words, labels, cameras.count_of(limit))

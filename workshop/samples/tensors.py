@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.manifest import Input
+from models.row import Row
 from runtime.memory import aligned_zeros
 from runtime.prepare import make_prepare
+from runtime.prepare_row import make_row_prepare
 from workshop.samples import Samples
 
 Floats = npt.NDArray[np.float32]
@@ -20,11 +22,11 @@ Count = Callable[[int, int], None]
 """Told how many of how many are done."""
 
 
-def prepared(samples: Samples, wanted: Input) -> Iterator[Floats]:
+def prepared(samples: Samples, wanted: Input | Row) -> Iterator[Floats]:
     """Every sample as the model of this input would see it, (1, *shape) float32, each in memory of
     its own: (pixel - mean) / std, not quantised, whatever dtype the input has."""
     plain = msgspec.structs.replace(wanted, dtype="float32", scale=None, zero_point=None)
-    prepare = make_prepare(plain)
+    prepare = make_row_prepare(plain) if isinstance(plain, Row) else make_prepare(plain)
     out = aligned_zeros(plain.shape, "float32")
     for sample in samples:
         prepare(sample.frame, out)
@@ -32,7 +34,7 @@ def prepared(samples: Samples, wanted: Input) -> Iterator[Floats]:
 
 
 def write_tensors(
-    samples: Samples, wanted: Input, path: Path, count: Count | None = None
+    samples: Samples, wanted: Input | Row, path: Path, count: Count | None = None
 ) -> tuple[int, ...]:
     """Write all of them into one .npy file, (n, *shape without its batch) float32, holding one at
     a time in memory. Returns that shape. count: hears how far it is."""
