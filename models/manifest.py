@@ -59,9 +59,9 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     scale: Positive | None = None
     zero_point: int | None = None
     fit: Literal["letterbox", "stretch", "crop"] = "letterbox"
-    interpolation: Literal["nearest", "bilinear", "area", "antialias", "antialias-bicubic"] = (
-        "bilinear"
-    )
+    interpolation: Literal[
+        "nearest", "nearest-exact", "bilinear", "area", "antialias", "antialias-bicubic",
+    ] = "bilinear"  # fmt: skip
     padding: Annotated[int, Meta(ge=0, le=255)] = 0
 
     @property

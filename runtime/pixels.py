@@ -23,6 +23,7 @@ cv2.setNumThreads(1)
 
 INTERPOLATION = {
     "nearest": cv2.INTER_NEAREST,
+    "nearest-exact": cv2.INTER_NEAREST_EXACT,
     "bilinear": cv2.INTER_LINEAR,
     "area": cv2.INTER_AREA,
 }

@@ -112,6 +112,8 @@ def _weights(source: int, target: int, start: float, step: float, wanted: Input)
             weights[place] /= weights[place].sum()
         elif wanted.interpolation == "nearest":
             weights[place, min(source - 1, int(low + 1e-9))] = 1
+        elif wanted.interpolation == "nearest-exact":
+            weights[place, int(middle)] = 1
         else:
             left = int(np.floor(middle - 0.5))
             share = middle - 0.5 - left

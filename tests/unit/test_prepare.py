@@ -98,7 +98,8 @@ def test_types_and_orders(kind: str, order: Order, colour: Colour, format: str, 
 
 
 @pytest.mark.parametrize(
-    "interpolation", ["nearest", "bilinear", "area", "antialias", "antialias-bicubic"]
+    "interpolation",
+    ["nearest", "nearest-exact", "bilinear", "area", "antialias", "antialias-bicubic"],
 )
 @pytest.mark.parametrize("format", ["RGB3", "GREY", "NV12"])
 def test_interpolations(interpolation: Any, format: str) -> None:

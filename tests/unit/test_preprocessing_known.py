@@ -37,7 +37,7 @@ TRANSFORMERS: dict[str, tuple[dict[str, Any], Any]] = {
     "convnext": (
         {"size": {"shortest_edge": 224}, "crop_pct": 0.875, "do_resize": True, "resample": 0,
          "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]},
-        ("rgb", *IMAGENET, 224, 224, "crop", "nearest"),
+        ("rgb", *IMAGENET, 224, 224, "crop", "nearest-exact"),
     ),
     "efficientnet": (
         VIT | {"rescale_factor": 1 / 127.5, "rescale_offset": True, "do_normalize": False,
@@ -118,7 +118,7 @@ def test_timm(tmp_path: Path) -> None:
         (PRESET, ("rgb", *IMAGENET, 224, 224, "crop", "antialias"), ()),
         (SECOND, ("grey", (127.5,), (63.75,), 160, 120, "stretch", "bilinear"), ()),
         ("Resize(size=(64, 64), interpolation=nearest)\nPILToTensor()\nSolarize(p=1)",
-         ("rgb", (0,), (1,), 64, 64, "stretch", "nearest"), ("Solarize is not known here",)),
+         ("rgb", (0,), (1,), 64, 64, "stretch", "nearest-exact"), ("Solarize is not known here",)),
         ("Compose(\n Resize(size=64)\n ToTensor()\n)",
          ("rgb", (0,), (255,), None, None, None, "antialias"), ("nothing is cropped",)),
     ],
@@ -222,6 +222,7 @@ def test_a_network_with_its_own_preprocessing_takes_pixels() -> None:
         ("bicubic", True, "antialias-bicubic", True), ("bicubic", False, "bilinear", False),
         ("lanczos", True, "antialias-bicubic", False), ("hamming", True, "area", False),
         ("box", True, "area", True), ("nearest", False, "nearest", True),
+        ("nearest", True, "nearest-exact", True),
     ],
 )  # fmt: skip
 def test_the_closest_interpolation(

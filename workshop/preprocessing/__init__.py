@@ -9,7 +9,9 @@ from msgspec import Struct
 
 from models.manifest import Input
 
-Interpolation = Literal["nearest", "bilinear", "area", "antialias", "antialias-bicubic"]
+Interpolation = Literal[
+    "nearest", "nearest-exact", "bilinear", "area", "antialias", "antialias-bicubic"
+]
 Kernel = Literal["nearest", "box", "hamming", "bilinear", "bicubic", "lanczos"]
 CLOSE = 1.0  # of 255 pixel values, on average: training and runtime agree
 
@@ -68,9 +70,9 @@ def carried(known: Preprocessing, wanted: Input) -> Carried:
 
 def closest(kernel: Kernel, antialias: bool) -> tuple[Interpolation, str]:
     """The runtime's interpolation for one of Pillow, torch or TensorFlow, and what is to be said
-    where it only comes close. antialias: the kernel grows as the picture shrinks."""
+    where it only comes close. antialias: the kernel grows as the picture shrinks, or Pillow's."""
     exact: dict[tuple[str, bool], Interpolation] = {
-        ("nearest", True): "nearest", ("nearest", False): "nearest",
+        ("nearest", True): "nearest-exact", ("nearest", False): "nearest",
         ("box", True): "area", ("box", False): "area",
         ("bilinear", True): "antialias", ("bilinear", False): "bilinear",
         ("bicubic", True): "antialias-bicubic",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -25,8 +25,7 @@ from workshop.preprocessing.settings import (
 PICTURES = 4  # every setting is tried on these
 WORTH = 0.1  # pixel values: what changes less is not worth a word
 KEYS = ("colour", "mean", "std", "fit", "interpolation", "padding")
-FEW = 0.97  # shares of the picture that a training looks at: what is above is all of it
-SHARES = np.linspace(0.6, 1, 41)
+MOST_RESIZED = 1.7  # a training resizes to this many times of what it then crops, at most
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def advice(
     reals, pictures = reals[:PICTURES], pictures[:PICTURES]
     least, best = min(_tried(reals, pictures, wanted), key=lambda one: one[0])
     if least > apart - WORTH:
-        return Advice((_share_shown(reals, pictures, wanted, apart) or NO_BETTER,), None, None)
+        return Advice((_cropped(reals, pictures, wanted, apart) or NO_BETTER,), None, None)
     best = _fewest_changes(reals, pictures, wanted, best, least)
     least = mean_difference(reals, pictures, best)
     changes = [
@@ -58,7 +57,7 @@ def advice(
     ]
     words = [f"set {', '.join(changes)}: then they are {least:.2f}/255 apart"]
     if least > CLOSE:
-        words.append(_share_shown(reals, pictures, best, least) or STILL)
+        words.append(_cropped(reals, pictures, best, least) or STILL)
     return Advice(tuple(words), best, least)
 
 
@@ -128,35 +127,51 @@ def _fewest_changes(
     return best
 
 
-def _share_shown(
+def _cropped(
     reals: Sequence[Floats], pictures: Sequence[Pixels], wanted: Input, apart: float
 ) -> str | None:
-    """In words, if the training looks at the middle of what the runtime shows."""
-    judged = [
-        (
-            mean_difference(reals, [_middle(each, share, wanted) for each in pictures], cropped),
-            share,
+    """In words, if the training resizes to more than it takes, and crops the middle of that."""
+    side = min(wanted.width, wanted.height)
+
+    def judged(sides: Iterable[int], how: Input) -> tuple[float, int]:
+        theirs = [in_pixels(real, how) for real in reals]
+        return min(
+            (
+                float(np.mean([
+                    np.abs(real - _middle_after(picture, resized, how)).mean()
+                    for real, picture in zip(theirs, pictures, strict=True)
+                ])),
+                resized,
+            )
+            for resized in sides
+        )  # fmt: skip
+
+    step = max(1, side // 28)
+    _, near = judged(range(side, round(side * MOST_RESIZED), step), wanted)
+    least, resized = min(
+        judged(range(max(side, near - step), near + step + 1), how)
+        for how in (
+            msgspec.structs.replace(wanted, interpolation=each)
+            for each in {wanted.interpolation, "antialias"}
         )
-        for share in SHARES
-        for cropped in [msgspec.structs.replace(wanted, fit="stretch")]
-    ]
-    least, share = min(judged)
-    if share > FEW or least > apart - WORTH:
+    )
+    if resized == side or least > apart - WORTH:
         return None
     return (
-        f"the training looks at the middle {share:.2f} of what the runtime shows (it resizes to "
-        f"{round(wanted.width / share)} and crops {wanted.width}): cropping so is no setting of "
-        f"the runtime; without it they are {least:.2f}/255 apart"
+        f"the training resizes the shorter side to {resized} pixels and takes the middle "
+        f"{wanted.width}x{wanted.height}, for which the runtime has no setting: done so, they are "
+        f"{least:.2f}/255 apart"
     )
 
 
-def _middle(picture: Pixels, share: float, wanted: Input) -> Pixels:
-    """The middle of a picture, of the model's aspect."""
+def _middle_after(picture: Pixels, resized: int, wanted: Input) -> Floats:
+    """As torchvision's Resize and CenterCrop have it, by the runtime's own scaling."""
     height, width = picture.shape[:2]
-    scale = share * min(width / wanted.width, height / wanted.height)
-    wide, tall = round(wanted.width * scale), round(wanted.height * scale)
-    left, top = (width - wide) // 2, (height - tall) // 2
-    return np.ascontiguousarray(picture[top : top + tall, left : left + wide])
+    scale = resized / min(height, width)
+    wide, tall = max(wanted.width, int(width * scale)), max(wanted.height, int(height * scale))
+    whole = msgspec.structs.replace(wanted, width=wide, height=tall, fit="stretch")
+    left, top = round((wide - wanted.width) / 2), round((tall - wanted.height) / 2)
+    return pixels_of(picture, whole)[top : top + wanted.height, left : left + wanted.width]
 
 
 def _neat(values: npt.NDArray[np.float64]) -> tuple[float, ...]:

@@ -18,6 +18,7 @@ from wire.troubles import Refused, one_line
 from workshop.step import say
 
 FORM = "write package.module:function"
+Picture = npt.NDArray[np.uint8]
 KEYS = ("pixel_values", "image", "images", "input")  # of what image processors return
 
 
@@ -35,7 +36,7 @@ class Request(Struct, frozen=True):
 
 
 class Answered(Struct, frozen=True):
-    """takes: what the function was given: `array`, or `picture` where it wants one of Pillow."""
+    """takes: what the function was given: `array`, `batch`, or `picture` of Pillow."""
 
     takes: str
     answers: tuple[str, ...]
@@ -76,36 +77,39 @@ def _found(request: Request) -> Callable[[Any], Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _kind(function: Callable[[Any], Any], picture: npt.NDArray[np.uint8], name: str) -> str:
-    """What the function takes: an array, as it should; or a picture of Pillow, as torchvision's
-    and transformers' do. Raises Refused with what it says to an array."""
-    try:
-        function(picture.copy())
-    except Exception as error:
-        first = error
-    else:
-        return "array"
-    try:
-        function(_pillow(picture))
-    except Exception:
-        raise Refused(
-            f"{name}: fails on a uint8 array (height, width, 3) RGB: {_said(first)}"
-        ) from None
-    return "picture"
+def _kind(function: Callable[[Any], Any], picture: Picture, name: str) -> str:
+    """What the function takes: an array, as it should; a batch of one, as Keras' models do; or a
+    picture of Pillow, as torchvision and transformers do. Raises Refused with what it says to an
+    array."""
+    first: Exception | None = None
+    for kind, given in GIVEN.items():
+        try:
+            function(given(picture))
+        except Exception as error:
+            first = first or error
+        else:
+            return kind
+    assert first is not None
+    raise Refused(f"{name}: fails on a uint8 array (height, width, 3) RGB: {_said(first)}")
 
 
-def _called(
-    function: Callable[[Any], Any], takes: str, picture: npt.NDArray[np.uint8], name: str
-) -> Any:
+def _called(function: Callable[[Any], Any], takes: str, picture: Picture, name: str) -> Any:
     try:
-        return function(picture if takes == "array" else _pillow(picture))
+        return function(GIVEN[takes](picture))
     except Exception as error:
         height, width = picture.shape[:2]
         raise Refused(f"{name}: fails on a picture of {width}x{height}: {_said(error)}") from None
 
 
-def _pillow(picture: npt.NDArray[np.uint8]) -> Any:
+def _pillow(picture: Picture) -> Any:
     return importlib.import_module("PIL.Image").fromarray(picture)
+
+
+GIVEN: dict[str, Callable[[Picture], Any]] = {
+    "array": lambda picture: picture.copy(),  # it may be written to
+    "batch": lambda picture: picture[None].copy(),
+    "picture": _pillow,
+}
 
 
 def _array(answer: Any, name: str) -> npt.NDArray[Any]:
