@@ -30,6 +30,7 @@ model = "digits"
 """
 ENROLMENT = '{"form": 1, "fleet": "yard", "device": "door", "url": "mqtt://broker.example"}'
 SMALL_RUN = ["--camera", "synthetic://160x120@30", "--model", DIGITS, "--frames", "5"]
+FEW_SAMPLES = ["--data", "synthetic://160x120", "--limit", "5", "--seconds", "0.1"]
 # one real call of every command; one that is added to the front door must be added here
 CALLS = {
     "run": ["run", *SMALL_RUN],
@@ -38,6 +39,7 @@ CALLS = {
     "support": ["support", "--out", str(FOLDER), *PLACES],
     "cameras": ["cameras"],
     "model": ["model", "show", DIGITS],
+    "model compare": ["model", "compare", DIGITS, *FEW_SAMPLES],
     "model loadtest": ["model", "loadtest", DIGITS, "--pipelines", "1", "--seconds", "0.1"],
     "runtime": ["runtime", "lane", "--seconds", "3", *PLACES],
     "agent": ["agent", "--seconds", "1", *PLACES],

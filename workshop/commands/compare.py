@@ -26,8 +26,10 @@ from workshop.comparing.words import in_words
 
 FAILS = 3  # exit code: a --fail-if is true
 OF_ASK = (
-    "key", "broker", "fleet", "username", "password_file", "ca_file", "certificate_file", "key_file"
+    "key", "broker", "fleet", "username", "password_file", "ca_file", "certificate_file",
+    "key_file", "timeout",
 )  # fmt: skip
+NO_FILES = {"broker": "URL", "fleet": "NAME", "username": "NAME", "timeout": "S"}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -163,5 +165,6 @@ def _add_devices(parser: argparse.ArgumentParser) -> None:
         help="measure the live loop of an enrolled device that runs one of the models; several",
     )  # fmt: skip
     for name in OF_ASK:
-        kind = "URL" if name == "broker" else "NAME" if name in ("fleet", "username") else "FILE"
-        group.add_argument(f"--{name.replace('_', '-')}", dest=f"ask_{name}", metavar=kind)
+        group.add_argument(
+            f"--{name.replace('_', '-')}", dest=f"ask_{name}", metavar=NO_FILES.get(name, "FILE")
+        )
