@@ -61,8 +61,8 @@ def open_rows(words: str, labels: Sequence[str], limit: int | None, seed: int) -
     said = {cells[place].strip() for cells in rows if len(cells) > place}
     theirs = sorted(said, key=_as_people_sort)
     known = match(theirs, labels, str(path))
-    places = dict(zip(theirs, known.index, strict=True))
-    return RowSamples(str(path), fitting, numbered, place, known.labels, places)
+    classes = dict(zip(theirs, known.index, strict=True))
+    return RowSamples(str(path), fitting, numbered, place, known.labels, classes)
 
 
 def _truth_place(names: Sequence[str], said: str | None, path: Path) -> int | None:
