@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from models.manifest import Input
+from models.row import Row
 from runtime.cameras import open_camera
 from tests.http_camera import Handler
 from tests.recordings import number_of, write_video
@@ -241,3 +242,12 @@ def test_a_file_that_is_no_video(tmp_path: Path) -> None:
     (tmp_path / "x.mp4").write_bytes(b"no video")
     with pytest.raises(Refused, match="is no video that can be read here"):
         open_samples(str(tmp_path / "x.mp4"))
+
+
+def test_rows_of_a_table(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("a,kind,b\n1,yes,10\n3,no,30\n5,yes,nothing\n")
+    samples = open_samples(f"{tmp_path}/x.csv?truth=kind", ("no", "yes"))
+    assert labelled(samples) == [("row 1", 1, "yes"), ("row 2", 0, "no")]
+    wanted = Row((1, 2), "int8", ("b", "a"), (0.0, 1.0), (10.0, 2.0), 0.5, 3)
+    tensors = list(prepared(samples, wanted))
+    assert [each.tolist() for each in tensors] == [[[1.0, 0.0]], [[3.0, 1.0]]]

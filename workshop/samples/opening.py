@@ -22,6 +22,7 @@ def open_samples(
     - COCO: its JSON file, or the folder that has it; YOLO: its data.yaml, or the folder that has
       it, or a folder `images` beside `labels`
     - a table `FILE.csv?truth=COLUMN`, for models that take rows
+    - a table, `FILE.csv?truth=COLUMN` (`workshop.samples.rows`)
     - a folder of pictures, one picture, a video: without truth
     - `synthetic://640x480?digits=1`: the scene's truth; any other camera: `limit` frames, now
 
@@ -30,6 +31,8 @@ def open_samples(
     """
     if limit is not None:
         cameras.count_of(limit)
+    if rows.is_table(words):
+        return rows.open_rows(words, labels, limit, seed)
     if rows.is_table(words):
         return rows.open_rows(words, labels, limit, seed)
     kind, mark, _ = words.partition("://")
