@@ -244,13 +244,9 @@ def _agreement(comparison: Comparison) -> list[str]:
         if row.changed is not None and row.changed.names:
             names = ", ".join(printable(name, 60) for name in row.changed.names)
             said.append(f"{row.name} lost {names}")
-    return [
-        section(
-            "Agreement",
-            [table(["", *(row.name for row in sound)], body, "How often two models say the same, "
-                   "whatever is true."), notes(said)],
-        )
-    ]  # fmt: skip
+    header = ["model", *(row.name for row in sound)]
+    words = "How often two models say the same, whatever is true."
+    return [section("Agreement", [table(header, body, words), notes(said)])]
 
 
 def _devices(devices: Sequence[OnDevice]) -> list[str]:

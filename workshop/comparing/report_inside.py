@@ -176,7 +176,7 @@ def _worst(name: str, each: Layers) -> str:
          "\u00d7".join(map(str, layer.shape))]
         for place, layer in first
     ]  # fmt: skip
-    rest = f"; {each.unmatched} have no partner" if each.unmatched else ""
+    rest = f"; {each.unmatched} without a partner" if each.unmatched else ""
     shown = table(
         ["place", "tensor", "operator", "SQNR, dB", "cosine", "shape"], body,
         f"{len(each.layers)} layers, found by {each.matched}{rest}; {each.samples} samples.",
