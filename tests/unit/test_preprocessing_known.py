@@ -13,7 +13,8 @@ import pytest
 from models.manifest import Input
 from wire.troubles import Refused
 from workshop.preprocessing import Preprocessing, carried, closest
-from workshop.preprocessing.known import inside, read_known
+from workshop.preprocessing.known import read_known
+from workshop.preprocessing.known_graph import inside
 
 IMAGENET = ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 HALVES = ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
@@ -209,10 +210,29 @@ def test_what_does_not_fit_the_network_is_said() -> None:
     assert "256x256 pixels, the network takes 224x224" in result.notes[1]
 
 
-def test_a_network_with_its_own_preprocessing_takes_pixels() -> None:
-    known = inside(("Rescaling(1/255)",))
-    assert (known.mean, known.std) == ((0,), (1,)) and "Rescaling" in known.source
-    assert inside(()) == Preprocessing()
+@pytest.mark.parametrize(
+    ("line", "std"),
+    [
+        ("inputs times 0.00784314, plus -1", 1),
+        ("inputs times (0.0171248, 0.0175070, 0.0174292), plus (-2.1179, -2.0357, -1.8044)", 1),
+        ("inputs times 1, plus (-103.939, -116.779, -123.68)", 1),
+        ("inputs times 1e-05, plus 0", 1),
+        ("inputs times (4.36681, 4.46429, 4.44444), plus (-2.1179, -2.0357, -1.8044)", 255),
+        ("inputs times 2, plus -1", 255),
+        ("layer normalize: (x - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)", 255),
+        ("layer 0.norm: (x - (123.675, 116.28, 103.53)) / (58.395, 57.12, 57.375)", 1),
+    ],
+)
+def test_a_network_that_scales_by_itself(line: str, std: float) -> None:
+    known = inside(("RandomFlip (a) is of the training and does nothing here", line))
+    assert known is not None
+    assert (known.mean, known.std, known.colour) == ((0,), (std,), None)
+    assert line in known.notes[0] and known.source == "the network itself"
+
+
+def test_a_network_of_which_nothing_can_be_told() -> None:
+    for words in ((), ("resizes to 224 x 224, bilinear (r)",), ("the order is turned round",)):
+        assert inside(words) is None
 
 
 @pytest.mark.parametrize(

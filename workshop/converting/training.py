@@ -15,7 +15,8 @@ from workshop.converting.origins import origins_of
 from workshop.preprocessing import Carried, Preprocessing, carried
 from workshop.preprocessing.agreement import Agreement, check_agreement
 from workshop.preprocessing.asking import Function
-from workshop.preprocessing.known import inside, read_known
+from workshop.preprocessing.known import read_known
+from workshop.preprocessing.known_graph import inside
 from workshop.preprocessing.probing import probe
 from workshop.reading import Kind, Read
 from workshop.samples import Samples

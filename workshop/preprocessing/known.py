@@ -65,17 +65,6 @@ def read_known(path: Path) -> Preprocessing:
     return readers[kind](_text(path), path)
 
 
-def inside(words: tuple[str, ...]) -> Preprocessing:
-    """What a network leaves to do that has its own preprocessing inside: pixels as they are.
-
-    words: the layers that do it, as its reader names them; none: nothing is known.
-    """
-    if not words:
-        return Preprocessing()
-    source = "the network itself: " + ", ".join(words)
-    return Preprocessing(mean=(0.0,), std=(1.0,), source=source)
-
-
 def _text(path: Path) -> str:
     try:
         with path.open("rb") as file:
