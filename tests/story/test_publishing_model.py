@@ -10,13 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from tests.fanout import Many
 from tests.yard import FLEET, PASSPHRASE
 from wire import topics
 from wire.messages import State, parse
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "publish-model"
 ZOO = ROOT / "models" / "zoo" / "digits" / "onnx" / "digits.onnx"
@@ -25,9 +28,6 @@ CANARY, OTHERS = "door", ("simulated-1", "simulated-2")
 
 def trained(file: Path) -> Path:
     """The zoo's classifier as float32, as if a training had just left it: no Q/DQ pairs."""
-    import onnx
-    from onnx import numpy_helper
-
     model = onnx.load(ZOO)
     arrays = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
     same: dict[str, str] = {}
@@ -67,7 +67,7 @@ class Publishing:
         return subprocess.run(
             [sys.executable, SCRIPT, self.trained, "--version", version,
              "--calibrate", "synthetic://160x120?seed=5", "--data", "synthetic://160x120?seed=1",
-             "--limit", "100", "--out", out, "--canary", CANARY, "--trial", "2",
+             "--limit", "60", "--out", out, "--canary", CANARY, "--trial", "2",
              *words, "--", "--like", "digits", "--calibrate-count", "40"],
             cwd=self.yard.folder, capture_output=True, text=True, timeout=300,
             stdin=subprocess.DEVNULL,
