@@ -15,7 +15,7 @@ import pytest
 from models import bundle
 from runtime.locating import ZOO
 from tests import held_out, warm
-from tests.graphs import tflite_hostile, tflite_tiny
+from tests.graphs import onnx_rows, tflite_hostile, tflite_tiny
 
 SCENES = "synthetic://160x120?digits=1&seed=5"
 QUICK = ("--limit", "60", "--seconds", "0.1", "--threads", "1")
@@ -172,3 +172,17 @@ def test_the_reference_must_work_and_classes_must_be_the_same(tmp_path: Path) ->
     by_name = {model["name"]: model for model in told["models"]}
     assert by_name["onnx"]["accuracy"]["map50"] > 0.8
     assert "classes" in by_name["colours"]["trouble"] or "knows no" in by_name["colours"]["trouble"]
+
+
+def test_rows_of_a_table_are_samples_too(tmp_path: Path) -> None:
+    lines = [f"{a},{b}" for a in range(6) for b in range(4)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b", *lines]))
+    for name, weights in (("one", [[1.0], [2.0]]), ("other", [[1.2], [2.0]])):
+        onnx_rows.linear(tmp_path / f"{name}.onnx", weights, [0.5])
+    files = [tmp_path / f"{name}.onnx" for name in ("one", "other")]
+    told = compared(*files, "--data", tmp_path / "t.csv", "--seconds", "0.05")
+    one, other = told["models"]
+    assert told["samples"]["count"] == 24 and other["task"] == "regress"
+    assert 0.8 < other["agreement"]["one"] < 1 and one["agreement"]["one"] == 1
+    assert other["latency"]["runs"] >= 10 and other["accuracy"] is None
+    assert other["layers"]["layers"][0]["op"] == "Gemm"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime.panel import Spread
-from runtime.tasks import Box, Class, Found, Mask, Region, Stats, Vector
+from runtime.tasks import Box, Class, Found, Mask, Region, Stats, Value, Vector
 from wire.troubles import Refused
 from workshop.comparing.accuracy import Accuracy
 from workshop.comparing.agreement import agreement, changed, interval
@@ -91,6 +91,18 @@ def test_regions_and_vectors_agree_in_degrees() -> None:
     assert agreement(answered((a,)), answered((b,))) == pytest.approx(0.6)
     stats = (Stats("x", (1,), 0, 1, 0.5),)
     assert agreement(answered(stats), answered(stats)) is None
+
+
+def test_regressions_agree_by_what_one_explains_of_the_other() -> None:
+    """Deviations of 1, 0, 1 from numbers whose squares about their mean sum up to 8."""
+
+    def numbers(*values: float) -> list[Answer]:
+        return answered(*[(Value("force", value),) for value in values])
+
+    assert agreement(numbers(2, 3, 4), numbers(1, 3, 5)) == pytest.approx(1 - 2 / 8)
+    assert agreement(numbers(1, 3, 5), numbers(1, 3, 5)) == 1
+    assert agreement(numbers(9, 3, -9), numbers(1, 3, 5)) == 0, "worse than their mean"
+    assert agreement(numbers(7, 7), numbers(7, 7)) == 1 and agreement(numbers(7), numbers(8)) == 0
 
 
 def test_lost_and_gained_are_told_with_their_chance() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from runtime import masks
 from runtime.differing import cosine
-from runtime.tasks import Box, Class, Found, Region, Vector
+from runtime.tasks import Box, Class, Found, Region, Value, Vector
 from workshop.comparing.answers import Answer
 from workshop.comparing.boxes import matched
 from workshop.comparing.results import Changed
@@ -24,8 +24,10 @@ def agreement(one: Sequence[Answer], other: Sequence[Answer]) -> float | None:
 
     Classes: whether the best is the same. Boxes: twice those that fit (class, and IoU of 0.5) over
     all boxes of both. Regions: IoU, by the share that they cover. Vectors: their cosine, not
-    below 0.
+    below 0. Numbers of a regression: the share of the other's variance that they explain (R2).
     """
+    if any(isinstance(entry, Value) for each in (*one, *other) for entry in each.found):
+        return _explained([each.found for each in one], [each.found for each in other])
     alike = [_alike(a.found, b.found) for a, b in zip(one, other, strict=True)]
     known = [each for each in alike if each is not None]
     return float(np.mean(known)) if known else None
@@ -66,6 +68,21 @@ def _regions_alike(one: Sequence[Region], other: Sequence[Region]) -> float:
         shared += weight * (0.0 if twin is None else masks.overlap(region, twin))
     total += sum(region.share for region in theirs.values())
     return shared / total if total else 1.0
+
+
+def _explained(one: Sequence[Found], other: Sequence[Found]) -> float | None:
+    """R2 of the first by the second, the mean over all numbers that both predict, not below 0."""
+    both = [(a, b) for a, b in zip(one, other, strict=True) if a and b and len(a) == len(b)]
+    if not both:
+        return None
+    ours, theirs = (
+        np.array([[entry.value for entry in found if isinstance(entry, Value)] for found in side])
+        for side in zip(*both, strict=True)
+    )
+    left = ((ours - theirs) ** 2).sum(axis=0)
+    whole = ((theirs - theirs.mean(axis=0)) ** 2).sum(axis=0)
+    shares = np.where(whole > 0, 1 - left / np.where(whole > 0, whole, 1), left == 0)
+    return float(np.mean(np.clip(shares, 0, 1)))
 
 
 def changed(reference: Sequence[Answer], answers: Sequence[Answer]) -> Changed | None:

@@ -77,7 +77,9 @@ def share(value: float | None) -> str:
 
 
 def milliseconds(microseconds: float) -> str:
-    return f"{microseconds / 1e3:,.2f} ms"
+    """Of a small network on rows a frame takes some microseconds."""
+    value = microseconds / 1e3
+    return f"{value:,.2f} ms" if value >= 0.1 else f"{value:.3f} ms"
 
 
 def size(count: int) -> str:
