@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.row import MOST_NUMBERS
+from runtime.panel import printable
 from wire.troubles import Refused
 from wire.unreadable import UNREADABLE
 
@@ -166,6 +167,6 @@ def read_message(payload: bytes) -> Mapping[str, Any] | list[Any]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first few names."""
+    """The first few names: strangers give them."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    return ", ".join(printable(name, 40) for name in names[:NAMED]) + more

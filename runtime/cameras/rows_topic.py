@@ -29,7 +29,7 @@ KEYS = ("columns", "queue", "silence", "certificate_file", "key_file")
 QUEUE, SILENCE_S = (1, 1000), (1, 86_400)
 USUAL_SILENCE_S = 10.0
 LARGEST = 512 * 1024  # bytes of a message
-FIRST_ANSWER_S = 10.0
+FIRST_ANSWER_S = 5.0  # the loop stands still meanwhile
 
 log = logging.getLogger("vedette.cameras")
 

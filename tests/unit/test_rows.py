@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from models.row import Row
 from runtime.cameras import Ended, make_camera, open_camera
@@ -95,6 +98,33 @@ def test_a_message_that_is_no_row_is_refused(payload: bytes) -> None:
         assert "\n" not in str(trouble)
     else:
         pytest.fail("it was taken")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=8,
+)
+
+
+@given(st.binary(max_size=80) | JSON.map(json.dumps).map(str.encode))
+def test_whatever_a_stranger_sends_is_a_row_or_refused(payload: bytes) -> None:
+    out = np.zeros(2, np.float32)
+    try:
+        row = read_message(payload)
+        names = tuple(row) if isinstance(row, dict) else ()
+        cells = list(row.values()) if isinstance(row, dict) else list(row)
+        picker(names, ("a", "b"), 2, cells).into(cells, out)
+    except Refused as trouble:
+        assert "\n" not in str(trouble)
+    else:
+        assert (np.isfinite(out) | np.isnan(out)).all()
+
+
+def test_names_of_strangers_command_no_terminal() -> None:
+    with pytest.raises(Refused) as caught:
+        picker(("\x1b[2J\n", "x" * 500), ("a",), 1, ("1", "2"))
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 100
 
 
 # --- which numbers -----------------------------------------------------------------------------
