@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,25 @@ def example(takes: Port) -> Any:
     return import_torch().from_numpy(random_inputs(takes, 1, 1.0, 0)[0])
 
 
+def with_tensors_alone(network: Network) -> Network:
+    """The same, without numbers, words and None among what it gives: no graph has these."""
+    torch = import_torch()
+    with torch.no_grad():
+        found = torch.utils._pytree.tree_leaves(network.module(example(network.takes)))
+    if all(isinstance(each, torch.Tensor) for each in found):
+        return network
+
+    class Plain(torch.nn.Module):  # type: ignore[misc, name-defined, unused-ignore]
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network.module
+
+        def forward(self, given: Any) -> Any:
+            return tuple(leaves(self.network(given)))
+
+    return replace(network, module=Plain().eval())
+
+
 def captured(network: Network) -> Any:
     """The torch.export.ExportedProgram of a network for one input of its shape.
 
@@ -66,7 +85,7 @@ def captured(network: Network) -> Any:
     torch = import_torch()
     given = example(network.takes)
     try:
-        network.answer(given.numpy())
+        network = with_tensors_alone(network)
     except Exception as error:  # code of the user, which may raise anything
         raise Refused(
             f"{network.where}: cannot run on an input of {network.takes.shape}: "
@@ -101,7 +120,8 @@ def layer_of(program: Any, operator: str) -> str:
         for node in graph.nodes:
             if str(node.target) == operator and node.meta.get("nn_module_stack"):
                 name, kind = list(node.meta["nn_module_stack"].values())[-1]
-                return f"layer {name or 'of the network itself'} ({str(kind).rpartition('.')[2]})"
+                name = str(name).removeprefix("network.") or "of the network itself"
+                return f"layer {name} ({str(kind).rpartition('.')[2]})"
     return "layer unknown"
 
 

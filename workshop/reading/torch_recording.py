@@ -21,77 +21,89 @@ def recorded(where: str, module: Any, given: Any) -> Any:
     Raises Refused where it decides by values of its input: one run is not all that it does.
     """
     torch = import_quietly("torch")
-    recorder = _recorder(torch, where, given)
-    with torch.no_grad(), torch.jit.optimized_execution(False), recorder:
-        answer = module(given)
-    recorder.graph.output(tuple(recorder.node(each) for each in _leaves(torch, answer)))
-    recorder.graph.eliminate_dead_code()
-    return torch.fx.GraphModule(recorder.root, recorder.graph)
+    written = _Written(torch, given)
+    try:
+        with torch.no_grad(), torch.jit.optimized_execution(False), _recorder(torch, written):
+            answer = module(given)
+    except Exception:  # TorchScript makes another one of what is raised below it
+        if written.reads_a_value:
+            raise Refused(
+                f"{where}: decides by values of its input what it does, which no other format can: "
+                "take that out of the network"
+            ) from None
+        raise
+    graph = written.graph
+    graph.output(tuple(written.node(each) for each in _tensors(torch, answer)))
+    graph.eliminate_dead_code()
+    return torch.fx.GraphModule(written.root, graph)
 
 
-def _leaves(torch: Any, answer: Any) -> list[Any]:
-    found = torch.utils._pytree.tree_leaves(answer)
-    return [each for each in found if isinstance(each, torch.Tensor)]
+class _Written:
+    """What was called so far. depending: storages that hold what depends on the input.
+
+    reads_a_value: whether the network asked for one of these."""
+
+    def __init__(self, torch: Any, given: Any) -> None:
+        self._torch = torch
+        self.graph, self.root = torch.fx.Graph(), torch.nn.Module()
+        self._nodes = {id(given): self.graph.placeholder("input")}
+        self._alive = [given]  # while it lives, its id is no other's
+        self.depending = {_storage(given)}
+        self.reads_a_value = False
+
+    def node(self, tensor: Any) -> Any:
+        """What stands for it: what made it, or a constant of the network."""
+        if id(tensor) not in self._nodes:
+            name = f"constant_{len(self._alive)}"
+            self.root.register_buffer(name, tensor.detach())
+            self._nodes[id(tensor)] = self.graph.get_attr(name)
+            self._alive.append(tensor)
+        return self._nodes[id(tensor)]
+
+    def keep(self, node: Any, made: Any, depends: bool) -> None:
+        """What a node made: a tensor, or several."""
+        several = isinstance(made, tuple | list)
+        for place, one in enumerate(made if several else [made]):
+            if not isinstance(one, self._torch.Tensor):
+                continue
+            self._nodes[id(one)] = (
+                self.graph.call_function(operator.getitem, (node, place)) if several else node
+            )
+            self._alive.append(one)
+            if depends:
+                self.depending.add(_storage(one))
 
 
-def _recorder(torch: Any, where: str, given: Any) -> Any:
+def _recorder(torch: Any, written: _Written) -> Any:
     """A mode of PyTorch's dispatcher, which sees each operator as it is called."""
     mode: Any = import_quietly("torch.utils._python_dispatch").TorchDispatchMode
     tree_map = torch.utils._pytree.tree_map_only
 
     class Recorder(mode):  # type: ignore[misc]
-        """from_input: storages that hold what depends on the input."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.graph, self.root = torch.fx.Graph(), torch.nn.Module()
-            self.nodes = {id(given): self.graph.placeholder("input")}
-            self.alive = [given]  # while it lives, its id is no other's
-            self.from_input = {_storage(given)}
-
         def __torch_dispatch__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
             kwargs = kwargs or {}
-            taken = _leaves(torch, (args, kwargs))
-            depends = any(_storage(each) in self.from_input for each in taken)
+            taken = _tensors(torch, (args, kwargs))
+            depends = any(_storage(each) in written.depending for each in taken)
             if str(func.overloadpacket) in READS_A_VALUE:
                 if depends:
-                    raise Refused(
-                        f"{where}: decides by values of its input what it does, which no other "
-                        "format can: take that out of the network"
-                    )
+                    written.reads_a_value = True
+                    raise ValueError("a value of the input is read")
                 return func(*args, **kwargs)
             func, args, kwargs = _in_usual_words(torch.ops.aten, func, args, kwargs)
-            as_nodes = tree_map(torch.Tensor, self.node, (args, kwargs))
-            node = self.graph.call_function(func, *as_nodes)
-            given_back = func(*args, **kwargs)
-            self._keep(node, given_back, depends)
-            return given_back
-
-        def node(self, tensor: Any) -> Any:
-            """What stands for it: what made it, or a constant of the network."""
-            if id(tensor) not in self.nodes:
-                name = f"constant_{len(self.alive)}"
-                kept = tensor.detach() if isinstance(tensor, torch.nn.Parameter) else tensor
-                self.root.register_buffer(name, kept)
-                self.nodes[id(tensor)] = self.graph.get_attr(name)
-                self.alive.append(tensor)
-            return self.nodes[id(tensor)]
-
-        def _keep(self, node: Any, made: Any, depends: bool) -> None:
-            several = isinstance(made, tuple | list)
-            for place, one in enumerate(made if several else [made]):
-                if not isinstance(one, torch.Tensor):
-                    continue
-                self.nodes[id(one)] = (
-                    self.graph.call_function(operator.getitem, (node, place)) if several else node
-                )
-                self.alive.append(one)
-                if depends:
-                    self.from_input.add(_storage(one))
+            as_nodes = tree_map(torch.Tensor, written.node, (args, kwargs))
+            node = written.graph.call_function(func, *as_nodes)
+            made = func(*args, **kwargs)
+            written.keep(node, made, depends)
+            return made
 
     return Recorder()
+
+
+def _tensors(torch: Any, held: Any) -> list[Any]:
+    found = torch.utils._pytree.tree_leaves(held)
+    return [each for each in found if isinstance(each, torch.Tensor)]
 
 
 def _in_usual_words(aten: Any, func: Any, args: Any, kwargs: Any) -> tuple[Any, Any, Any]:
