@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from runtime.frames import Frame, packed
+from runtime.locating import ZOO
 from runtime.score import Score
 from runtime.tasks import Box, Class, Found, Stats
+from wire.troubles import Refused
 from workshop.comparing.accuracy import NOTHING, Accuracy, Confused, accuracy
-from workshop.comparing.answers import Answer
+from workshop.comparing.answers import Answer, answers_of, opened
 from workshop.comparing.boxes import STEPS, average_precisions, matched
+from workshop.samples import Sample, Truth
 
 LABELS = ("cat", "dog", "hen")
 
@@ -106,3 +112,39 @@ def test_no_figure_where_the_truth_does_not_tell() -> None:
 def test_a_classifier_that_never_answers_is_always_wrong() -> None:
     seen = judged("classify", "classes", ((), (box(0),)), ((), (box(0, kind=1),)))
     assert seen is not None and (seen.top1, seen.top5) == (0, 0)
+
+
+class Known:
+    """Samples with class 3 of four, of which the model need not know all."""
+
+    truth: Truth = "classes"
+    digest = "0" * 64
+    left_out = ()
+
+    def __init__(self, *labels: str) -> None:
+        self.name = "known"
+        self.labels = labels
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[Sample]:
+        layout = packed("GREY", 8, 8)
+        with Frame(0, 0, layout, bytearray(layout.nbytes), lambda: None) as frame:
+            yield Sample("one", frame, (Box(3, self.labels[3], 1, 0, 0, 8, 8),))
+
+
+def test_classes_are_the_same_by_their_names() -> None:
+    """The model's labels are 0 to 9; what it is not shown it need not know."""
+    with opened(ZOO / "digits" / "onnx") as model:
+        answer = next(iter(answers_of(model, Known("zebra", "1", "2", "7"))))
+        assert answer.truth is not None and answer.truth[0].index == 7
+        assert len(answer.found) == 5, "for top-5, though its manifest asks for 3"
+        for labels in (("0", "1", "2", "zebra"), ("cat", "dog", "hen", "cow")):
+            with pytest.raises(Refused, match=r"knows no '(zebra|cat)'.*its labels are '0', '1'"):
+                list(answers_of(model, Known(*labels)))
+    with (
+        opened(ZOO / "digits" / "onnx" / "digits.onnx") as bare,
+        pytest.raises(Refused, match="give it a label file"),
+    ):
+        list(answers_of(replace(bare, labels=()), Known("a", "b", "c", "d")))

@@ -56,7 +56,7 @@ def opened(
 
 class Answering:
     """Asks one model about samples, one at a time. Raises Refused where model and samples cannot
-    mean the same classes."""
+    mean the same classes, also when a sample shows one that the model does not know."""
 
     def __init__(self, model: Model, samples: Samples) -> None:
         self._model = model
@@ -105,19 +105,23 @@ def _numbering(model: Model, samples: Samples) -> Renumber:
         _check_count(model, samples)
         return _same
     places = {label: place for place, label in enumerate(model.labels)}
-    strangers = [label for label in samples.labels if label not in places]
-    if strangers:
-        raise Refused(
-            f"{samples.name}: the model {model.manifest.name} knows no {in_words(strangers)}: "
-            f"its labels are {in_words(model.labels)}: name the samples' classes as its label file "
-            "does"
-        )
-    numbers = [places[label] for label in samples.labels]
+    if not places.keys() & set(samples.labels):
+        raise _strangers(model, samples, samples.labels)
 
     def renumber(box: Box) -> Box:
-        return dataclasses.replace(box, index=numbers[box.index])
+        place = places.get(samples.labels[box.index])
+        if place is None:  # it may be named among the samples' classes and never occur
+            raise _strangers(model, samples, samples.labels[box.index : box.index + 1])
+        return dataclasses.replace(box, index=place)
 
     return renumber
+
+
+def _strangers(model: Model, samples: Samples, labels: Sequence[str]) -> Refused:
+    return Refused(
+        f"{samples.name}: the model {model.manifest.name} knows no {in_words(labels)}: its labels "
+        f"are {in_words(model.labels)}: name the samples' classes as its label file does"
+    )
 
 
 def _check_count(model: Model, samples: Samples) -> None:
