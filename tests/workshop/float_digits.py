@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -44,12 +45,19 @@ class FloatDigits:
 
 def float_digits(name: str, folder: Path, spread: float = 1.5) -> FloatDigits:
     """name: `digits` or `digits-detect`. spread: features differ by up to 2 to the power of twice
-    that; 5 is more than int8 can bear. Written in a process of its own: TensorFlow is large."""
-    words = [sys.executable, __file__, name, str(folder), str(spread)]
-    subprocess.run(words, check=True, cwd=ROOT, stderr=subprocess.DEVNULL)
-    return FloatDigits(
-        folder / "tflite", folder / "onnx", folder / "calibration.npy", folder / "held.npy"
-    )
+    that; 3 costs int8 some points, 5 all of them. folder: is made."""
+    return several_float_digits([(name, folder, spread)])[0]
+
+
+def several_float_digits(wanted: Sequence[tuple[str, Path, float]]) -> list[FloatDigits]:
+    """Of each (name, folder, spread). Made in one process of their own: TensorFlow is large."""
+    words = [str(word) for one in wanted for word in one]
+    told = subprocess.run([sys.executable, __file__, *words], cwd=ROOT, stderr=subprocess.PIPE)
+    assert told.returncode == 0, told.stderr.decode()[-2000:]
+    return [
+        FloatDigits(each / "tflite", each / "onnx", each / "calibration.npy", each / "held.npy")
+        for _, each, _ in wanted
+    ]
 
 
 def folder_of(float_folder: Path, file: Path, into: Path) -> Path:
@@ -85,7 +93,7 @@ def _write(name: str, folder: Path, spread: float) -> None:
     body, heads = _resized(NETWORK, body, heads, spread)
     trained = publish.Trained(NETWORK, body, heads, np.zeros(0, np.uint8))
     publish.publish_float(folder / "onnx", RECIPE, trained)
-    (folder / "tflite").mkdir()
+    (folder / "tflite").mkdir(parents=True)
     converter = converted(NETWORK, body, heads)
     (folder / "tflite" / f"{RECIPE.name}.tflite").write_bytes(converter.convert())
     publish.describe(folder / "tflite", RECIPE, NETWORK)
@@ -152,4 +160,6 @@ def _pictures(name: str, network, rng, count: int):  # type: ignore[no-untyped-d
 
 
 if __name__ == "__main__":
-    _write(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]))
+    words = sys.argv[1:]
+    for one, where, wide in zip(words[::3], words[1::3], words[2::3], strict=True):
+        _write(one, Path(where), float(wide))

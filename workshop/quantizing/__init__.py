@@ -14,6 +14,7 @@ from workshop.reading import Format
 
 Precision = Literal["float16", "dynamic", "int8", "int8x16"]
 Method = Literal["minmax", "entropy", "percentile"]
+Suits = Literal["tensorrt", "cpu"]
 
 QUANTIZERS: dict[Format, str] = {
     "tflite": "workshop.quantizing.tflite",
@@ -28,8 +29,8 @@ class Request(Struct, frozen=True):
 
     float16: weights in half the bytes; sums in float32 on a CPU, in float16 on a GPU.
     dynamic: int8 weights; activations are float32 and rounded while it runs; needs no samples.
-    int8: weights and activations. A .tflite has int8 inputs and outputs, an .onnx float32 ones
-    with Q/DQ nodes behind them, symmetric and per channel, as TensorRT wants them.
+    int8: weights (per channel) and activations. A .tflite has int8 inputs and outputs, an .onnx
+    float32 ones with Q/DQ nodes behind them, as `suits` says.
     int8x16: int8 weights, int16 activations, float32 inputs and outputs: for networks that lose too
     much by int8; slower than int8 wherever there are no kernels for it.
 
@@ -38,6 +39,8 @@ class Request(Struct, frozen=True):
     was on them: all of it, the clipping that loses least information (entropy), or without the
     outermost 100 - `percentile` percent. ranges: a JSON file that keeps the ranges: read if it is
     there, written if not, so that the same source is calibrated once for many requests.
+    suits: of an .onnx of int8: TensorRT wants symmetric int8 activations; a CPU is quicker with
+    asymmetric uint8 ones, which are more exact, too, behind a ReLU, and which TensorRT refuses.
     keep: layers that stay float32, by name or pattern ("block_1/*"). whole: refuse where any other
     layer cannot be quantized, as accelerators that run nothing but integers need it.
     """
@@ -49,6 +52,7 @@ class Request(Struct, frozen=True):
     method: Method = "minmax"
     percentile: float = 99.99
     ranges: str | None = None
+    suits: Suits = "tensorrt"
     keep: tuple[str, ...] = ()
     whole: bool = False
 
@@ -87,6 +91,7 @@ class SensitivityRequest(Struct, frozen=True):
     method: Method = "minmax"
     percentile: float = 99.99
     ranges: str | None = None
+    suits: Suits = "tensorrt"
     most: int = 16
 
 

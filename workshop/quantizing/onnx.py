@@ -21,10 +21,13 @@ from workshop.step import say
 STEPS = {
     "float16": "float16 inside, inputs and outputs float32, by onnxruntime",
     "dynamic": "weights as uint8, activations rounded at run time, by onnxruntime.quantization",
-    "int8": "Q/DQ nodes by onnxruntime.quantization: int8, symmetric, weights per channel, float "
-    "biases",
+    "int8": "Q/DQ nodes by onnxruntime.quantization: int8 weights per channel, float biases",
     "int8x16": "Q/DQ nodes by onnxruntime.quantization: int16 activations, int8 weights per "
     "channel, float biases",
+}
+ACTIVATIONS = {
+    "tensorrt": "activations as symmetric int8, for TensorRT",
+    "cpu": "activations as asymmetric uint8, for CPUs",
 }
 DYNAMIC = ("Conv", "MatMul", "Gemm")  # whose weights dynamic quantization changes
 
@@ -38,9 +41,11 @@ def step(request: Request) -> Made:
         refuse_floats(layers, request.source)
     ranges = ranges_for(network, request)
     say(f"quantizing to {request.precision}")
-    content = quantized(network, request.precision, ranges, kept)
+    content = quantized(network, request, ranges, kept)
     write_durably(Path(request.file), content)
     steps = [STEPS[request.precision]]
+    if request.precision == "int8":
+        steps.append(ACTIVATIONS[request.suits])
     if ranges is not None:
         steps.append(f"ranges of activations by {request.method}")
     if kept:
@@ -75,7 +80,7 @@ def layers_of(network: Network, precision: Precision, kept: Collection[str]) -> 
 
 def quantized(
     network: Network,
-    precision: Precision,
+    asked: Request,
     ranges: Ranges | None,
     kept: Collection[str] = (),
     only: str | None = None,
@@ -86,12 +91,12 @@ def quantized(
     model = type(network.model)()
     model.CopyFrom(network.model)  # the tools work in place
     try:
-        if precision == "float16":
+        if asked.precision == "float16":
             made = _float16(model, kept)
-        elif precision == "dynamic":
+        elif asked.precision == "dynamic":
             made = _dynamic(model, kept)
         else:
-            made = _with_nodes(model, precision, ranges or {}, kept)
+            made = _with_nodes(model, asked, ranges or {}, kept)
     except Exception as error:  # its tools raise what comes
         raise Refused(
             f"{network.path}: onnxruntime.quantization cannot quantize it: "
@@ -101,17 +106,22 @@ def quantized(
     return bytes(made.SerializeToString())
 
 
-def _with_nodes(model: Any, precision: Precision, ranges: Ranges, kept: Collection[str]) -> Any:
+def _with_nodes(model: Any, asked: Request, ranges: Ranges, kept: Collection[str]) -> Any:
+    """Biases stay floats: TensorRT takes no others, and they weigh nothing."""
     from onnxruntime.quantization import CalibrationMethod, QuantType
     from onnxruntime.quantization.calibrate import TensorsData
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
     known = {name: (np.float32(low), np.float32(high)) for name, (low, high) in ranges.items()}
-    activations = QuantType.QInt16 if precision == "int8x16" else QuantType.QInt8
+    symmetric, activations = True, QuantType.QInt8
+    if asked.precision == "int8x16":
+        activations = QuantType.QInt16
+    elif asked.suits == "cpu":
+        symmetric, activations = False, QuantType.QUInt8
     tool = QDQQuantizer(
         model, True, False, QuantType.QInt8, activations,
         TensorsData(CalibrationMethod.MinMax, known), [], sorted(kept), sorted(_integer_kinds()),
-        {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
+        {"ActivationSymmetric": symmetric, "WeightSymmetric": True, "QuantizeBias": False},
     )  # fmt: skip
     tool.quantize_model()
     return tool.model.model

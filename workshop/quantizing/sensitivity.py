@@ -90,6 +90,7 @@ def _tools(request: SensitivityRequest) -> Tools:
         method=request.method,
         percentile=request.percentile,
         ranges=request.ranges,
+        suits=request.suits,
     )
     return _tflite(asked) if request.source.endswith(".tflite") else _onnx(asked)
 
@@ -119,6 +120,6 @@ def _onnx(asked: Request) -> Tools:
         network.shape,
         onnx.layers_of(network, asked.precision, ()),
         network.tools,
-        lambda only: onnx.quantized(network, asked.precision, ranges, only=only),
+        lambda only: onnx.quantized(network, asked, ranges, only=only),
         onnx_network.outputs_of,
     )

@@ -16,7 +16,6 @@ from wire.troubles import Refused, Unavailable
 Tensor = npt.NDArray[Any]
 FLOAT32 = 0  # TensorType of TFLite's schema
 WEIGHTY = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL")
-LARGEST = 3e38  # "minus infinity" in a padding is no value of an activation
 
 
 @dataclass(frozen=True)
@@ -92,10 +91,9 @@ class Watched:
         found = {}
         for name, index in self._floats:
             try:
-                values = self._interpreter.get_tensor(index)
+                found[name] = self._interpreter.get_tensor(index)
             except ValueError:  # it was fused into another
                 continue
-            found[name] = values[np.abs(values) < LARGEST]
         return found
 
 
