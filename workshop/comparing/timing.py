@@ -34,7 +34,6 @@ class Subject(Struct, frozen=True):
     accelerators: tuple[str, ...]
     frames: str
     layouts: tuple[Layout, ...]
-    min_score: float | None = None
 
 
 class Ready(Struct, frozen=True):
@@ -58,7 +57,7 @@ def main(argv: object) -> int:
     before = peak_rss_bytes()
     options = EngineOptions(threads=subject.threads, accelerators=subject.accelerators)
     frames = _frames(subject)
-    with opened(Path(subject.path), options, subject.engine, subject.min_score) as model:
+    with opened(Path(subject.path), options, subject.engine) as model:
         _say(Ready(before))
         at = 0
         for line in lines:
