@@ -116,7 +116,9 @@ class Picker:
             try:
                 out[index] = number(cells[place])
             except ValueError as error:
-                named = f"column {self.columns[index]}" if self.columns else f"value {place + 1}"
+                named = f"value {place + 1}"
+                if self.columns:
+                    named = f"column {printable(self.columns[index], 40)}"
                 raise Refused(f"{named}: {error}") from None
 
 
