@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -160,7 +159,7 @@ def _traced(model: Any, request: Request) -> Traced:
     dtype = getattr(entrance.dtype, "name", entrance.dtype)
     (name,) = safe_names([entrance.name.partition(":")[0]])
     takes = fixed_port(request.path, name, tuple(entrance.shape), str(dtype), request.input_shape)
-    names = safe_names([*_output_names(model)])
+    names = safe_names(_output_names(model))
 
     def forward(one: Any) -> list[Any]:
         found: list[Any] = tree.flatten(model(one, training=False))
@@ -169,10 +168,9 @@ def _traced(model: Any, request: Request) -> Traced:
     return Traced(request.path, takes, names, forward)
 
 
-def _output_names(model: Any) -> Iterator[str]:
-    """As tf.nest flattens them: of a dict by its keys."""
-    outputs = model.output
+def _output_names(model: Any) -> list[str]:
+    """As tf.nest flattens the outputs: of a dict by its keys. A Sequential may say neither."""
+    outputs = getattr(model, "output", None)
     if isinstance(outputs, dict):
-        yield from sorted(outputs)
-    else:
-        yield from model.output_names
+        return sorted(outputs)
+    return list(getattr(model, "output_names", None) or [model.layers[-1].name])

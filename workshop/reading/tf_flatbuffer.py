@@ -43,15 +43,15 @@ def quantized_tensors(flat: Flat) -> list[str]:
     ]
 
 
-def layer_of(flat: Flat, custom: str) -> tuple[str, str]:
-    """(operator, name of its first output) of the first operator of nobody's schema whose name
-    begins so."""
+def custom_operator(flat: Flat, start: str) -> tuple[str, str] | None:
+    """(operator, name of its first output) of the first operator that is not of TFLite's own and
+    whose name begins so."""
     for graph in flat.model.subgraphs:
         for operator in graph.operators:
             code = flat.model.operatorCodes[operator.opcodeIndex].customCode
-            if code is not None and _text(code).startswith(custom):
+            if code is not None and _text(code).startswith(start):
                 return _text(code), _text(graph.tensors[operator.outputs[0]].name)
-    return custom, "unknown"
+    return None
 
 
 def with_shapes(flat: Flat, shapes: Mapping[int, Sequence[int]]) -> bytes:

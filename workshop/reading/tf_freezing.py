@@ -15,7 +15,6 @@ from workshop.reading.tf_packages import import_quietly
 from workshop.reading.tf_reference import Tensor
 
 IN_A_CALL = re.compile(r"^((Stateful)?PartitionedCall(_\d+)?/)+")
-SOURCE = re.compile(r"(\^?)([^:]+)(.*)")
 COLOCATED = "_class"  # names other nodes
 
 
@@ -57,29 +56,56 @@ class Frozen:
 def freeze(traced: Traced) -> Frozen:
     """Raises Refused where TensorFlow cannot run the network on an input of this shape."""
     tf = import_quietly("tensorflow")
+    constants = import_quietly("tf2onnx.tf_loader")
     spec = tf.TensorSpec(traced.takes.shape, traced.takes.dtype, name=traced.takes.name)
-    constants = import_quietly("tensorflow.python.framework.convert_to_constants")
     try:
         function = tf.function(traced.forward, input_signature=[spec], autograph=False)
-        frozen = constants.convert_variables_to_constants_v2(function.get_concrete_function())
+        concrete = function.get_concrete_function()
+        graph = constants.convert_variables_to_constants_large_model(concrete)
+        function = _named(tf, _without_assignments(graph), concrete, traced.names)
     except (ValueError, TypeError, tf.errors.OpError) as error:
         raise Refused(
             f"{traced.where}: TensorFlow cannot run it on an input of {traced.takes.shape}: "
             f"{first_line(error)}"
         ) from None
-    function = _named(tf, frozen, traced.names)
+    content = function.graph.as_graph_def()
+    _refuse_chance(traced.where, content)
     gives = tuple(
         _port(traced.where, one.op.name, one.shape.rank, one.shape, one.dtype.name)
         for one in function.outputs
     )
     takes = Port(function.inputs[0].op.name, traced.takes.shape, traced.takes.dtype)
-    return Frozen(traced.where, function.graph.as_graph_def(), function, takes, gives)
+    return Frozen(traced.where, content, function, takes, gives)
 
 
-def _named(tf: Any, frozen: Any, names: Sequence[str]) -> Any:
-    """The same function with outputs of these names, as far as no other node has them."""
-    graph, short = _short_names(frozen.graph.as_graph_def())
-    outputs = [f"{short[one.op.name]}:{one.value_index}" for one in frozen.outputs]
+def _refuse_chance(where: str, graph: Any) -> None:
+    """Keras exports layers such as RandomFlip at work, as if the network were being trained."""
+    for node in graph.node:
+        if "Random" in node.op:
+            raise Refused(
+                f"{where}: draws random numbers (layer {node.name}), as layers that vary pictures "
+                "in a training do: give the .keras file, where they rest, or export it without them"
+            )
+
+
+def _without_assignments(graph: Any) -> Any:
+    """Without what counts or draws for the next call, as layers that make pictures more various in
+    a training do: a variable that is a constant now cannot be written."""
+    gone = {node.name for node in graph.node if node.op.startswith("Assign")}
+    kept = [node for node in graph.node if node.name not in gone]
+    del graph.node[:]
+    graph.node.extend(kept)
+    for node in graph.node:
+        sources = [one for one in node.input if one.removeprefix("^") not in gone]
+        del node.input[:]
+        node.input.extend(sources)
+    return graph
+
+
+def _named(tf: Any, graph: Any, concrete: Any, names: Sequence[str]) -> Any:
+    """A function of the graph with outputs of these names, as far as no other node has them."""
+    graph, short = _short_names(graph)
+    outputs = [f"{short[one.op.name]}:{one.value_index}" for one in concrete.outputs]
     made: list[str] = []
 
     def build() -> None:
@@ -89,7 +115,7 @@ def _named(tf: Any, frozen: Any, names: Sequence[str]) -> Any:
         )
 
     whole = tf.compat.v1.wrap_function(build, [])
-    return whole.prune(short[frozen.inputs[0].op.name] + ":0", made)
+    return whole.prune(short[concrete.inputs[0].op.name] + ":0", made)
 
 
 def _short_names(graph: Any) -> tuple[Any, dict[str, str]]:
@@ -103,8 +129,9 @@ def _short_names(graph: Any) -> tuple[Any, dict[str, str]]:
     for node in graph.node:
         node.name = short[node.name]
         for place, source in enumerate(node.input):
-            control, name, output = SOURCE.fullmatch(source).groups()
-            node.input[place] = f"{control}{short[name]}{output}"
+            name, colon, output = source.removeprefix("^").partition(":")
+            control = "^" if source.startswith("^") else ""
+            node.input[place] = f"{control}{short[name]}{colon}{output}"
         if COLOCATED in node.attr:
             del node.attr[COLOCATED]
     return graph, short

@@ -13,8 +13,8 @@ from wire.troubles import Refused
 from workshop.reading import Port, Read, Request, model_file
 from workshop.reading.tf_flatbuffer import (
     Flat,
+    custom_operator,
     front_of_flat,
-    layer_of,
     quantized_tensors,
     read_flat,
     with_shapes,
@@ -28,6 +28,7 @@ from workshop.reading.tf_writing import tflite_to_onnx
 from workshop.step import say
 
 STEPS = 3
+FLEX = "Flex"  # what begins so runs only where all of TensorFlow is
 
 
 def step(request: Request) -> Read:
@@ -37,6 +38,8 @@ def step(request: Request) -> Read:
     content = path.read_bytes()
     interpreter = _open(request.path, content)
     flat = read_flat(content)
+    if (operator := custom_operator(flat, FLEX)) is not None:
+        raise _refused_operator(request.path, *operator)
     _refuse_quantized(request.path, flat)
     takes = _takes(request, interpreter)
     detail = interpreter.get_input_details()[0]
@@ -112,16 +115,18 @@ def _allocate(path: str, interpreter: Any, flat: Flat) -> None:
         interpreter.allocate_tensors()
     except RuntimeError as error:
         custom = re.search(r"unresolved custom op: (\S+?)\.?(?:\s|$)", str(error))
-        flex = re.search(r"Select TensorFlow op\(s\)", str(error))
-        if not custom and not flex:
+        if not custom:
             raise Refused(f"{path}: LiteRT cannot run it: {first_line(error)}") from None
-        name = custom[1] if custom else "Flex"
-        kind, layer = layer_of(flat, name)
-        of = "of TensorFlow itself" if kind.startswith("Flex") else "of somebody's own"
-        raise Refused(
-            f"{path}: needs the operator {kind} (layer {layer}) {of}, which LiteRT has not: give "
-            "the model that it was made of, without that layer or with others in its place"
-        ) from None
+        found = custom_operator(flat, custom[1]) or (custom[1], "unknown")
+        raise _refused_operator(path, *found) from None
+
+
+def _refused_operator(path: str, kind: str, layer: str) -> Refused:
+    of = "of TensorFlow itself" if kind.startswith(FLEX) else "of somebody's own"
+    return Refused(
+        f"{path}: needs the operator {kind} (layer {layer}) {of}, which LiteRT has not: give the "
+        "model that it was made of, without that layer or with others in its place"
+    )
 
 
 def _refuse_quantized(path: str, flat: Flat) -> None:
