@@ -57,7 +57,7 @@ def test_layers_of_other_names_are_found_by_their_order(pair: Pair) -> None:
     ]  # fmt: skip
 
 
-def test_what_has_nothing_in_common_says_so(pair: Pair) -> None:
+def test_networks_that_share_no_layer_say_so(pair: Pair) -> None:
     seen = compare(network({"a": 1}, "c"), network({"b": 1}, "d"), pair)
     assert seen.layers == () and "found again" in (seen.why_not or "")
 
