@@ -103,7 +103,7 @@ def source(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Source:
 
 def _source(folders: dict[str, Path], kind: str, name: str) -> Source:
     folder = folders[kind] / name
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     return Source(str(folders[kind] / f"{name}.{kind}"), folder)
 
 
@@ -123,6 +123,39 @@ def test_every_precision_runs_and_stays_near_the_float_network(
     assert made.tools
     assert {layer.precision for layer in made.layers} <= {precision, "float32"}
     assert any(layer.precision == precision for layer in made.layers)
+
+
+def test_weights_have_a_scale_for_each_channel(folders: dict[str, Path]) -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    source = _source(folders, "tflite", "mobilenet")
+    interpreter = Interpreter(model_path=source.quantized("int8").file)
+    counts = [
+        len(detail["quantization_parameters"]["scales"])
+        for detail in interpreter.get_tensor_details()
+        if detail["dtype"] is np.int8 and len(detail["shape"]) == 4 and detail["shape"][0] != 1
+    ]
+    assert len(counts) > 5
+    assert min(counts) > 1
+
+
+@pytest.mark.parametrize(("suits", "dtype"), [("tensorrt", np.int8), ("cpu", np.uint8)])
+def test_onnx_activations_suit_who_runs_them(
+    folders: dict[str, Path], suits: str, dtype: type
+) -> None:
+    import onnx
+
+    source = _source(folders, "onnx", "mobilenet")
+    model = onnx.load(source.quantized("int8", suits=suits).file)
+    arrays = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    nodes = [node for node in model.graph.node if node.op_type == "QuantizeLinear"]
+    zeros = [arrays[node.input[2]] for node in nodes]
+    assert {zero.dtype for zero in zeros} == {np.dtype(dtype)}
+    assert (suits == "tensorrt") == (not any(zero.any() for zero in zeros))
+    weights = [arrays[name] for name in arrays if name.endswith("_quantized")]
+    assert {weight.dtype for weight in weights} == {np.dtype(np.int8)}, "biases stay floats"
+    scales = [arrays[name] for name in arrays if name.endswith("_scale")]
+    assert any(scale.ndim == 1 and len(scale) > 1 for scale in scales)
 
 
 def test_layers_are_kept_on_wish_and_the_answer_comes_nearer(source: Source) -> None:
