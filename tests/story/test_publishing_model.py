@@ -61,14 +61,19 @@ class Publishing:
         self.yard = yard
         self.trained = trained(yard.folder / "digits.onnx")
 
-    def publish(self, version: str, *words: str) -> subprocess.CompletedProcess[str]:
-        """What CI runs, with short trials. The samples: other digits than those of calibration."""
+    def publish(
+        self, version: str, *words: str, convert: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """What CI runs, with short trials. The samples: other digits than those of calibration.
+
+        convert: more options of that step.
+        """
         out = self.out(version)
         return subprocess.run(
             [sys.executable, SCRIPT, self.trained, "--version", version,
              "--calibrate", "synthetic://160x120?seed=5", "--data", "synthetic://160x120?seed=1",
              "--limit", "60", "--out", out, "--canary", CANARY, "--trial", "2",
-             *words, "--", "--like", "digits", "--calibrate-count", "40"],
+             *words, "--", "--like", "digits", "--calibrate-count", "40", *convert],
             cwd=self.yard.folder, capture_output=True, text=True, timeout=300,
             stdin=subprocess.DEVNULL,
             env=os.environ | {"VEDETTE_PASSPHRASE": PASSPHRASE,
@@ -135,9 +140,14 @@ def test_a_network_that_is_good_enough_reaches_the_canary_and_then_the_fleet(
 def test_a_closed_gate_ends_it_before_anything_is_signed(publishing: Publishing) -> None:
     publishing.out("8").mkdir()
     (publishing.out("8") / "onnx.zip").write_bytes(b"of a run that passed")
-    done = publishing.publish("8", "--fail-if", "onnx.accuracy < float.accuracy + 1")
+    done = publishing.publish(
+        "8", "--fail-if", "onnx.accuracy < float.accuracy + 1",
+        convert=("--keep-within", "0.01", "--data", "synthetic://160x120?seed=9",
+                 "--data-count", "20"),
+    )  # fmt: skip
     assert done.returncode == 3, done.stderr
     assert steps(done.stderr)[-1] == "model compare"
+    assert "vedette: mixed precision: " in done.stderr, "what follows -- is for the small one"
     assert publishing.figures("8"), "what was measured is there to be looked at"
     assert not (publishing.out("8") / "onnx.zip").exists(), "nor one of an earlier run"
 

@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     wanted = msgspec.convert(named, Wanted)
     with progress() as tell:
         done = convert(wanted, tell)
-    print(msgspec.json.encode(done).decode() if as_json else in_words(done))
+    print(msgspec.json.encode(done, enc_hook=str).decode() if as_json else in_words(done))
     return 0
 
 
