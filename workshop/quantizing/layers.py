@@ -60,7 +60,7 @@ def refuse_floats(layers: Sequence[Layer], where: str) -> None:
         more = f" and {len(left) - 3} more" if len(left) > 3 else ""
         raise Refused(
             f"{where}: {named}{more}: {left[0].why}: keep them float32 (--keep "
-            f"'{left[0].name}'), or allow floats, or use another precision"
+            f"'{left[0].name}'), or leave --whole out, or use another precision"
         )
 
 

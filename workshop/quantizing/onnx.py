@@ -30,6 +30,13 @@ ACTIVATIONS = {
     "cpu": "activations as asymmetric uint8, for CPUs",
 }
 DYNAMIC = ("Conv", "MatMul", "Gemm")  # whose weights dynamic quantization changes
+NOTES = {
+    "float16": "float16 is for GPUs: on a CPU it is as quick as float32, at half the bytes",
+    "dynamic": "on a CPU convolutions are slower this way than in float32; TensorRT refuses it",
+    "int8x16": "on a CPU slower than float32, for want of kernels for int16; TensorRT refuses it",
+    "tensorrt": "symmetric int8 suits TensorRT; a CPU is far quicker with what suits a CPU",
+    "cpu": "asymmetric uint8 suits CPUs; TensorRT refuses it",
+}
 
 
 def step(request: Request) -> Made:
@@ -50,9 +57,10 @@ def step(request: Request) -> Made:
         steps.append(f"ranges of activations by {request.method}")
     if kept:
         steps.append(f"{len(kept)} layers kept float32")
+    told = NOTES[request.suits if request.precision == "int8" else request.precision]
     return Made(
         file=request.file, steps=tuple(steps), tools=network.tools, layers=layers,
-        notes=tuple(told_floats(layers)),
+        notes=(*told_floats(layers), told),
     )  # fmt: skip
 
 

@@ -25,6 +25,11 @@ STEPS = {
     "int8": "weights (per channel, symmetric) and activations as int8 by ai-edge-quantizer",
     "int8x16": "weights as int8 (per channel), activations as int16 by ai-edge-quantizer",
 }
+NOTES = {
+    "float16": "half the bytes; on a CPU as quick as float32, which it is brought back to there",
+    "int8x16": "LiteRT has no quick kernels for int16: on a CPU it is many times slower than "
+    "float32; meant for accelerators that have them",
+}
 
 
 def step(request: Request) -> Made:
@@ -48,7 +53,7 @@ def step(request: Request) -> Made:
         steps=tuple(steps),
         tools={"ai-edge-quantizer": network.version},
         layers=layers,
-        notes=tuple(told_floats(layers)),
+        notes=(*told_floats(layers), *filter(None, [NOTES.get(request.precision)])),
     )
 
 
