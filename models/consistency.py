@@ -85,6 +85,14 @@ def _input(eats: Input) -> Iterator[Contradiction]:
                 ("input", key),
                 f"{len(values)} values; {eats.colour} pictures take {allowed}",
             )
+    side = max(eats.width, eats.height)
+    if eats.resize is not None and eats.fit != "crop":
+        yield (
+            ("input", "resize"),
+            f'is of fit = "crop", and fit is "{eats.fit}": remove one of them',
+        )
+    elif eats.resize is not None and not side <= eats.resize <= 2 * side:
+        yield ("input", "resize"), f"must be from {side} to {2 * side}, of which {side} are taken"
     yield from _quantisation(("input",), eats)
 
 

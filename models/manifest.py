@@ -45,8 +45,9 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
     real = (pixel - mean) / std, pixel 0 to 255, per channel in the order of `colour` (one value
     stands for all channels); stored = round(real / scale) + zero_point where the model is
-    quantised. `fit` says how the frame is brought to width x height; `padding` is the pixel value
-    beside a letterboxed picture.
+    quantised. `fit` says how the frame is brought to width x height; `resize`, of fit crop: its
+    shorter side is brought to so many pixels first, of which the middle is taken; `padding` is the
+    pixel value beside a letterboxed picture.
     """
 
     width: Side
@@ -63,6 +64,7 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
         "nearest", "nearest-exact", "bilinear", "area", "antialias", "antialias-bicubic",
     ] = "bilinear"  # fmt: skip
     padding: Annotated[int, Meta(ge=0, le=255)] = 0
+    resize: Side | None = None
 
     @property
     def channels(self) -> int:

@@ -8,16 +8,23 @@ from models.manifest import Input
 from runtime.frames import Layout, Rect
 from runtime.tasks import Box, View
 
+SLIM = 8  # a region that is so much longer than wide would be scaled to megabytes, for its middle
 CHROMA_IN_PAIRS = ("YUYV", "NV12")  # two pixels (NV12: two rows as well) share their colour
 
 
 @dataclass(frozen=True)
 class Placement:
-    """`source` (of the camera buffer) is scaled onto `target` (of the tensor)."""
+    """`source` (of the camera buffer) is scaled onto `target` (of the tensor).
+
+    scaled, cut: where they are set, the source is scaled to this (width, height) instead, and the
+    target takes this part of it.
+    """
 
     source: Rect
     target: Rect
     view: View
+    scaled: tuple[int, int] | None = None
+    cut: Rect | None = None
 
     @property
     def same_size(self) -> bool:
@@ -35,11 +42,27 @@ def place(wanted: Input, layout: Layout, region: Rect | None = None) -> Placemen
     unit = unit_of(layout)
     source = region or Rect(0, 0, layout.width, layout.height)
     target = Rect(0, 0, wanted.width, wanted.height)
+    slim = max(source.width, source.height) > SLIM * min(source.width, source.height)
+    if wanted.resize is not None and wanted.fit == "crop" and not slim:
+        return _cut(wanted, wanted.resize, source, layout)
     if wanted.fit == "letterbox":
         target = _centred(target, source.width, source.height, unit)
     elif wanted.fit == "crop":
         source = _centred(source, wanted.width, wanted.height, unit)
     return Placement(source, target, _view(source, target, layout))
+
+
+def _cut(wanted: Input, resize: int, source: Rect, layout: Layout) -> Placement:
+    """As torchvision's Resize and CenterCrop: the same roundings, or the picture were shifted by
+    half a pixel."""
+    shorter = min(source.width, source.height)
+    wide = max(wanted.width, source.width * resize // shorter)
+    tall = max(wanted.height, source.height * resize // shorter)
+    x, y = round((wide - wanted.width) / 2), round((tall - wanted.height) / 2)
+    view = _view(source, Rect(-x, -y, wide, tall), layout)
+    target = Rect(0, 0, wanted.width, wanted.height)
+    cut = Rect(x, y, wanted.width, wanted.height)
+    return Placement(source, target, view, (wide, tall), cut)
 
 
 def _centred(inside: Rect, width: int, height: int, unit: int) -> Rect:

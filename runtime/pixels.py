@@ -73,6 +73,8 @@ def compile_picture(
 
     Grey made from YUYV or NV12 is their luma as it is, 16 to 235 (see `limited_luma`).
     """
+    if placement.scaled is not None and placement.cut is not None:
+        return _cut(wanted, layout, placement, placement.scaled, placement.cut, into, scratch)
     method = wanted.interpolation
     source, target = placement.source, placement.target
     if layout.format == "YUYV":
@@ -90,6 +92,23 @@ def compile_picture(
         return _scaled(source, target, method, into, scratch)
     channels = () if layout.format == "GREY" else (3,)
     return _recoloured(placement, method, code, channels, into, scratch)
+
+
+def _cut(
+    wanted: Input, layout: Layout, placement: Placement, scaled: tuple[int, int], cut: Rect,
+    into: Pixels, scratch: Scratch,
+) -> Step:  # fmt: skip
+    """Scale all of the source, and then take a part of it."""
+    whole = scratch.take(scaled[1], scaled[0], *into.shape[2:])
+    uncut = Placement(placement.source, Rect(0, 0, *scaled), placement.view)
+    fill = compile_picture(wanted, layout, uncut, whole, scratch)
+    part = whole[cut.box]
+
+    def step(pixels: Pixels) -> None:
+        fill(pixels)
+        np.copyto(into, part)
+
+    return step
 
 
 def limited_luma(layout: Layout, wanted: Input) -> bool:

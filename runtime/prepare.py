@@ -39,6 +39,8 @@ def make_prepare(wanted: Input) -> Prepare:
 
 def aim_of(wanted: Input) -> Aim:
     """What a camera that decodes needs to know of the model."""
+    if wanted.fit == "crop" and wanted.resize is not None:
+        return Aim(wanted.resize, wanted.resize, cover=True)
     return Aim(wanted.width, wanted.height, cover=wanted.fit != "letterbox")
 
 

@@ -72,6 +72,21 @@ TROUBLES = {
         "scale = 0.5\nzero_point = 128\nmean =",
         "m.toml:20: input.zero_point: .*-128 to 127",
     ),
+    "a resize of no crop": (
+        "mean =",
+        "resize = 32\nmean =",
+        'm.toml:19: input.resize: is of fit = "crop", and fit is "letterbox"',
+    ),
+    "a resize to less": (
+        "mean =",
+        'fit = "crop"\nresize = 27\nmean =',
+        "m.toml:20: input.resize: must be from 28 to 56, of which 28 are taken",
+    ),
+    "a resize to far more": (
+        "mean =",
+        'fit = "crop"\nresize = 57\nmean =',
+        "m.toml:20: input.resize: must be from 28 to 56",
+    ),
     "quantised floats": (
         'dtype = "int8"',
         'dtype = "float32"\nscale = 0.5\nzero_point = 1',

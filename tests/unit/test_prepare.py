@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from models.manifest import Input
-from runtime.frames import BYTES_PER_PIXEL, Frame, Layout
+from runtime.frames import BYTES_PER_PIXEL, Aim, Frame, Layout, packed
+from runtime.geometry import place
 from runtime.memory import aligned_zeros
-from runtime.prepare import make_prepare, stored_values
+from runtime.prepare import aim_of, make_prepare, stored_values
 from tests.reference import picture_of, sample_grid, to_rgb
 
 # Largest mean error in pixel values (0 to 255) on a picture without hard edges, and why.
@@ -107,6 +108,30 @@ def test_interpolations(interpolation: Any, format: str) -> None:
     with make_frame(format, 384, 288) as frame:
         pixels, expected = run(wanted, frame)
     assert np.abs(pixels - expected).mean() <= TOLERANCE[format]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("size", [(640, 480), (360, 480), (322, 240)])
+def test_the_middle_of_a_resized_picture(format: str, size: tuple[int, int]) -> None:
+    wanted = Input(112, 96, "rgb", "NHWC", "uint8", fit="crop", resize=128)
+    with make_frame(format, *size) as frame:
+        pixels, expected = run(wanted, frame)
+        view = make_prepare(wanted)(frame, aligned_zeros((1, 96, 112, 3), "uint8"))
+    assert np.abs(pixels - expected).mean() <= TOLERANCE[format]
+    wide = size[0] * 128 // min(size)
+    assert view.step_x == size[0] / wide and view.x0 == round((wide - 112) / 2) * view.step_x
+
+
+def test_the_middle_of_a_slim_picture_costs_no_more_than_of_any_other() -> None:
+    wanted = Input(112, 96, "rgb", "NHWC", "uint8", fit="crop", resize=128)
+    placed = place(wanted, packed("RGB3", 8000, 8))
+    assert placed.scaled is None and placed.source.height == 8
+
+
+def test_a_decoder_leaves_enough_for_what_is_cropped_after_resizing() -> None:
+    assert aim_of(Input(224, 200, "rgb", "NHWC", "uint8", fit="crop", resize=256)) == Aim(
+        256, 256, cover=True
+    )
 
 
 def test_mean_and_std_per_channel_in_the_models_own_order() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from models.manifest import Input
 from runtime.cameras import open_camera
-from tests.unit.test_preprocessing_probing import caffe, imagenet, letterboxed
+from tests.unit.test_preprocessing_probing import caffe, cropped, imagenet, letterboxed
 from wire.troubles import Refused
 from workshop.preprocessing.agreement import (
     Agreement,
@@ -92,22 +92,21 @@ def test_the_worst_picture_is_named() -> None:
     assert found.mean == pytest.approx(57.6 / 3, abs=0.5) and 57 < found.p99 < 59
 
 
-def test_a_smaller_crop_is_said_with_its_share() -> None:
-    def cropped(picture: Array) -> Array:
-        scale = 128 / min(picture.shape[:2])
-        size = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
-        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-        top, left = (small.shape[0] - 112) // 2, (small.shape[1] - 112) // 2
-        return small[top : top + 112, left : left + 112] / np.float32(255)
+CUT = Input(
+    112, 112, "rgb", "NHWC", "float32", fit="crop", resize=128, interpolation="area"
+)  # fmt: skip
 
-    wanted = Input(
-        112, 112, "rgb", "NHWC", "float32", std=(255.0,), fit="crop", interpolation="area"
-    )
-    found = compared(cropped, wanted)
-    assert not found.agrees
-    assert "resizes the shorter side to 128 pixels and takes the middle 112x112" in found.notes[-1]
-    blurred = compared(lambda p: imagenet(cv2.blur(p, (9, 9))), IMAGENET)
-    assert not blurred.agrees and "by other rules" in blurred.notes[-1]
+
+def test_a_crop_after_resizing_is_a_setting() -> None:
+    assert compared(cropped, CUT).mean < 0.01
+    found = compared(cropped, change(CUT, resize=None))
+    assert not found.agrees and found.closest == CUT
+    assert "set resize = 128: then they are 0.00/255 apart" in found.notes
+
+
+def test_other_rules_are_said() -> None:
+    found = compared(lambda p: imagenet(cv2.blur(p, (9, 9))), IMAGENET)
+    assert not found.agrees and "by other rules" in found.notes[-1]
 
 
 MINE = """

@@ -91,6 +91,9 @@ def told(known: Preprocessing) -> tuple[Any, ...]:
     return known.colour, mean, std, *sides, known.fit, known.interpolation
 
 
+RESIZES = {"resnet": 256, "convnext": 256}
+
+
 def write(path: Path, content: object) -> Path:
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     return path
@@ -100,26 +103,33 @@ def write(path: Path, content: object) -> Path:
 def test_transformers(name: str, tmp_path: Path) -> None:
     content, expected = TRANSFORMERS[name]
     write(tmp_path / "preprocessor_config.json", content)
-    assert told(read_known(tmp_path)) == expected
+    known = read_known(tmp_path)
+    assert told(known) == expected
+    assert known.resize == RESIZES.get(name) and known.notes == ()
 
 
 def test_timm(tmp_path: Path) -> None:
     known = read_known(write(tmp_path / "config.json", TIMM))
     assert told(known) == ("rgb", *IMAGENET, 224, 224, "crop", "antialias")
-    assert "the middle 224 of 236 pixels (0.949)" in known.notes[0]
+    assert (known.resize, known.notes) == (235, ())
     squash = TIMM["pretrained_cfg"] | {"crop_mode": "squash", "crop_pct": 1.0}  # type: ignore[operator]
     known = read_known(write(tmp_path / "config.json", squash))
-    assert (known.fit, known.notes) == ("stretch", ())
+    assert (known.fit, known.resize, known.notes) == ("stretch", None, ())
 
 
 @pytest.mark.parametrize(
     ("text", "expected", "notes"),
     [
-        (COMPOSED, ("rgb", *IMAGENET, 224, 224, "crop", "antialias"), ("224 of 256",)),
+        (COMPOSED, ("rgb", *IMAGENET, 224, 224, "crop", "antialias"), ()),
         (PRESET, ("rgb", *IMAGENET, 224, 224, "crop", "antialias"), ()),
         (SECOND, ("grey", (127.5,), (63.75,), 160, 120, "stretch", "bilinear"), ()),
         ("Resize(size=(64, 64), interpolation=nearest)\nPILToTensor()\nSolarize(p=1)",
          ("rgb", (0,), (1,), 64, 64, "stretch", "nearest-exact"), ("Solarize is not known here",)),
+        ("Resize(size=[80, 80])\nCenterCrop(size=[64, 64])",
+         ("rgb", (0,), (1,), 64, 64, "stretch", "antialias"), ("takes the middle 64x64",)),
+        ("Resize(size=200)\nCenterCrop(size=[64])",
+         ("rgb", (0,), (1,), 64, 64, "crop", "antialias"), ("resize goes to 128",)),
+        ("CenterCrop(size=[64])", ("rgb", (0,), (1,), 64, 64, None, None), ("resizes nothing",)),
         ("Compose(\n Resize(size=64)\n ToTensor()\n)",
          ("rgb", (0,), (255,), None, None, None, "antialias"), ("nothing is cropped",)),
     ],
@@ -127,7 +137,7 @@ def test_timm(tmp_path: Path) -> None:
 def test_torchvision(text: str, expected: Any, notes: tuple[str, ...], tmp_path: Path) -> None:
     known = read_known(write(tmp_path / "transforms.txt", text))
     assert told(known) == expected
-    assert len(known.notes) == len(notes)
+    assert len(known.notes) == len(notes) and known.resize == (256 if text == COMPOSED else None)
     assert all(note in said for note, said in zip(notes, known.notes, strict=True))
 
 
@@ -199,6 +209,17 @@ def test_what_is_known_is_carried_into_a_models_input() -> None:
         MODEL, colour="bgr", mean=(1.0,), std=(2.0,), fit="crop"
     )
     assert carried(Preprocessing(), MODEL) == type(result)(MODEL, ())
+
+
+def test_a_resize_is_carried_with_its_crop_and_only_to_the_same_size() -> None:
+    known = Preprocessing(width=224, height=224, fit="crop", resize=256)
+    assert carried(known, MODEL).input.resize == 256
+    other = carried(known, msgspec.structs.replace(MODEL, width=192, height=192))
+    assert (other.input.resize, len(other.notes)) == (None, 1)
+    like = msgspec.structs.replace(MODEL, fit="crop", resize=240)
+    assert carried(Preprocessing(fit="stretch"), like).input.resize is None
+    assert carried(Preprocessing(fit="crop"), like).input.resize is None
+    assert carried(Preprocessing(mean=(1.0,)), like).input.resize == 240
 
 
 def test_what_does_not_fit_the_network_is_said() -> None:

@@ -30,7 +30,7 @@ def squeezed(
 
 
 def middle(picture: Array, width: int, height: int) -> Array:
-    left, top = (picture.shape[1] - width) // 2, (picture.shape[0] - height) // 2
+    left, top = round((picture.shape[1] - width) / 2), round((picture.shape[0] - height) / 2)
     return picture[top : top + height, left : left + width]
 
 
@@ -106,16 +106,23 @@ def test_a_function_that_resizes_nothing() -> None:
     assert "resizes nothing" in known.notes[0]
 
 
-def cropped(picture: Array) -> Array:
-    scale = 128 / min(picture.shape[:2])
-    size = round(picture.shape[1] * scale), round(picture.shape[0] * scale)
-    return middle(squeezed(picture, size, cv2.INTER_AREA), 112, 112)
+def cropped(picture: Array, resized: int = 128, crop: int = 112) -> Array:
+    shorter = min(picture.shape[:2])
+    size = picture.shape[1] * resized // shorter, picture.shape[0] * resized // shorter
+    return middle(squeezed(picture, size, cv2.INTER_AREA), crop, crop)
+
+
+def test_what_is_cropped_after_resizing() -> None:
+    found = probed(cropped)
+    known = found.known
+    assert (known.fit, known.resize, known.interpolation) == ("crop", 128, "area")
+    assert found.difference is not None and found.difference < 0.01 and known.notes == ()
 
 
 @pytest.mark.parametrize(
     ("function", "why"),
     [
-        (cropped, "shows 17 to 82.4 % across and 6.4 to 93.6 % down"),
+        (lambda p: cropped(p, 128, 64), "shows 31.2 to 68.8 % across and 25 to 75 % down"),
         (lambda p: squeezed(p, how=cv2.INTER_AREA)[:, ::-1], "mirrors the picture"),
         (lambda p: letterboxed(p, middle=False), "pads on one side only"),
         (lambda p: squeezed(cv2.blur(p, (15, 15))), "scale it by other rules"),

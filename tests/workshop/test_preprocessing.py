@@ -99,6 +99,8 @@ def pipelines() -> dict[str, Callable[[Array], Array]]:
         "pillow box": pillow("resize", (160, 120), Resampling.BOX),
         "pillow fit": pillow("fit", (224, 224), Resampling.BILINEAR),
         "pillow pad": pillow("pad", (256, 256), Resampling.BICUBIC, color=(128, 128, 128)),
+        "torchvision": cropped_after(256, 224),
+        "torchvision, less": cropped_after(232, 224),
         "keras": keras_resized(96, 96),
         "keras crop": keras_resized(160, 160, crop_to_aspect_ratio=True),
         "keras pad": keras_resized(192, 192, pad_to_aspect_ratio=True, fill_value=7),
@@ -107,7 +109,6 @@ def pipelines() -> dict[str, Callable[[Array], Array]]:
 
 
 BEYOND: dict[str, tuple[Callable[[], Callable[[Array], Array]], str]] = {
-    "crop": (lambda: cropped_after(256, 224), "resizes the shorter side to 256 pixels and takes"),
     "torch area": (lambda: torch_resized((96, 128), mode="area"), "scales pictures by other rules"),
     "keras bicubic": (
         lambda: keras_resized(96, 96, interpolation="bicubic"), "scales pictures by other rules",

@@ -135,6 +135,7 @@ def _as_trained(tensor: Input, said: Input) -> Input:
         mean=said.mean,
         std=said.std,
         fit=said.fit,
+        resize=said.resize if tensor.shape == said.shape else None,
         interpolation=said.interpolation,
         padding=said.padding,
     )

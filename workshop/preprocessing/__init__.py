@@ -30,6 +30,7 @@ class Preprocessing(Struct, frozen=True, omit_defaults=True):
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     fit: Literal["letterbox", "stretch", "crop"] | None = None
+    resize: int | None = None
     interpolation: Interpolation | None = None
     padding: int | None = None
     source: str = ""
@@ -37,7 +38,7 @@ class Preprocessing(Struct, frozen=True, omit_defaults=True):
     labels: tuple[str, ...] = ()
 
 
-CARRIED = ("colour", "mean", "std", "fit", "interpolation", "padding")
+CARRIED = ("colour", "mean", "std", "fit", "resize", "interpolation", "padding")
 """What a network does not say itself; its sizes and its layout are its own."""
 
 
@@ -65,7 +66,11 @@ def carried(known: Preprocessing, wanted: Input) -> Carried:
             f"the training's pictures have {size[0]}x{size[1]} pixels, "
             f"the network takes {wanted.width}x{wanted.height}"
         )
-    return Carried(msgspec.structs.replace(wanted, **values), tuple(notes))
+        values.pop("resize", None)  # of the other size
+    told = msgspec.structs.replace(wanted, **values)
+    if told.fit != "crop" or known.fit is not None and known.resize is None:
+        told = msgspec.structs.replace(told, resize=None)
+    return Carried(told, tuple(notes))
 
 
 def closest(kernel: Kernel, antialias: bool) -> tuple[Interpolation, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -17,6 +17,7 @@ from workshop.preprocessing.asking import Floats
 from workshop.preprocessing.settings import (
     FITS,
     INTERPOLATIONS,
+    cropped_after_resizing,
     in_pixels,
     mean_difference,
     pixels_of,
@@ -24,8 +25,7 @@ from workshop.preprocessing.settings import (
 
 PICTURES = 4  # every setting is tried on these
 WORTH = 0.1  # pixel values: what changes less is not worth a word
-KEYS = ("colour", "mean", "std", "fit", "interpolation", "padding")
-MOST_RESIZED = 1.7  # a training resizes to this many times of what it then crops, at most
+KEYS = ("colour", "mean", "std", "fit", "resize", "interpolation", "padding")
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,12 @@ def advice(
     """
     reals, pictures = reals[:PICTURES], pictures[:PICTURES]
     least, best = min(_tried(reals, pictures, wanted), key=lambda one: one[0])
+    if least > CLOSE:
+        other, with_it = cropped_after_resizing(reals, pictures, best)
+        if with_it < least - WORTH:
+            least, best = with_it, other
     if least > apart - WORTH:
-        return Advice((_cropped(reals, pictures, wanted, apart) or NO_BETTER,), None, None)
+        return Advice((NO_BETTER,), None, None)
     best = _fewest_changes(reals, pictures, wanted, best, least)
     least = mean_difference(reals, pictures, best)
     changes = [
@@ -57,7 +61,7 @@ def advice(
     ]
     words = [f"set {', '.join(changes)}: then they are {least:.2f}/255 apart"]
     if least > CLOSE:
-        words.append(_cropped(reals, pictures, best, least) or STILL)
+        words.append(STILL)
     return Advice(tuple(words), best, least)
 
 
@@ -72,7 +76,9 @@ def _tried(
     colours = ("grey",) if wanted.colour == "grey" else ("rgb", "bgr")
     theirs = np.stack(reals)
     for colour, fit, interpolation in product(colours, FITS, INTERPOLATIONS):
-        each = msgspec.structs.replace(wanted, colour=colour, fit=fit, interpolation=interpolation)
+        each = msgspec.structs.replace(
+            wanted, colour=colour, fit=fit, resize=None, interpolation=interpolation
+        )
         shown = np.stack([pixels_of(picture, each) for picture in pictures])
         yield float(np.abs(in_pixels(theirs, each) - shown).mean()), each
         beside = np.zeros(shown.shape[:3], np.bool_)
@@ -119,59 +125,12 @@ def _fewest_changes(
     reals: Sequence[Floats], pictures: Sequence[Pixels], wanted: Input, best: Input, least: float
 ) -> Input:
     """The same with every key as it was that makes hardly a difference."""
-    for keys in (("mean", "std"), ("interpolation",), ("fit",), ("padding",), ("colour",)):
+    for keys in (("mean", "std"), ("interpolation",), ("fit", "resize"), ("padding",), ("colour",)):
         before = {key: getattr(wanted, key) for key in keys}
         other = msgspec.structs.replace(best, **before)
         if mean_difference(reals, pictures, other) < least + WORTH:
             best = other
     return best
-
-
-def _cropped(
-    reals: Sequence[Floats], pictures: Sequence[Pixels], wanted: Input, apart: float
-) -> str | None:
-    """In words, if the training resizes to more than it takes, and crops the middle of that."""
-    side = min(wanted.width, wanted.height)
-
-    def judged(sides: Iterable[int], how: Input) -> tuple[float, int]:
-        theirs = [in_pixels(real, how) for real in reals]
-        return min(
-            (
-                float(np.mean([
-                    np.abs(real - _middle_after(picture, resized, how)).mean()
-                    for real, picture in zip(theirs, pictures, strict=True)
-                ])),
-                resized,
-            )
-            for resized in sides
-        )  # fmt: skip
-
-    step = max(1, side // 28)
-    _, near = judged(range(side, round(side * MOST_RESIZED), step), wanted)
-    least, resized = min(
-        judged(range(max(side, near - step), near + step + 1), how)
-        for how in (
-            msgspec.structs.replace(wanted, interpolation=each)
-            for each in {wanted.interpolation, "antialias"}
-        )
-    )
-    if resized == side or least > apart - WORTH:
-        return None
-    return (
-        f"the training resizes the shorter side to {resized} pixels and takes the middle "
-        f"{wanted.width}x{wanted.height}, for which the runtime has no setting: done so, they are "
-        f"{least:.2f}/255 apart"
-    )
-
-
-def _middle_after(picture: Pixels, resized: int, wanted: Input) -> Floats:
-    """As torchvision's Resize and CenterCrop have it, by the runtime's own scaling."""
-    height, width = picture.shape[:2]
-    scale = resized / min(height, width)
-    wide, tall = max(wanted.width, int(width * scale)), max(wanted.height, int(height * scale))
-    whole = msgspec.structs.replace(wanted, width=wide, height=tall, fit="stretch")
-    left, top = round((wide - wanted.width) / 2), round((tall - wanted.height) / 2)
-    return pixels_of(picture, whole)[top : top + wanted.height, left : left + wanted.width]
 
 
 def _neat(values: npt.NDArray[np.float64]) -> tuple[float, ...]:

@@ -33,6 +33,7 @@ class Given(Struct, frozen=True, forbid_unknown_fields=True):
     scale: Positive | None = None
     zero_point: int | None = None
     fit: Literal["letterbox", "stretch", "crop"] | None = None
+    resize: Side | None = None
     interpolation: Interpolation | None = None
     padding: Annotated[int, Meta(ge=0, le=255)] | None = None
 

@@ -11,7 +11,13 @@ from msgspec import Struct
 from wire.troubles import Refused
 from wire.unreadable import UNREADABLE
 from workshop.preprocessing import Kernel, Preprocessing, closest
-from workshop.preprocessing.known_geometry import cropped, uncropped
+from workshop.preprocessing.known_geometry import (
+    Geometry,
+    cropped,
+    stretched,
+    uncropped,
+    unresized,
+)
 
 PILLOW: tuple[Kernel, ...] = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 """By their numbers in Pillow, which transformers writes as `resample`."""
@@ -70,20 +76,22 @@ def _timm(told: Pretrained, path: Path) -> Preprocessing:
     _, height, width = told.input_size
     kernel = _kernel(told.interpolation, path)
     interpolation, note = closest(kernel, antialias=True)
-    fit, crop_note = "stretch", ""
+    shown = stretched((width, height))
     if told.crop_mode != "squash":
-        fit, crop_note = "crop", cropped(round(width / told.crop_pct), width)
+        shown = cropped(int(min(width, height) / told.crop_pct), (width, height))
     return Preprocessing(
-        width, height, "grey" if told.input_size[0] == 1 else "rgb", "NCHW",
-        tuple(255 * value for value in told.mean), tuple(255 * value for value in told.std),
-        fit, interpolation, None, f"{path.name} of timm",  # type: ignore[arg-type]
-        tuple(filter(None, (note, crop_note))),
+        width=shown.width, height=shown.height, fit=shown.fit, resize=shown.resize,
+        colour="grey" if told.input_size[0] == 1 else "rgb", layout="NCHW",
+        mean=tuple(255 * value for value in told.mean),
+        std=tuple(255 * value for value in told.std),
+        interpolation=interpolation, source=f"{path.name} of timm",
+        notes=tuple(filter(None, (note, *shown.notes))),
     )  # fmt: skip
 
 
 def _transformers(told: Processor, path: Path) -> Preprocessing:
     mean, std, notes = _scaling(told)
-    width, height, fit, more = _sides(told, path)
+    shown = _geometry(told)
     interpolation = None
     if told.do_resize:
         if told.resample not in range(len(PILLOW)):
@@ -93,9 +101,10 @@ def _transformers(told: Processor, path: Path) -> Preprocessing:
     if told.do_pad:
         notes.append("do_pad: pictures of a batch are padded to the largest; here there is one")
     return Preprocessing(
-        width, height, "bgr" if told.do_flip_channel_order else "rgb", "NCHW", mean, std,
-        fit, interpolation, None, f"{path.name} of transformers",
-        tuple(filter(None, (*notes, *more))),
+        width=shown.width, height=shown.height, fit=shown.fit, resize=shown.resize,
+        colour="bgr" if told.do_flip_channel_order else "rgb", layout="NCHW", mean=mean, std=std,
+        interpolation=interpolation, source=f"{path.name} of transformers",
+        notes=tuple(filter(None, (*notes, *shown.notes))),
     )  # fmt: skip
 
 
@@ -118,30 +127,26 @@ def _scaling(
     )
 
 
-def _sides(told: Processor, path: Path) -> tuple[int | None, int | None, Any, list[str]]:
-    """(width, height, fit, notes) of what comes out."""
+def _geometry(told: Processor) -> Geometry:
     crops = told.do_center_crop if told.do_center_crop is not None else told.crop_size is not None
     crop = _both(told.crop_size) if crops else None
     if not told.do_resize:
-        width, height = crop or (None, None)
-        return width, height, None, ["do_resize is off: pictures came in their own size"]
+        return unresized(crop)
     shortest = told.size.get("shortest_edge") if isinstance(told.size, dict) else None
     if isinstance(told.size, int) and (crops or told.crop_pct is not None):
         shortest = told.size
     if shortest is None:
         both = _both(told.size)
         if both is None:
-            return None, None, None, [f"size {told.size}: is not known here: say what fit is meant"]
-        if crop is None or crop == both:
-            return *both, "stretch", []
-        return *crop, "stretch", [cropped(both[0], crop[0])]
+            return Geometry(notes=(f"size {told.size}: is not known here: say what fit is meant",))
+        return stretched(both, crop)
     if crop is not None:
-        return *crop, "crop", [cropped(shortest, min(crop))]
-    if told.crop_pct is not None and shortest < 384:  # as ConvNextImageProcessor has it
-        return shortest, shortest, "crop", [cropped(int(shortest / told.crop_pct), shortest)]
-    if told.crop_pct is not None:
-        return shortest, shortest, "stretch", []
-    return None, None, None, [uncropped(shortest)]
+        return cropped(shortest, crop)
+    if told.crop_pct is None:
+        return uncropped(shortest)
+    both = shortest, shortest
+    # as ConvNextImageProcessor has it
+    return cropped(int(shortest / told.crop_pct), both) if shortest < 384 else stretched(both)
 
 
 def _both(sides: Sides | None) -> tuple[int, int] | None:

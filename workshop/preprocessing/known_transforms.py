@@ -9,7 +9,13 @@ from typing import Any, get_args
 
 from wire.troubles import Refused
 from workshop.preprocessing import Kernel, Preprocessing, closest
-from workshop.preprocessing.known_geometry import cropped, uncropped
+from workshop.preprocessing.known_geometry import (
+    Geometry,
+    cropped,
+    stretched,
+    uncropped,
+    unresized,
+)
 
 TRANSFORM = re.compile(r"([A-Za-z_]\w*)\(([^()]*(?:\([^()]*\)[^()]*)*)\)")
 OPTION = re.compile(r"(\w+)=(\[[^\]]*\]|\([^)]*\)|[^,\s]+)")
@@ -49,29 +55,22 @@ class _Reading:
         self.std = tuple(float(each) * self.divided for each in std)
 
     def known(self) -> Preprocessing:
-        fit, (width, height) = self._geometry()
-        mean = (0.0,) if self.mean is None else self.mean
-        std = (self.divided,) if self.std is None else self.std
+        shown = self._geometry()
         return Preprocessing(
-            width, height, "grey" if self.grey else "rgb", "NCHW", mean, std,
-            fit, self.interpolation, None,
-            f"{self.path.name} of torchvision", tuple(filter(None, self.notes)),
+            width=shown.width, height=shown.height, fit=shown.fit, resize=shown.resize,
+            colour="grey" if self.grey else "rgb", layout="NCHW",
+            mean=(0.0,) if self.mean is None else self.mean,
+            std=(self.divided,) if self.std is None else self.std,
+            interpolation=self.interpolation, source=f"{self.path.name} of torchvision",
+            notes=tuple(filter(None, (*self.notes, *shown.notes))),
         )  # fmt: skip
 
-    def _geometry(self) -> tuple[Any, tuple[int | None, int | None]]:
+    def _geometry(self) -> Geometry:
         if isinstance(self.resized, tuple):
-            if self.crop is not None:
-                self.notes.append(cropped(self.resized[0], self.crop[0]))
-            return "stretch", self.crop or self.resized
-        if self.crop is None:
-            if self.resized is not None:
-                self.notes.append(uncropped(self.resized))
-            return None, (None, None)
-        if self.resized is not None:
-            self.notes.append(cropped(self.resized, min(self.crop)))
-            return "crop", self.crop
-        self.notes.append("the middle is cropped from pictures in their own size")
-        return None, self.crop
+            return stretched(self.resized, self.crop)
+        if self.resized is None:
+            return unresized(self.crop)
+        return uncropped(self.resized) if self.crop is None else cropped(self.resized, self.crop)
 
 
 def read_transforms(text: str, path: Path) -> Preprocessing:

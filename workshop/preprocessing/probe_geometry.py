@@ -37,11 +37,12 @@ class Shown:
     def words(self, best: Input) -> str:
         """Why the runtime with these settings is not the same."""
         placement = place(best, packed("RGB3", *LANDSCAPE))
-        region, target = placement.source, placement.target
-        ours = (
-            region.x / LANDSCAPE[0], (region.x + region.width) / LANDSCAPE[0],
-            region.y / LANDSCAPE[1], (region.y + region.height) / LANDSCAPE[1],
+        view, target = placement.view, placement.target
+        edges = (
+            view.x0 / LANDSCAPE[0], (view.x0 + view.step_x * best.width) / LANDSCAPE[0],
+            view.y0 / LANDSCAPE[1], (view.y0 + view.step_y * best.height) / LANDSCAPE[1],
         )  # fmt: skip
+        ours = tuple(min(max(edge, 0.0), 1.0) for edge in edges)
         theirs = (self.left, self.right, self.top, self.bottom)
         if self.left > self.right or self.top > self.bottom:
             return "the training mirrors the picture"

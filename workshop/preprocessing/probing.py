@@ -13,7 +13,7 @@ from workshop.preprocessing import CLOSE, Preprocessing
 from workshop.preprocessing.asking import Floats, Function, Seen, ask
 from workshop.preprocessing.probe_geometry import Shown, shown_by, size_of
 from workshop.preprocessing.probe_pictures import COLOURS, make_probes
-from workshop.preprocessing.settings import closest_input, every_scaling
+from workshop.preprocessing.settings import closest_input, cropped_after_resizing, every_scaling
 from workshop.step import Tell
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as OpenCV, Pillow and TensorFlow have it
@@ -52,14 +52,15 @@ def read_answers(answers: dict[str, Seen], name: str, seed: int = 0) -> Probed:
         return Probed(Preprocessing(**told, notes=(note,)), None)
     shown = shown_by(answers, mean, std)
     start = Input(*size, colour, layout, "float32", mean, std, padding=shown.padding or 0)
-    best, apart = closest_input(
-        [answers[each].real for each in textures],
-        [pictures[each] for each in textures],
-        every_scaling(start),
-    )
+    reals, shown_to = [answers[each].real for each in textures], [pictures[t] for t in textures]
+    best, apart = closest_input(reals, shown_to, every_scaling(start))
+    if apart > CLOSE:
+        other, with_it = cropped_after_resizing(reals, shown_to, start)
+        best, apart = min((best, apart), (other, with_it), key=lambda one: one[1])
     notes = () if apart <= CLOSE else (_why(shown, best, apart),)
     known = Preprocessing(
-        best.width, best.height, **told, fit=best.fit, interpolation=best.interpolation,
+        best.width, best.height, **told, fit=best.fit, resize=best.resize,
+        interpolation=best.interpolation,
         padding=shown.padding, notes=notes,
     )  # fmt: skip
     return Probed(known, apart)

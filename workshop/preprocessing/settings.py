@@ -19,6 +19,7 @@ Floats = npt.NDArray[np.float32]
 
 HINTS = get_type_hints(Input)
 FITS = get_args(HINTS["fit"])
+MOST_RESIZED = 1.7  # a training resizes to this many times of what it then crops, at most
 INTERPOLATIONS = get_args(HINTS["interpolation"])
 
 
@@ -77,4 +78,28 @@ def every_scaling(wanted: Input) -> Iterator[Input]:
     """This input, and then with every other way to bring a picture to its size."""
     yield wanted
     for fit, interpolation in product(FITS, INTERPOLATIONS):
-        yield msgspec.structs.replace(wanted, fit=fit, interpolation=interpolation)
+        yield msgspec.structs.replace(wanted, fit=fit, resize=None, interpolation=interpolation)
+
+
+def cropped_after_resizing(
+    reals: Sequence[Floats], pictures: Sequence[Pixels], wanted: Input
+) -> tuple[Input, float]:
+    """Of all sizes from which the middle may have been cropped the one that comes closest, and its
+    mean difference."""
+    side = max(wanted.width, wanted.height)
+    step = max(1, side // 28)
+
+    def judged(sides: range, ways: Sequence[str]) -> tuple[Input, float]:
+        tried = [
+            msgspec.structs.replace(wanted, fit="crop", resize=resize, interpolation=how)
+            for how in ways
+            for resize in sides
+        ]
+        return closest_input(reals, pictures, iter(tried))
+
+    near, _ = judged(range(side, round(side * MOST_RESIZED), step), ["antialias"])
+    assert near.resize is not None
+    around = range(max(side, near.resize - step), near.resize + step + 1)
+    near, _ = judged(around, ["antialias"])
+    assert near.resize is not None
+    return judged(range(near.resize, near.resize + 1), INTERPOLATIONS)
