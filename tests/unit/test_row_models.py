@@ -255,6 +255,13 @@ def test_golden_samples_are_rows_of_a_table(tmp_path: Path) -> None:
         check_golden(model, folder)
 
 
+def test_a_model_that_answers_nan_to_any_row_is_found_out_before_it_runs(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "m")
+    onnx_rows.linear(folder / "m.onnx", WEIGHTS, [math.nan, 0.0])
+    with pytest.raises(Refused, match="output 'answer' holds NaN or infinity"):
+        check(str(folder), None, ONE)
+
+
 def test_a_table_that_cannot_be_sampled_is_refused(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "m")
     for text, why in (

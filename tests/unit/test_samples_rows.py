@@ -77,6 +77,15 @@ def test_a_part_by_chance_is_the_same_for_the_same_seed(tmp_path: Path) -> None:
     assert open_samples(str(path), (), 10, 1).digest != one.digest
 
 
+def test_a_part_numbers_the_classes_as_the_whole_does(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,class\n" + "".join(f"{n},kind {n}\n" for n in range(9)))
+    part = open_samples(str(path), (), 1, 3)
+    assert len(part) == 1 and len(part.labels) == 9
+    ((index, label),) = classes_of(part)
+    assert label == f"kind {index}"
+
+
 @pytest.mark.parametrize(
     ("text", "options", "why"),
     [

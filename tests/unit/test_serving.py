@@ -131,6 +131,16 @@ def test_it_is_not_petted_while_a_camera_gives_nothing_and_does_not_say_why(unit
     assert "WATCHDOG=1" not in unit.told()
 
 
+def test_it_is_petted_while_a_camera_waits_for_what_somebody_sends(unit: Unit) -> None:
+    vars(unit.camera)["is_waiting"] = True
+    unit.idle(2 * WATCHDOG_S)
+    told = unit.told()
+    assert "READY=1" in told and told.count("WATCHDOG=1") >= 2
+    vars(unit.camera)["is_waiting"] = False
+    unit.idle(2 * WATCHDOG_S)
+    assert "WATCHDOG=1" not in unit.told()
+
+
 def test_it_is_petted_while_the_camera_is_reported_absent(unit: Unit) -> None:
     unit.frames(10)
     unit.camera.absent = "unplugged"
