@@ -68,7 +68,7 @@ def carried(known: Preprocessing, wanted: Input) -> Carried:
         )
         values.pop("resize", None)  # of the other size
     told = msgspec.structs.replace(wanted, **values)
-    if told.fit != "crop" or known.fit is not None and known.resize is None:
+    if told.fit != "crop" or (known.fit is not None and known.resize is None):
         told = msgspec.structs.replace(told, resize=None)
     return Carried(told, tuple(notes))
 
