@@ -14,7 +14,7 @@ import subprocess
 import sys
 import typing
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, TypeVar
@@ -57,8 +57,14 @@ class Failed(Struct, frozen=True):
 Tell = Callable[[Progress], None]
 
 
-def run_step(module: str, request: Struct, gives: type[T], tell: Tell | None = None) -> T:
-    """Run one step to its end. tell: hears its progress.
+def run_step(
+    module: str,
+    request: Struct,
+    gives: type[T],
+    tell: Tell | None = None,
+    environment: Mapping[str, str] = QUIET,
+) -> T:
+    """Run one step to its end. tell: hears its progress. environment: on top of ours.
 
     Raises what the step raised as Refused or Unavailable, and Refused where it crashed.
     """
@@ -67,7 +73,7 @@ def run_step(module: str, request: Struct, gives: type[T], tell: Tell | None = N
         child = subprocess.Popen(
             [sys.executable, "-m", "workshop.step", module, str(reply)],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            env=os.environ | QUIET | {"PYTHONPATH": _paths()}, text=True, errors="replace",
+            env={**os.environ, **environment, "PYTHONPATH": _paths()}, text=True, errors="replace",
         )  # fmt: skip
         try:
             last = _talk(child, msgspec.json.encode(request).decode(), tell)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import html
 import json
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
 import cv2
+import numpy as np
 import pytest
+from onnx import TensorProto
 
 from models import bundle
 from runtime.locating import ZOO
 from tests import held_out, warm
 from tests.graphs import onnx_rows, tflite_hostile, tflite_tiny
+from tests.graphs.onnx_file import OnnxFile
 
 SCENES = "synthetic://160x120?digits=1&seed=5"
 QUICK = ("--limit", "60", "--seconds", "0.1", "--threads", "1")
@@ -186,3 +190,59 @@ def test_rows_of_a_table_are_samples_too(tmp_path: Path) -> None:
     assert 0.8 < other["agreement"]["one"] < 1 and one["agreement"]["one"] == 1
     assert other["latency"]["runs"] >= 10 and other["accuracy"] is None
     assert other["layers"]["layers"][0]["op"] == "Gemm"
+
+
+MANIFEST = """\
+schema = 1
+name = "moody"
+version = "1"
+task = "raw"
+format = "onnx"
+file = "m.onnx"
+
+[input]
+width = 8
+height = 8
+colour = "rgb"
+layout = "NCHW"
+dtype = "float32"
+"""
+
+
+def moody(folder: Path, deadly: int) -> Path:
+    """Runs well but for pictures whose brightest value is `deadly`: SIGFPE, on x86.
+
+    -2**63 / -1 overflows; the divisor is twice the brightest value, less twice the deadly one and
+    1. As `onnx_hostile.crash_on_black`, which does not come through a trial.
+    """
+    folder.mkdir()
+    (folder / "manifest.toml").write_text(MANIFEST)
+    file = OnnxFile()
+    file.input("input", (1, 3, 8, 8), TensorProto.FLOAT)
+    brightest = file.node("ReduceMax", ["input"], attributes={"keepdims": 0})
+    whole = file.node("Cast", [brightest], attributes={"to": TensorProto.INT64})
+    doubled = file.node("Mul", [whole, file.constant(np.array([2], np.int64))])
+    less = file.constant(np.array([-2 * deadly - 1], np.int64))
+    divisor = file.node("Add", [doubled, less])
+    nothing = file.node("Mul", [whole, file.constant(np.array([0], np.int64))])
+    lowest = file.constant(np.array([np.iinfo(np.int64).min], np.int64))
+    file.node("Div", [file.node("Add", [nothing, lowest]), divisor], name="output")
+    file.output("output", (1,), TensorProto.INT64)
+    file.save(folder / "m.onnx")
+    return folder
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="ARM does not trap")
+def test_one_that_crashes_on_a_sample_alone_is_a_row_too(tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for value in (50, 99, 100, 101):
+        grey = np.full((8, 8, 3), value, np.uint8)
+        assert cv2.imwrite(str(tmp_path / "pictures" / f"{value}.png"), grey)
+    models = [moody(tmp_path / "calm", 1000), moody(tmp_path / "moody", 100)]
+    told = compared(*models, "--data", tmp_path / "pictures", "--seconds", "0.05")
+    calm, crashed = told["models"]
+    assert calm["trouble"] is None and calm["latency"]["runs"] >= 10
+    assert "crashes its engine on one of the samples" in crashed["trouble"]
+    assert "SIGFPE" in crashed["trouble"] and told["samples"]["count"] == 4
+    done = compare(*models[::-1], "--data", tmp_path / "pictures")
+    assert done.returncode == 2 and "moody: crashes its engine" in done.stderr

@@ -46,8 +46,9 @@ def test_one_that_crashes_or_is_not_there_costs_the_others_nothing(
     ]
     heard: list[int] = []
     zoo, crashed, gone, other = in_turns(
-        models, EngineOptions(threads=1), kept, 0.05, lambda done, total: heard.append(done)
-    )
+        models, EngineOptions(threads=1), (kept.path, kept.layouts), 0.05,
+        lambda done, total: heard.append(done),
+    )  # fmt: skip
     assert heard == list(range(1, ROUNDS + 1))
     for sound in (zoo, other):
         assert sound.trouble is None and sound.latency is not None and sound.memory is not None

@@ -1,38 +1,29 @@
-"""Several models side by side on the same samples: opened, asked, timed and looked into."""
+"""Several models side by side on the same samples: asked, timed and looked into."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from msgspec.structs import replace
 
-from runtime.building import build_now
-from runtime.child import try_in_child
 from runtime.engines import EngineOptions
-from runtime.engines.accelerators import check_known
-from runtime.locating import locate
-from runtime.loop import Model
-from runtime.opening import WHAT_FAILS, open_model
 from runtime.suite.machine import this_machine
-from wire.troubles import Refused, Trouble
-from workshop.comparing.accuracy import accuracy
-from workshop.comparing.agreement import agreement, changed, interval
-from workshop.comparing.answers import Answering, asked_for_more
+from wire.troubles import Refused
+from workshop.comparing.asking import Asked, Contender, Request, Running
 from workshop.comparing.devices import ask_device
-from workshop.comparing.entrants import Entrant
 from workshop.comparing.front import with_front
-from workshop.comparing.layers import LOOKED_AT, with_layers
+from workshop.comparing.layers import with_layers
 from workshop.comparing.names import Named
-from workshop.comparing.results import FORM, Compared, Comparison, OnDevice, SampleSet
-from workshop.comparing.turns import Kept, in_turns
-from workshop.samples import Samples
-from workshop.samples.opening import open_samples
-from workshop.step import Progress, Tell
+from workshop.comparing.results import FORM, Compared, Comparison, OnDevice
+from workshop.comparing.turns import in_turns
+from workshop.step import QUIET, Progress, Tell, run_step
+
+ASKING = "workshop.comparing.asking"
+# an accelerator that was asked for must be seen
+SEEING = {name: value for name, value in QUIET.items() if name != "CUDA_VISIBLE_DEVICES"}
 
 
 @dataclass(frozen=True)
@@ -59,64 +50,48 @@ def compare_all(wish: Wish, tell: Tell, note: Callable[[str], None]) -> Comparis
     Raises Refused and Unavailable where nothing can be compared: the reference cannot be opened, or
     the samples. What fails with another model alone is its trouble.
     """
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vedette-compare-")))
-        entrants = [Entrant(each) for each in wish.models]
-        with ExitStack() as engines:
-            for entrant in entrants:
-                tell(Progress(f"opening {entrant.named.name}"))
-                _open(entrant, wish, stack, engines, note)
-            leader = _leader(entrants, wish.reference)
-            devices = _ask_devices(wish, entrants, tell)
-            assert leader.model is not None
-            samples = open_samples(wish.samples, leader.model.labels, wish.limit, wish.seed)
-            kept = Kept(folder / "frames")
-            _ask_all(entrants, samples, kept, tell)
-        rows = [_judged(entrant, leader, entrants, samples) for entrant in entrants]
-        rows = _timed(rows, entrants, wish, kept, tell)
+    with tempfile.TemporaryDirectory(prefix="vedette-compare-") as place:
+        folder = Path(place)
+        asked = _asked(wish, folder, tell, {})
+        for row in asked.rows:
+            for guess in row.guesses:
+                note(f"{row.name}: no manifest: {guess}")
+        devices = _ask_devices(wish, asked.rows, tell)
+        rows = _timed(asked, wish, folder, tell)
         if wish.with_layers:
-            rows = with_layers(rows, entrants, leader, folder, tell)
-    known = SampleSet(
-        samples.name, len(samples), samples.truth, samples.digest, tuple(samples.left_out)
-    )
+            rows = with_layers(rows, wish.models, wish.reference, folder, tell)
     return Comparison(
-        FORM, this_machine(), wish.options.thread_count, known, wish.reference,
+        FORM, this_machine(), wish.options.thread_count, asked.samples, wish.reference,
         with_front(rows, wish.reference), tuple(devices),
     )  # fmt: skip
 
 
-def _open(
-    entrant: Entrant,
-    wish: Wish,
-    stack: ExitStack,
-    engines: ExitStack,
-    note: Callable[[str], None],
-) -> None:
-    """Its files stay until the end of `stack`, its engine until that of `engines`."""
-    named = entrant.named
+def _asked(wish: Wish, folder: Path, tell: Tell, out: Mapping[str, str]) -> Asked:
+    """What the models answer; once more without one that crashes. out: why some are out already."""
+    contenders = tuple(
+        Contender(each.name, str(each.path), each.engine, out.get(each.name))
+        for each in wish.models
+    )
+    request = Request(
+        contenders, wish.reference, wish.samples, wish.limit, wish.seed, wish.options.threads,
+        wish.options.accelerators, wish.min_score, str(Path.cwd()), str(folder),
+    )  # fmt: skip
+    for kept in folder.iterdir():
+        kept.unlink()
     try:
-        located = stack.enter_context(locate(named.path, named.engine))
-        check_known(located.engine_kind, wish.options.accelerators)
-        build_now(located, note)
-        try_in_child(located, wish.options)
-        model = open_model(asked_for_more(located, wish.min_score), wish.options)
-    except WHAT_FAILS as trouble:
-        if named.name == wish.reference:
+        return run_step(ASKING, request, Asked, tell, SEEING)
+    except Refused as trouble:
+        guilty = Running(folder).name()
+        if guilty is None:
             raise
-        entrant.trouble = _without_path(trouble, named)
-        return
-    engines.callback(model.engine.close)
-    entrant.located, entrant.model = located, model
-    for guess in model.guesses:
-        note(f"{named.name}: no manifest: {guess}")
+        why = f"crashes its engine on one of the samples ({trouble})"
+        if guilty == wish.reference:
+            raise Refused(f"{guilty}: {why}") from None
+    return _asked(wish, folder, tell, {**out, guilty: why})
 
 
-def _leader(entrants: Sequence[Entrant], reference: str) -> Entrant:
-    return next(each for each in entrants if each.named.name == reference)
-
-
-def _ask_devices(wish: Wish, entrants: Sequence[Entrant], tell: Tell) -> list[OnDevice]:
-    digests = {e.model.digest: e.named.name for e in entrants if e.model is not None}
+def _ask_devices(wish: Wish, rows: Sequence[Compared], tell: Tell) -> list[OnDevice]:
+    digests = {row.digest: row.name for row in rows if row.digest}
     found = []
     for device in wish.devices:
         tell(Progress(f"bench on {device}"))
@@ -124,74 +99,16 @@ def _ask_devices(wish: Wish, entrants: Sequence[Entrant], tell: Tell) -> list[On
     return found
 
 
-def _ask_all(entrants: Sequence[Entrant], samples: Samples, kept: Kept, tell: Tell) -> None:
-    """Every model about every sample, while it is on loan."""
-    asking: list[tuple[Entrant, Model, Answering]] = []
-    for entrant in entrants:
-        if entrant.model is None:
-            continue
-        try:
-            asking.append((entrant, entrant.model, Answering(entrant.model, samples)))
-        except Refused as trouble:
-            if len(entrants) == 1:
-                raise
-            entrant.trouble = str(trouble)
-    for done, sample in enumerate(samples, start=1):
-        kept.keep(sample.frame)
-        for entrant, model, answering in asking:
-            if entrant.trouble is not None:
-                continue
-            try:
-                entrant.answers.append(answering.answer(sample))
-            except Trouble as trouble:
-                entrant.trouble = f"{sample.name}: {_without_path(trouble, entrant.named)}"
-                continue
-            if done <= LOOKED_AT:
-                entrant.inputs.append(np.array(model.engine.input()))
-        tell(Progress(f"asking {len(asking)} models", done, len(samples)))
-    if not kept.layouts:
-        raise Refused(f"{samples.name}: there is nothing in it")
-
-
-def _judged(
-    entrant: Entrant, leader: Entrant, entrants: Sequence[Entrant], samples: Samples
-) -> Compared:
-    """All that its answers tell."""
-    named, model, located = entrant.named, entrant.model, entrant.located
-    if entrant.trouble is not None or model is None or located is None:
-        return Compared(named.name, str(named.path), entrant.trouble)
-    manifest, answers = model.manifest, entrant.answers
-    judged = accuracy(answers, manifest.task, samples.truth, model.labels or samples.labels)
-    low = high = None
-    if judged is not None and judged.top1 is not None:
-        low, high = interval(judged.top1, judged.samples)
-    alike = {
-        other.named.name: share
-        for other in entrants
-        if other.trouble is None
-        and other.model is not None
-        and other.model.manifest.task == manifest.task
-        and (share := agreement(answers, other.answers)) is not None
-    }
-    return Compared(
-        named.name, str(named.path), None, manifest.name, manifest.version, manifest.task,
-        manifest.format, model.engine_kind, model.digest, located.file.stat().st_size,
-        manifest.made, model.guesses, judged, low, high, alike,
-        None if entrant is leader or leader.trouble else changed(leader.answers, answers),
-    )  # fmt: skip
-
-
-def _timed(
-    rows: Sequence[Compared], entrants: Sequence[Entrant], wish: Wish, kept: Kept, tell: Tell
-) -> list[Compared]:
-    sound = [entrant.named for entrant in entrants if entrant.trouble is None]
+def _timed(asked: Asked, wish: Wish, folder: Path, tell: Tell) -> list[Compared]:
+    out = {row.name for row in asked.rows if row.trouble is not None}
+    sound = [named for named in wish.models if named.name not in out]
     figures = in_turns(
-        sound, wish.options, kept, wish.seconds,
+        sound, wish.options, (folder / "frames", asked.layouts), wish.seconds,
         lambda done, total: tell(Progress("latency, in turns", done, total)),
     )  # fmt: skip
     by_name = {named.name: each for named, each in zip(sound, figures, strict=True)}
     timed = []
-    for row in rows:
+    for row in asked.rows:
         each = by_name.get(row.name)
         if each is not None and each.trouble is not None:
             row = replace(row, trouble=f"no latency: {each.trouble}")
@@ -199,7 +116,3 @@ def _timed(
             row = replace(row, latency=each.latency, memory=each.memory)
         timed.append(row)
     return timed
-
-
-def _without_path(trouble: Exception, named: Named) -> str:
-    return str(trouble).removeprefix(f"{named.path}: ")

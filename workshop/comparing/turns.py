@@ -120,11 +120,13 @@ class _Child:
 def in_turns(
     models: Sequence[Named],
     options: EngineOptions,
-    kept: Kept,
+    kept: tuple[Path, Sequence[Layout]],
     seconds: float,
     heard: Heard = lambda done, total: None,
 ) -> list[Timed]:
-    """What each takes, measured for about so many seconds each. Every process is ended."""
+    """What each takes, measured for about so many seconds each. Every process is ended.
+
+    kept: file and layouts of the frames, as Kept has them."""
     with contextlib.ExitStack() as stack:
         children = [_started(stack, model) for model in models]
         for child, model in zip(children, models, strict=True):
@@ -158,10 +160,12 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _open(child: _Child, model: Named, options: EngineOptions, kept: Kept) -> None:
+def _open(
+    child: _Child, model: Named, options: EngineOptions, kept: tuple[Path, Sequence[Layout]]
+) -> None:
     subject = Subject(
         os.path.abspath(model.path), model.engine, options.thread_count, options.accelerators,
-        str(kept.path), tuple(kept.layouts),
+        str(kept[0]), tuple(kept[1]),
     )  # fmt: skip
     ready = child.ask(msgspec.json.encode(subject).decode(), Ready)
     child.before_bytes = ready.before_bytes
