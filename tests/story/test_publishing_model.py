@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from tests.acting import Actor
+from tests.brokers import Listener
 from tests.fanout import Many
-from tests.yard import FLEET, PASSPHRASE
+from tests.yard import FLEET, PASSPHRASE, digits
 from wire import topics
 from wire.messages import State, parse
 
@@ -163,6 +166,24 @@ def test_a_canary_that_goes_back_keeps_it_from_everybody_else(publishing: Publis
     (deployed,) = status["deployments"]
     assert [rule["version"] for rule in deployed["rules"]] == ["7"], "nobody shall try it later"
     yard.until(lambda: all(yard.runs("7", name) for name in (CANARY, *OTHERS)))
+
+
+def test_nobody_else_gets_it_where_no_canary_is_online(
+    publishing: Publishing, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The last step alone: what it is handed was packed before."""
+    with Listener(publishing.yard.broker.port) as speaker:
+        Actor(speaker, "roof").goes()
+    script = runpy.run_path(str(SCRIPT))
+    monkeypatch.setenv("VEDETTE_PASSPHRASE", PASSPHRASE)
+    monkeypatch.setenv("VEDETTE_FLEET_DIR", str(publishing.yard.fleet))
+    needed = ["net.onnx", "--version", "10", "--calibrate", "a", "--data", "b"]
+    words = script["parser"]().parse_args([*needed, "--canary", "roof"])
+    with pytest.raises(script["Ended"]) as ended:
+        script["roll_out"](words, [str(digits(publishing.yard.folder, "10"))])
+    said = capfd.readouterr().err
+    assert ended.value.code == 1 and "fleet push" in said and "fleet deploy" not in said
+    assert "no device of roof is online: nothing is proven" in said
 
 
 def test_what_is_missing_is_said_before_work_begins(tmp_path: Path) -> None:
