@@ -58,6 +58,7 @@ VENDOR_HOMES = {
     # the frameworks of the workshop, each in a step of its own
     **dict.fromkeys(
         (
+            "PIL",
             "ai_edge_quantizer",
             "joblib",
             "keras",
