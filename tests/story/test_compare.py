@@ -21,6 +21,7 @@ from tests import held_out, warm
 from tests.graphs import onnx_rows, tflite_hostile, tflite_tiny
 from tests.graphs.onnx_file import OnnxFile
 
+pytestmark = pytest.mark.slow
 SCENES = "synthetic://160x120?digits=1&seed=5"
 QUICK = ("--limit", "60", "--seconds", "0.1", "--threads", "1")
 PASSES = "tflite.top1 < onnx.top1 - 0.1"
