@@ -29,6 +29,13 @@ OF_ASK = (
     "key", "broker", "fleet", "username", "password_file", "ca_file", "certificate_file",
     "key_file", "timeout",
 )  # fmt: skip
+DESCRIPTION = """\
+Run several models on the same samples, and show what each is worth: accuracy
+or mAP, agreement, latency and memory (each in a process of its own, in
+turns), size, confusions, classes and layers. Needs no framework."""
+EXIT_CODES = """\
+exit code: 0 measured, 1 something is not there, 2 refused, 3 a --fail-if is true
+"""
 NO_FILES = {"broker": "URL", "fleet": "NAME", "username": "NAME", "timeout": "S"}
 
 
@@ -111,14 +118,13 @@ def share(text: str) -> float:
 
 
 def parser() -> argparse.ArgumentParser:
+    wide = max(map(len, NAMES))
+    figures = "\n".join(f"  {name:<{wide}}  {what}" for name, what in NAMES.items())
     parser = Parser(
         prog="vedette model compare",
-        description="Run several models on the same samples, and show what each is worth: accuracy "
-        "or mAP, agreement, latency and memory (each in a process of its own, in turns), size, "
-        "confusions, classes and layers. Needs no framework.",
-        epilog="figures of --fail-if: "
-        + "; ".join(f"{name}: {what}" for name, what in NAMES.items())
-        + ". Exit code 0: measured; 1: something is not there; 2: refused; 3: a --fail-if is true.",
+        description=DESCRIPTION,
+        epilog=f"figures of --fail-if:\n{figures}\n\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "models", nargs="+", metavar="[NAME=]MODEL",
