@@ -295,4 +295,5 @@ def as_text(manifest: Manifest, notes: Sequence[str] = ()) -> str:
 def as_tables(manifest: Manifest) -> dict[str, Any]:
     """The manifest as plain tables, defaults left out: what a TOML writer takes."""
     tables: dict[str, Any] = msgspec.to_builtins(manifest)
-    return tables
+    row = {"row": tables.pop("row")} if "row" in tables else {}
+    return row | tables  # what goes in before what comes out

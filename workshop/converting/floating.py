@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from models import manifest
 from models.made import Origin
 from models.manifest import Manifest
@@ -51,6 +53,8 @@ def floated(wanted: Wanted, like: Like | None, folder: Path, tell: Tell) -> Floa
     labels = write_labels(folder, wanted, like, read)
     training = training_of(wanted, kind, read, tell)
     told, guesses = described(Path(read.file), wanted, like, training)
+    if told.row is not None and not told.row.columns and len(read.columns) == told.row.count:
+        told = replace(told, row=replace(told.row, columns=read.columns))
     file = folder / told.file
     os.rename(read.file, file)
     told = quantised(told, file)

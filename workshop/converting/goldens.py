@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import tempfile
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from workshop.samples import Samples
 from workshop.step import Progress, Tell
 
 MOST = 60  # pictures that are looked at
-TASKS = ("classify", "detect")  # that golden samples are easily made for
+TASKS = ("classify", "detect", "regress")  # that golden samples are easily made for
 
 
 def add_goldens(folder: Path, samples: Samples | None, count: int, tell: Tell) -> str | None:
@@ -30,16 +31,22 @@ def add_goldens(folder: Path, samples: Samples | None, count: int, tell: Tell) -
     described = manifest.load(folder)
     if count == 0:
         return None
-    if samples is None or described.row is not None or described.task not in TASKS:
-        return "no golden samples: vedette fleet pack --golden PICTURES makes them"
+    if samples is None or described.task not in TASKS:
+        what = "PICTURES" if described.row is None else "TABLE.csv"
+        return f"no golden samples: vedette fleet pack --golden {what} makes them"
     with tempfile.TemporaryDirectory(prefix="vedette-golden-") as scratch:
-        _write_pictures(samples, Path(scratch))
+        source = Path(scratch)
+        if described.row is None:
+            _write_pictures(samples, source)
+        else:
+            source /= "samples.csv"
+            _write_rows(samples, source)
 
         def say(what: str) -> None:
             tell(Progress(what))
 
         try:
-            make_goldens(folder, Path(scratch), EngineOptions(threads=1), Wish(count, say))
+            make_goldens(folder, source, EngineOptions(threads=1), Wish(count, say))
         except Refused as trouble:
             return f"no golden samples: {trouble}".replace(scratch, samples.name)
     return None
@@ -50,6 +57,17 @@ def _write_pictures(samples: Samples, folder: Path) -> None:
         if number == MOST:
             break
         cv2.imwrite(str(folder / f"{number:04}.png"), _bgr(sample.frame))
+
+
+def _write_rows(samples: Samples, table: Path) -> None:
+    with table.open("w", newline="") as file:
+        writer = csv.writer(file)
+        for number, sample in enumerate(samples):
+            if number == 0 and sample.frame.layout.columns:
+                writer.writerow(sample.frame.layout.columns)
+            if number == MOST:
+                break
+            writer.writerow(sample.frame.pixels.view(np.float32)[0].tolist())
 
 
 def _bgr(frame: Frame) -> Pixels:
