@@ -95,7 +95,7 @@ def lowering_of(
         def count(done: int, total: int) -> None:
             tell(Progress("prepares samples", done, total))
 
-        write_tensors(samples, start.manifest.input, calibration, count)
+        write_tensors(samples, start.manifest.takes, calibration, count)
     return Lowering(wanted, start, wanted.precision, calibration, scratch, tell)
 
 
@@ -132,7 +132,7 @@ def lowered(
 def _ranked(job: Lowering, data: Samples) -> Sensitivity:
     """Which layers suffer most, on samples that were not calibrated with."""
     held = job.scratch / "held.npy"
-    write_tensors(_First(data, MOST_HELD), job.start.manifest.input, held)
+    write_tensors(_First(data, MOST_HELD), job.start.manifest.takes, held)
     wanted = job.wanted
     request = SensitivityRequest(
         source=str(job.start.file),
