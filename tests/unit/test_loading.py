@@ -164,7 +164,7 @@ def noted(*of: tuple[int, int, float]) -> Counted:
     for ms, seq, score in of:
         at = ms * MS
         timing = Timing(at, at + MS, at + 2 * MS, at + 5 * MS, at + 6 * MS)
-        notes.add(Result(seq, "", [Class(0, "0", score)], timing), model)
+        notes.add(Result(seq, "", (Class(0, "0", score),), timing), model)
     watch = Watch.__new__(Watch)  # without its thread
     watch.cpu_cores, watch.memory_bytes = 0.1, None
     return notes.counted(Window(100 * MS, 200 * MS), watch)
@@ -206,6 +206,15 @@ def test_a_recording_is_played_again_and_again_at_the_rate(
     assert feed(None, 1) == f"file://{tmp_path}/door.mp4?loop=yes&pace=fast"
 
 
+def test_rows_come_at_the_rate_too(tmp_path: Path) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("a,b,c\n1,2,3\n4,5,6\n")
+    feed = feed_of(f"rows://{table}?columns=a,b&rate=3")
+    assert feed(20, 1) == f"rows://{table}?loop=yes&columns=a,b&rate=20"
+    assert feed(None, 1) == f"rows://{table}?loop=yes&columns=a,b"
+    assert feed_of("rows+synthetic://4@10")(20, 1) == "rows+synthetic://4@20?seed=1"
+
+
 @pytest.mark.parametrize(
     ("uri", "what"),
     [
@@ -223,7 +232,7 @@ def test_a_camera_that_has_no_rate_of_our_choice_is_refused(uri: str, what: str)
 
 def test_usual_rates_lie_below_and_above_what_a_pipeline_manages() -> None:
     assert rates_around(100.0) == (30.0, 60.0, 80.0, 95.0, 110.0, 140.0)
-    assert rates_around(5000.0) == (1000.0,)
+    assert rates_around(5000.0) == (300.0, 600.0, 800.0, 950.0, 1000.0)
     assert rates_around(0.0) == (0.1,)
 
 

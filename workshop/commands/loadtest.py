@@ -26,6 +26,7 @@ from workshop.loading.running import Wish
 from workshop.loading.table import as_text
 
 SECONDS = 5.0
+USUAL_CAMERA = "synthetic://640x480"
 MOST_PIPELINES = 256
 
 Number = TypeVar("Number", int, float)
@@ -48,12 +49,14 @@ def measured(words: argparse.Namespace) -> LoadTest:
     for accelerator in words.accelerator:
         if home_of(accelerator) == "onnxruntime":
             check_known("onnxruntime", [accelerator])
-    feed = feed_of(words.camera)
-    with locate(resolve(words.model), words.engine):
-        pass  # what it is, is seen before a process is started for it
+    with locate(resolve(words.model), words.engine) as located:
+        row = located.manifest.row if located.manifest is not None else None
+    if row is not None and words.camera == USUAL_CAMERA:
+        words.camera = f"rows+synthetic://{row.count}"
     wish = Wish(
-        resolve(words.model).absolute(), feed, words.engine, tuple(words.accelerator), words.seconds
-    )
+        resolve(words.model).absolute(), feed_of(words.camera), words.engine,
+        tuple(words.accelerator), words.seconds,
+    )  # fmt: skip
     plan = Plan(_once(words.rates), _once(words.pipelines), _once(words.threads))
     with progress() as tell:
         return climb(wish, plan, words.camera, tell)
@@ -114,8 +117,9 @@ def parser() -> argparse.ArgumentParser:
         help="model folder, bundle (.zip), .tflite or .onnx file, or the name of a zoo model",
     )  # fmt: skip
     parser.add_argument(
-        "--camera", default="synthetic://640x480", metavar="URI",
-        help="synthetic://640x480 or file://PATH, without a rate (default: %(default)s)",
+        "--camera", default=USUAL_CAMERA, metavar="URI",
+        help="synthetic://640x480, file://PATH, or of a model that takes rows rows://FILE.csv, "
+        "without a rate (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--rates", type=several(rate), default=(), metavar="N,N,...",

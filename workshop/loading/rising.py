@@ -66,7 +66,7 @@ def cost_of_a_picture(feed: Feed) -> float | None:
 def rates_around(flat_out: float) -> tuple[float, ...]:
     """Below and above what a pipeline manages when it is never without a picture."""
     least, most = RATES
-    rates = (min(most, max(least, flat_out * share)) for share in AROUND)
+    rates = (min(most, max(least, min(flat_out, most) * share)) for share in AROUND)
     return tuple(dict.fromkeys(float(f"{rate:.2g}") for rate in rates))
 
 
