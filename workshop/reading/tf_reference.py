@@ -46,7 +46,7 @@ def _wanted_inputs(request: Request, takes: Port) -> Tensor | None:
     if request.probe_inputs is None:
         return None
     try:
-        with np.load(request.probe_inputs, allow_pickle=False) as given:
+        with open(request.probe_inputs, "rb") as file, np.load(file, allow_pickle=False) as given:
             inputs: Tensor = given["0"]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         raise Refused(f"{request.probe_inputs}: is no .npz with an array `0`") from None
