@@ -33,6 +33,7 @@ def finish_onnx(where: str, model: Any, file: Path) -> tuple[str, ...]:
         steps.append(f"left at opset {opset_of(model)}: it cannot be brought to {OPSET}")
     model = _slim(model)
     _without_allowzero(onnx, model)
+    _opsets_once(model)
     model.doc_string = ""
     del model.metadata_props[:]
     _forget_where_it_was_made(model)
@@ -42,6 +43,14 @@ def finish_onnx(where: str, model: Any, file: Path) -> tuple[str, ...]:
         raise Refused(f"{where}: is no valid ONNX: {first_line(error)}") from None
     onnx.save(model, str(file))
     return (*steps, "made slim by onnxslim")
+
+
+def _opsets_once(model: Any) -> None:
+    """Each set of operators by one entry: onnxslim may leave two, and quantizers want one."""
+    versions = {one.domain: one.version for one in model.opset_import}
+    del model.opset_import[:]
+    for domain, version in versions.items():
+        model.opset_import.add(domain=domain, version=version)
 
 
 def opset_of(model: Any) -> int:
