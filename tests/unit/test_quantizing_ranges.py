@@ -75,6 +75,9 @@ def test_the_order_of_samples_does_not_matter(method: str) -> None:
 def test_what_is_always_zero_has_a_range_of_nothing(method: str) -> None:
     zeros = [np.zeros(10, np.float32), np.zeros(0, np.float32)]
     assert gathered(runs(zeros), method, 99.9)["x"] == (0.0, 0.0)  # type: ignore[arg-type]
+    specks = [np.array([0, 1e-42], np.float32)]
+    low, high = gathered(runs(specks), method, 99.9)["x"]  # type: ignore[arg-type]
+    assert 0 <= low <= high <= 1e-41
 
 
 def test_what_is_no_number_is_refused_and_an_infinite_padding_is_not() -> None:

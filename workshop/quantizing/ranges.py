@@ -22,6 +22,7 @@ SIDE = 2048  # bins on each side of zero
 LEVELS = 256
 SMALLEST = 1e-6  # share of a bin that only what was clipped fell into
 LARGEST = 3e38  # "minus infinity" in a padding is no value of an activation
+SMALLEST_REACH = 1e-30  # less is zero: its bins would be no numbers
 STRIDE = 8  # bins between two thresholds that are tried
 
 Activations = dict[str, npt.NDArray[np.float32]]
@@ -45,22 +46,23 @@ class Spread:
     reach: float = 0.0
     counts: Counts = field(default_factory=lambda: np.zeros(2 * SIDE))
 
-    def add(self, values: npt.NDArray[np.float32]) -> None:
-        """Raises Refused for what is no number."""
-        values = values[~(np.abs(values) >= LARGEST)]
-        if not values.size:
-            return
-        low, high = float(values.min()), float(values.max())
-        if math.isnan(low):
-            raise Refused("what it computes on a sample is no number (NaN): mend the float network")
-        self.low, self.high = min(low, self.low), max(high, self.high)
-        wanted = max(-low, high)
-        if wanted > 0 and not self.reach:  # a power of 2, so that samples may come in any order
+    def see(self, values: npt.NDArray[np.float32]) -> None:
+        """Only how far they go."""
+        self.low = min(float(values.min()), self.low)
+        self.high = max(float(values.max()), self.high)
+
+    def count(self, values: npt.NDArray[np.float32]) -> None:
+        """How many lie where. Those that `see` saw."""
+        wanted = max(-self.low, self.high)
+        # a power of 2, so that samples may come in any order
+        if wanted > SMALLEST_REACH and not self.reach:
             self.reach = 2.0 ** math.ceil(math.log2(wanted))
         while wanted > self.reach > 0:
             self._reach_twice_as_far()
-        reach = self.reach or 1.0
-        self.counts += np.histogram(values, 2 * SIDE, (-reach, reach))[0]
+        per_one = np.float32(SIDE / (self.reach or 1.0))
+        bins = (values.ravel() * per_one + np.float32(SIDE)).astype(np.int32)
+        np.minimum(bins, 2 * SIDE - 1, out=bins)
+        self.counts += np.bincount(bins, minlength=2 * SIDE)
 
     def _reach_twice_as_far(self) -> None:
         inner = self.counts.reshape(SIDE, 2).sum(axis=1)
@@ -85,10 +87,12 @@ def gathered(
     spreads: dict[str, Spread] = {}
     for run in runs:
         for name, values in run.items():
-            try:
-                spreads.setdefault(name, Spread()).add(values)
-            except Refused as trouble:
-                raise Refused(f"{name}: {trouble}") from None
+            spread = spreads.setdefault(name, Spread())
+            if not (numbers := _numbers(name, values)).size:
+                continue
+            spread.see(numbers)
+            if method != "minmax" and name not in heads:
+                spread.count(numbers)
     found: Ranges = {}
     for name, spread in spreads.items():
         if not np.isfinite(spread.low):
@@ -100,6 +104,20 @@ def gathered(
         else:
             found[name] = by_entropy(spread)
     return found
+
+
+def _numbers(name: str, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Without what is as good as infinite. Raises Refused for what is no number."""
+    if not values.size:
+        return values
+    low, high = values.min(), values.max()
+    if np.isnan(low):
+        raise Refused(
+            f"{name}: what it computes on a sample is no number (NaN): mend the float network"
+        )
+    if low > -LARGEST and high < LARGEST:
+        return values
+    return values[np.abs(values) < LARGEST]
 
 
 def by_percentile(spread: Spread, percentile: float) -> tuple[float, float]:
