@@ -232,7 +232,11 @@ def test_a_video_and_a_part_of_it(name: str, code: str, tmp_path: Path) -> None:
     assert [number_of(sample.frame.pixels) for sample in samples] == list(range(20))
     some = open_samples(f"file://{path}", limit=5, seed=2)
     numbers = [number_of(sample.frame.pixels) for sample in some]
-    assert len(some) == 5 and numbers == sorted(set(numbers)) and numbers != list(range(5))
+    assert (
+        len(some) == len(numbers) == 5
+        and numbers == sorted(set(numbers))
+        and numbers != list(range(5))
+    )
     assert [sample.name for sample in some] == [f"picture {number}" for number in numbers]
     assert [number_of(sample.frame.pixels) for sample in some] == numbers
     assert len({samples.digest, some.digest, open_samples(str(path), limit=5).digest}) == 3
