@@ -135,7 +135,7 @@ def test_home_may_be_missing_or_read_only(tmp_path: Path) -> None:
         "--model",
         "c.tflite",
     ]
-    for home in (None, "/proc", "/nowhere/at/all"):
+    for home in (None, "/proc", str(tmp_path / "nowhere" / "at" / "all")):
         environment = {key: value for key, value in shell.environment.items() if key != "HOME"}
         done = subprocess.run(
             shell.command(*words), cwd=tmp_path, env=environment | ({"HOME": home} if home else {}),

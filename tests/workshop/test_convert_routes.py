@@ -67,6 +67,6 @@ def test_a_bundle_comes_of_it(shop: Path, source: str, to: str) -> None:
     table = manifest.load(shop / out).made
     assert table is not None and table.origins[0].role == "source"
     assert any("int8" in step for step in table.steps)
-    packed = vedette(shop, "fleet", "pack", out)
+    packed = vedette(shop, "fleet", "pack", out, "--output", f"{out}.zip")
     assert packed["digest"] == made["digest"]
     assert str(ROOT) not in (shop / out / "manifest.toml").read_text()

@@ -28,7 +28,7 @@ def main(argv: Sequence[str]) -> int:
     wanted = msgspec.convert(named, Wanted)
     with progress() as tell:
         done = convert(wanted, tell)
-    print(msgspec.json.encode(done, enc_hook=str).decode() if as_json else in_words(done))
+    print(msgspec.json.encode(done).decode() if as_json else in_words(done))
     return 0
 
 
@@ -54,6 +54,11 @@ def in_words(done: Converted) -> str:
             f"{both.pictures} pictures, most on {both.worst} ({both.worst_mean:.2f}/255)"
         )
         lines += [f"    {note}" for note in both.notes]
+    if done.mixed is not None:
+        lines.append(
+            f"  mixed       {len(done.mixed.layers)} of {done.mixed.of} layers stay float32; "
+            f"{len(done.mixed.tried)} sets were tried"
+        )
     kept = [each for each in done.layers if each.precision == "float32" and each.why == "kept"]
     lines += [f"  kept        {each.name} ({each.kind}) is float32" for each in kept]
     if done.golden:

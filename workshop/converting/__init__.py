@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from workshop.preprocessing.agreement import Agreement
 from workshop.quantizing import Layer, Method, Precision, Suits
-from workshop.quantizing.mixed import Mixed
+from workshop.quantizing.mixed import Tried
 from workshop.reading import Format
 
 Wish = Literal["float32"] | Precision
@@ -23,7 +23,8 @@ class Wanted(Struct, frozen=True):
     calibrate, calibrate_count: samples that int8 looks at. data: samples with a truth. keep_within:
     how much worse than float32 it may be on them, 0 to 1; mixed precision finds what to keep.
     suits: what an .onnx of int8 is best for. keep: layers that stay float32. tolerance: between the
-    source framework and the float32 file, in shares of the larger of 1 and the largest value of an output.
+    source framework and the float32 file, in shares of the larger of 1 and the largest value of an
+    output.
     """
 
     source: str
@@ -64,6 +65,16 @@ class Judged(Struct, frozen=True):
     made: float
 
 
+class Kept(Struct, frozen=True):
+    """Mixed precision, and how it was found. layers: that stay float32, the most sensitive first.
+    of: how many could be lowered. score: how right the model is with them. tried: in order."""
+
+    layers: tuple[str, ...]
+    of: int
+    score: float
+    tried: tuple[Tried, ...]
+
+
 class Converted(Struct, frozen=True):
     """What was made.
 
@@ -83,7 +94,7 @@ class Converted(Struct, frozen=True):
     inference_us: float
     golden: int
     layers: tuple[Layer, ...]
-    mixed: Mixed | None
+    mixed: Kept | None
     judged: Judged | None
     agreement: Agreement | None
     guesses: tuple[str, ...]

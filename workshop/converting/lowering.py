@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from models import manifest
-from workshop.converting import Wanted
+from workshop.converting import Kept, Wanted
 from workshop.converting.describing import quantised
 from workshop.converting.floating import Floated
 from workshop.quantizing import (
@@ -22,7 +22,7 @@ from workshop.quantizing import (
     Sensitivity,
     SensitivityRequest,
 )
-from workshop.quantizing.mixed import Mixed, find_mixed
+from workshop.quantizing.mixed import find_mixed
 from workshop.samples import Sample, Samples
 from workshop.samples.tensors import write_tensors
 from workshop.step import Progress, Tell, run_step
@@ -42,7 +42,7 @@ class Lowered:
     steps: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     tools: dict[str, str] = field(default_factory=dict)
-    mixed: Mixed | None = None
+    mixed: Kept | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,8 @@ def lowered(
         f"mixed precision: {len(mixed.keep)} of {len(ranked.layers)} layers kept float32 for an "
         f"accuracy of {mixed.score:.4f}; {len(mixed.trail)} sets tried",
     )
-    return replace(last[0], steps=steps, tools=ranked.tools | last[0].tools, mixed=mixed)
+    kept = Kept(mixed.keep, len(ranked.layers), mixed.score, mixed.trail)
+    return replace(last[0], steps=steps, tools=ranked.tools | last[0].tools, mixed=kept)
 
 
 def _ranked(job: Lowering, data: Samples) -> Sensitivity:
