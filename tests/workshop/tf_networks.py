@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 
+from workshop.step import QUIET
+
 SEED = 4
+for name in ("TF_ENABLE_ONEDNN_OPTS", "TF_CPP_MIN_LOG_LEVEL"):
+    os.environ[name] = QUIET[name]  # as in a step: TensorFlow reads it when it is imported first
 
 
 def mobilenet_like(side: int = 32, classes: int = 10) -> Any:
