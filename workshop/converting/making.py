@@ -66,8 +66,9 @@ def _check(wanted: Wanted) -> None:
 
 
 def _lowered_and_put(wanted: Wanted, start: Floated, scratch: Path, tell: Tell) -> Converted:
-    calibration = _samples(wanted, wanted.calibrate, start, wanted.calibrate_count)
-    data = _samples(wanted, wanted.data, start, wanted.data_count)
+    # ranges are learnt of pictures, whatever is in them
+    calibration = _samples(wanted, wanted.calibrate, (), wanted.calibrate_count)
+    data = _samples(wanted, wanted.data, start.labels, wanted.data_count)
     used = [each for each in (calibration, data) if each is not None]
     agreement = start.training.check(start.manifest, used[0] if used else None, tell)
     judge = _judge(data, tell)
@@ -96,9 +97,9 @@ def _lowered_and_put(wanted: Wanted, start: Floated, scratch: Path, tell: Tell) 
 
 
 def _samples(
-    wanted: Wanted, words: str | None, start: Floated, count: int | None
+    wanted: Wanted, words: str | None, labels: tuple[str, ...], count: int | None
 ) -> Samples | None:
-    return None if words is None else open_samples(words, start.labels, count, wanted.seed)
+    return None if words is None else open_samples(words, labels, count, wanted.seed)
 
 
 def _judge(data: Samples | None, tell: Tell) -> Judge | None:
