@@ -32,7 +32,7 @@ def write_tflite(where: str, model: Any, takes: Port, file: Path) -> None:
         raise
     except Exception as error:  # of converters for single operators, which raise of all kinds
         raise _refused(where, model, error) from None
-    network = Network(where, graph, takes)
+    network = Network(where, graph, takes, graph.meta["layers"])
     write_program(network, captured(network), file)
 
 

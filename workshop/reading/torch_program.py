@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,16 +18,19 @@ from workshop.reading.tf_reference import Tensor, random_inputs
 
 USER_CODE = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
 BY_VALUES = "data-dependent"
+UNKNOWN = "layer unknown"
 OWN_CODE = ("/torch/", "/litert_torch/", "/onnx2torch/")
 
 
 @dataclass(frozen=True)
 class Network:
-    """A module of PyTorch in evaluation mode. where: as the user calls it."""
+    """A module of PyTorch in evaluation mode. where: as the user calls it. layers: the first layer
+    that calls an operator, where the module does not tell it itself."""
 
     where: str
     module: Any
     takes: Port
+    layers: dict[str, str] = field(default_factory=dict)
 
     def answer(self, one: Tensor) -> list[Tensor]:
         """What it gives for one input: its tensors, whatever they are packed in."""
@@ -114,7 +117,7 @@ def ports(program: Any) -> tuple[Port, ...]:
     return tuple(found)
 
 
-def layer_of(program: Any, operator: str) -> str:
+def layer_of(network: Network, program: Any, operator: str) -> str:
     """Where in a program an operator (`aten.x.default`) stands first, as its author calls it."""
     for graph in (program.graph, program.run_decompositions().graph):
         for node in graph.nodes:
@@ -122,7 +125,7 @@ def layer_of(program: Any, operator: str) -> str:
                 name, kind = list(node.meta["nn_module_stack"].values())[-1]
                 name = str(name).removeprefix("network.") or "of the network itself"
                 return f"layer {name} ({str(kind).rpartition('.')[2]})"
-    return "layer unknown"
+    return f"layer {network.layers[operator]}" if operator in network.layers else UNKNOWN
 
 
 def _place(error: BaseException) -> str:

@@ -18,13 +18,15 @@ READS_A_VALUE = ("aten._local_scalar_dense", "aten.is_nonzero", "aten.equal")
 def recorded(where: str, module: Any, given: Any) -> Any:
     """A torch.fx.GraphModule that does what `module` did for the tensor `given`.
 
-    Raises Refused where it decides by values of its input: one run is not all that it does.
+    Its `meta["layers"]` has, for each operator, the node of `module` that called it first, where
+    that is a graph itself. Raises Refused where it decides by values of its input: one run is not
+    all that it does.
     """
     torch = import_quietly("torch")
     written = _Written(torch, given)
     try:
         with torch.no_grad(), torch.jit.optimized_execution(False), _recorder(torch, written):
-            answer = module(given)
+            answer = _run(torch, written, module, given)
     except Exception:  # TorchScript makes another one of what is raised below it
         if written.reads_a_value:
             raise Refused(
@@ -35,7 +37,21 @@ def recorded(where: str, module: Any, given: Any) -> Any:
     graph = written.graph
     graph.output(tuple(written.node(each) for each in _tensors(torch, answer)))
     graph.eliminate_dead_code()
-    return torch.fx.GraphModule(written.root, graph)
+    plain = torch.fx.GraphModule(written.root, graph)
+    plain.meta["layers"] = written.layers
+    return plain
+
+
+def _run(torch: Any, written: _Written, module: Any, given: Any) -> Any:
+    if not isinstance(module, torch.fx.GraphModule):
+        return module(given)
+
+    class Telling(torch.fx.Interpreter):  # type: ignore[misc, name-defined, unused-ignore]
+        def run_node(self, node: Any) -> Any:
+            written.layer = node.name
+            return super().run_node(node)
+
+    return Telling(module).run(given)
 
 
 class _Written:
@@ -50,6 +66,7 @@ class _Written:
         self._alive = [given]  # while it lives, its id is no other's
         self.depending = {_storage(given)}
         self.reads_a_value = False
+        self.layer, self.layers = "", dict[str, str]()
 
     def node(self, tensor: Any) -> Any:
         """What stands for it: what made it, or a constant of the network."""
@@ -62,6 +79,8 @@ class _Written:
 
     def keep(self, node: Any, made: Any, depends: bool) -> None:
         """What a node made: a tensor, or several."""
+        if self.layer:
+            self.layers.setdefault(str(node.target), self.layer)
         several = isinstance(made, tuple | list)
         for place, one in enumerate(made if several else [made]):
             if not isinstance(one, self._torch.Tensor):

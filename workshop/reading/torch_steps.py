@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from workshop.reading import Read, Request, model_file
 from workshop.reading.tf_packages import versions
 from workshop.reading.tf_reference import write_reference
@@ -40,7 +42,7 @@ def finish(
         tools = ["torch", "onnxscript", "onnx", "onnxslim"]
         done = ["converted to ONNX, float32, by torch.onnx", *after]
     say("asking torch for its own answers", 3, STEPS)
-    takes = network.takes
+    takes = msgspec.structs.replace(network.takes, name=program.graph_signature.user_inputs[0])
     reference = write_reference(request, takes, 1.0, network.answer)
     say("read", STEPS, STEPS)
     return Read(
