@@ -172,6 +172,18 @@ def test_many_outputs_keep_their_order(tmp_path: Path) -> None:
         np.testing.assert_allclose(moved, 12, atol=NEAR)
 
 
+def test_zeros_before_a_pooling_count(tmp_path: Path) -> None:
+    """ONNX Runtime would take them for minus infinity: the edges of all-negative maps differ."""
+    import keras
+
+    layers = [keras.Input((9, 9, 3)), keras.layers.Conv2D(3, 1, kernel_initializer="zeros"),
+              keras.layers.ZeroPadding2D(1), keras.layers.MaxPooling2D(3, strides=2)]  # fmt: skip
+    layers[1].bias_initializer = keras.initializers.Constant(-1.0)
+    keras.Sequential(layers).save(tmp_path / "m.keras")
+    read = read_and_prove("keras", tmp_path / "m.keras", "onnx")
+    assert (reference(read, "out0")[:, 0, 0] == 0).all()
+
+
 def test_labels_beside_and_behind(tmp_path: Path) -> None:
     save_function(tmp_path / "saved", lambda x: {"y": x * 2}, (1, 3))
     assets = tmp_path / "saved" / "assets"

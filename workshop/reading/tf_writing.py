@@ -13,6 +13,7 @@ from wire.troubles import Refused
 from workshop.reading import Port
 from workshop.reading.tf_freezing import Frozen, first_line
 from workshop.reading.tf_packages import import_quietly
+from workshop.reading.tf_padding import keep_padding
 
 OPSET = 17  # the newest that TensorRT 8.5 (JetPack 5) and ONNX Runtime 1.12 read
 STANDARD = ("", "ai.onnx", "ai.onnx.ml")
@@ -74,6 +75,7 @@ def _finish_onnx(where: str, model: Any, file: Path) -> None:
     if foreign:
         raise _refused(where, "ONNX", "tflite", foreign, None)
     model = onnxslim.slim(model)
+    keep_padding(onnx, model)
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
