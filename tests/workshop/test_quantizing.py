@@ -158,7 +158,11 @@ def test_onnx_activations_suit_who_runs_them(
     assert any(scale.ndim == 1 and len(scale) > 1 for scale in scales)
 
 
-def test_layers_are_kept_on_wish_and_the_answer_comes_nearer(source: Source) -> None:
+@pytest.mark.parametrize("kind", QUANTIZERS)
+def test_layers_are_kept_on_wish_and_the_answer_comes_nearer(
+    folders: dict[str, Path], kind: str
+) -> None:
+    source = _source(folders, kind, "mobilenet")
     whole = source.quantized("int8")
     ranges = str(source.folder / "ranges.json")
     ask = Ask(

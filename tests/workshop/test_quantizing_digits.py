@@ -18,7 +18,7 @@ from workshop.samples.opening import open_samples
 from workshop.step import run_step
 
 POINT = 0.01
-SCENES = {"digits": ("digits=1", 400), "digits-detect": ("digits=6", 120)}
+SCENES = {"digits": ("digits=1", 300), "digits-detect": ("digits=6", 80)}
 LABELS = tuple("0123456789")
 BOTH = [(name, kind) for name in SCENES for kind in ("tflite", "onnx")]
 # of the float32 file's bytes; a small .onnx carries more of its graph
