@@ -16,6 +16,7 @@ import pytest
 import vedette
 from fleet.commands import fleet
 from tests import warm
+from tests.graphs import onnx_tiny
 from tests.laws.sources import ROOT
 
 DIGITS = str(ROOT / "models" / "zoo" / "digits")
@@ -39,6 +40,15 @@ CALLS = {
     "support": ["support", "--out", str(FOLDER), *PLACES],
     "cameras": ["cameras"],
     "model": ["model", "show", DIGITS],
+    "model convert": [
+        "model",
+        "convert",
+        str(FOLDER / "net.onnx"),
+        "--to",
+        "onnx",
+        "--out",
+        str(FOLDER / "net"),
+    ],
     "model compare": ["model", "compare", DIGITS, *FEW_SAMPLES],
     "model loadtest": ["model", "loadtest", DIGITS, "--pipelines", "1", "--seconds", "0.1"],
     "runtime": ["runtime", "lane", "--seconds", "3", *PLACES],
@@ -57,6 +67,7 @@ STREAMS = {"watch"}
 @pytest.fixture(scope="module", autouse=True)
 def folder() -> Iterator[None]:
     (FOLDER / "vedette.toml").write_text(CONFIG)
+    onnx_tiny.colours(FOLDER / "net.onnx")
     (FOLDER / "door.vedette").write_text(ENROLMENT)
     yield
     shutil.rmtree(FOLDER)
