@@ -166,6 +166,10 @@ def _add_precision(parser: argparse.ArgumentParser) -> None:
         help="what an .onnx of int8 is best for: TensorRT wants activations symmetric, a CPU is "
         "quicker and more exact with others, which TensorRT refuses (default: %(default)s)",
     )
+    _add_mixed(group)
+
+
+def _add_mixed(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--keep",
         type=_names,
@@ -212,6 +216,7 @@ def _add_description(parser: argparse.ArgumentParser) -> None:
         metavar="N,N,...",
         help="where the source leaves it open, as 1,224,224,3",
     )
+    group.add_argument("--signature", metavar="NAME", help="of a SavedModel that has several")
     group.add_argument(
         "--trusted",
         action="store_true",

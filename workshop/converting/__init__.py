@@ -39,6 +39,7 @@ class Wanted(Struct, frozen=True):
     labels: str | None = None
     preprocessing: str | None = None
     input_shape: tuple[int, ...] | None = None
+    signature: str | None = None
     trusted: bool = False
     calibrate: str | None = None
     calibrate_count: int = 200

@@ -46,7 +46,7 @@ def floated(wanted: Wanted, like: Like | None, folder: Path, tell: Tell) -> Floa
     path = wanted.source if kind == "torch_module" else str(Path(wanted.source).resolve())
     request = Request(
         kind, path, wanted.to, str(folder), wanted.input_shape, seed=wanted.seed,
-        folder=os.getcwd(), trusted=wanted.trusted,
+        folder=os.getcwd(), trusted=wanted.trusted, signature=wanted.signature,
     )  # fmt: skip
     read = run_step(READERS[kind], request, Read, tell)
     apart = difference(read, wanted.tolerance)
