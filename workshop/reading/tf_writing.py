@@ -76,12 +76,35 @@ def _finish_onnx(where: str, model: Any, file: Path) -> None:
         raise _refused(where, "ONNX", "tflite", foreign, None)
     model = onnxslim.slim(model)
     keep_padding(onnx, model)
+    _name_shared_constants(model)
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise _refused(where, "ONNX", "tflite", [], error) from None
     model.doc_string = ""
     onnx.save(model, str(file))
+
+
+def _name_shared_constants(model: Any) -> None:
+    """After the first node that takes it, in order of names: of equal ones tf2onnx keeps another
+    each time, and the same source must give the same bytes."""
+    if any(each.HasField("g") for node in model.graph.node for each in node.attribute):
+        return  # a loop's or a branch's own graph may take them too
+    users: dict[str, list[tuple[Any, int]]] = {}
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            users.setdefault(name, []).append((node, place))
+    for constant in model.graph.initializer:
+        uses = users.get(constant.name, [])
+        if len(uses) < 2:
+            continue
+        first, at = uses[0]
+        constant.name = f"{first.name}/constant_{at}"
+        for node, place in uses:
+            node.input[place] = constant.name
+    ordered = sorted(model.graph.initializer, key=lambda each: str(each.name))
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(ordered)
 
 
 def _is_known(onnx: Any, node: Any) -> bool:
