@@ -34,7 +34,7 @@ OLD_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
         ("net.h5", b"\x89HDF\r\n\x1a\n" + bytes(100), "keras"),
         ("iris.joblib", LOGISTIC, "sklearn"),
         ("iris.joblib", zlib.compress(LOGISTIC), "sklearn"),
-        ("iris.pkl", gzip.compress(LOGISTIC), "sklearn"),
+        ("iris.pkl", gzip.compress(LOGISTIC, mtime=0), "sklearn"),
         ("iris.pkl", bz2.compress(LOGISTIC), "sklearn"),
         ("iris.pkl", lzma.compress(LOGISTIC), "sklearn"),
         ("iris", LOGISTIC, "sklearn"),

@@ -6,8 +6,8 @@ import os
 
 from wire.troubles import Refused
 from workshop.reading import Read, Request
-from workshop.reading.tf_freezing import first_line
-from workshop.reading.tf_shapes import fixed_port
+from workshop.reading.packages import first_line
+from workshop.reading.shapes import fixed_port
 from workshop.reading.torch_program import Network, import_torch
 from workshop.reading.torch_steps import LOADING, STEPS, finish
 from workshop.step import say

@@ -15,10 +15,10 @@ from typing import Any
 
 from wire.troubles import Refused, Unavailable
 from workshop.reading import Read, Request
-from workshop.reading.tf_freezing import Traced, first_line, safe_names
+from workshop.reading.packages import first_line, import_quietly, import_tensorflow
+from workshop.reading.shapes import fixed_port
+from workshop.reading.tf_freezing import Traced, safe_names
 from workshop.reading.tf_keras_layers import in_float32, layers_of, preprocessing_words
-from workshop.reading.tf_packages import import_quietly, import_tensorflow
-from workshop.reading.tf_shapes import fixed_port
 from workshop.reading.tf_steps import LOADING, finish
 from workshop.step import say
 

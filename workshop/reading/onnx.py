@@ -11,8 +11,8 @@ from workshop.reading.onnx_finishing import finish_onnx, port_of, session_of
 from workshop.reading.onnx_front import front_of, labels_of
 from workshop.reading.onnx_source import load, with_fixed_sizes
 from workshop.reading.onnx_to_torch import write_tflite
-from workshop.reading.tf_packages import import_quietly, versions
-from workshop.reading.tf_reference import Source, Tensor, random_inputs, write_reference
+from workshop.reading.packages import import_quietly, versions
+from workshop.reading.reference import Source, Tensor, random_inputs, write_reference
 from workshop.step import say
 
 STEPS = 4

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from workshop.reading.tf_packages import import_quietly
+from workshop.reading.packages import import_quietly
 
 LABEL = 0  # a classifier's first output is the label, its second the scores
 POST = {"NONE": None, "SOFTMAX": "Softmax", "LOGISTIC": "Sigmoid"}

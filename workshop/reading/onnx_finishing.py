@@ -11,9 +11,9 @@ import numpy as np
 
 from wire.troubles import Refused
 from workshop.reading import Port
-from workshop.reading.tf_freezing import first_line
-from workshop.reading.tf_packages import import_quietly
-from workshop.reading.tf_reference import random_inputs
+from workshop.reading.onnx_padding import keep_padding
+from workshop.reading.packages import first_line, import_quietly
+from workshop.reading.reference import random_inputs
 
 OPSET = 17  # the newest that TensorRT 8.5 (JetPack 5) and ONNX Runtime 1.12 read
 IR = 8  # that goes with it
@@ -34,6 +34,8 @@ def finish_onnx(where: str, model: Any, file: Path) -> tuple[str, ...]:
     model = _slim(model)
     _without_allowzero(onnx, model)
     _opsets_once(model)
+    keep_padding(onnx, model)
+    _name_shared_constants(model)
     model.doc_string = ""
     del model.metadata_props[:]
     _forget_where_it_was_made(model)
@@ -157,3 +159,25 @@ def _forget_where_it_was_made(model: Any) -> None:
         constant.doc_string = ""
         del constant.metadata_props[:]
     del model.graph.metadata_props[:]
+
+
+def _name_shared_constants(model: Any) -> None:
+    """After the first node that takes it, in order of names: of equal ones tf2onnx keeps another
+    each time, and the same source must give the same bytes."""
+    if any(each.HasField("g") for node in model.graph.node for each in node.attribute):
+        return  # a loop's or a branch's own graph may take them too
+    users: dict[str, list[tuple[Any, int]]] = {}
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            users.setdefault(name, []).append((node, place))
+    for constant in model.graph.initializer:
+        uses = users.get(constant.name, [])
+        if len(uses) < 2:
+            continue
+        first, at = uses[0]
+        constant.name = f"{first.name}/constant_{at}"
+        for node, place in uses:
+            node.input[place] = constant.name
+    ordered = sorted(model.graph.initializer, key=lambda each: str(each.name))
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(ordered)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from workshop.reading.tf_reference import Tensor
+from workshop.reading.reference import Tensor
 
 SPREADS = 2.0  # to both sides of the mean
 STEEP = 4.0  # what a column adds to a score at most, where nothing tells its reach

@@ -10,8 +10,8 @@ from runtime.engines.onnx_outside import check_outside
 from wire.troubles import Refused
 from workshop.reading import Port
 from workshop.reading.onnx_finishing import port_of
-from workshop.reading.tf_freezing import first_line
-from workshop.reading.tf_shapes import fixed_port
+from workshop.reading.packages import first_line
+from workshop.reading.shapes import fixed_port
 
 QUANTISED = (
     "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul",

@@ -11,8 +11,7 @@ from typing import Any
 from wire.troubles import Refused
 from workshop.reading import Port
 from workshop.reading.onnx_source import named, nodes_of
-from workshop.reading.tf_freezing import first_line
-from workshop.reading.tf_packages import import_quietly
+from workshop.reading.packages import first_line, import_quietly
 from workshop.reading.torch_program import Network, captured, example, import_torch
 from workshop.reading.torch_recording import recorded
 from workshop.reading.torch_writing import write_tflite as write_program

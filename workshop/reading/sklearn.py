@@ -25,9 +25,8 @@ from workshop.reading.onnx import finish
 from workshop.reading.onnx_classical import in_usual_operators
 from workshop.reading.onnx_finishing import input_port
 from workshop.reading.onnx_rows import parts_of, typical_rows
-from workshop.reading.tf_freezing import first_line
-from workshop.reading.tf_packages import import_quietly
-from workshop.reading.tf_reference import Tensor
+from workshop.reading.packages import first_line, import_quietly
+from workshop.reading.reference import Tensor
 from workshop.step import say
 
 STEPS = 4

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from workshop.reading.packages import import_quietly
 from workshop.reading.tf_front import Front
-from workshop.reading.tf_packages import import_quietly
 
 ARITHMETIC = ("MUL", "ADD", "SUB", "DIV")
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from wire.troubles import Refused
 from workshop.reading import Port
-from workshop.reading.tf_packages import import_quietly
-from workshop.reading.tf_reference import Tensor
+from workshop.reading.packages import first_line, import_quietly
+from workshop.reading.reference import Tensor
 
 IN_A_CALL = re.compile(r"^((Stateful)?PartitionedCall(_\d+)?/)+")
 COLOCATED = "_class"  # names other nodes
@@ -159,9 +159,3 @@ def safe_names(names: Sequence[str]) -> tuple[str, ...]:
             place, one = place + 1, f"{plain}_{place}"
         found.append(one)
     return tuple(found)
-
-
-def first_line(error: BaseException | str) -> str:
-    """Of what a framework says of a trouble, the first line that says something, 200 characters."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from workshop.reading.tf_packages import import_quietly
+from workshop.reading.packages import import_quietly
 
 Values = npt.NDArray[np.float64]
 OF_BYTES = 1 / 20  # who scales by less was trained on 0 to 255

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from workshop.reading import Read, Request, model_file
+from workshop.reading.packages import versions
+from workshop.reading.reference import write_reference
 from workshop.reading.tf_freezing import Traced, freeze
 from workshop.reading.tf_front import front_of_graph
-from workshop.reading.tf_packages import versions
-from workshop.reading.tf_reference import write_reference
 from workshop.reading.tf_writing import write_onnx, write_tflite
 from workshop.step import say
 

@@ -11,11 +11,10 @@ from typing import Any
 
 from wire.troubles import Refused
 from workshop.reading import Port
-from workshop.reading.tf_freezing import Frozen, first_line
-from workshop.reading.tf_packages import import_quietly
-from workshop.reading.tf_padding import keep_padding
+from workshop.reading.onnx_finishing import OPSET, finish_onnx
+from workshop.reading.packages import first_line, import_quietly
+from workshop.reading.tf_freezing import Frozen
 
-OPSET = 17  # the newest that TensorRT 8.5 (JetPack 5) and ONNX Runtime 1.12 read
 STANDARD = ("", "ai.onnx", "ai.onnx.ml")
 NAMED = 3  # operators that a message names
 
@@ -69,42 +68,12 @@ def _tensors(ports: Iterable[Port]) -> dict[str, str]:
 
 
 def _finish_onnx(where: str, model: Any, file: Path) -> None:
-    """Look for what is no ONNX, make the graph slim, check it and write it."""
-    onnx, onnxslim = import_quietly("onnx"), import_quietly("onnxslim")
+    """Look for what is no ONNX, and do with the rest what is done with every .onnx."""
+    onnx = import_quietly("onnx")
     foreign = [(node.op_type, node.name) for node in model.graph.node if not _is_known(onnx, node)]
     if foreign:
         raise _refused(where, "ONNX", "tflite", foreign, None)
-    model = onnxslim.slim(model)
-    keep_padding(onnx, model)
-    _name_shared_constants(model)
-    try:
-        onnx.checker.check_model(model, full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise _refused(where, "ONNX", "tflite", [], error) from None
-    model.doc_string = ""
-    onnx.save(model, str(file))
-
-
-def _name_shared_constants(model: Any) -> None:
-    """After the first node that takes it, in order of names: of equal ones tf2onnx keeps another
-    each time, and the same source must give the same bytes."""
-    if any(each.HasField("g") for node in model.graph.node for each in node.attribute):
-        return  # a loop's or a branch's own graph may take them too
-    users: dict[str, list[tuple[Any, int]]] = {}
-    for node in model.graph.node:
-        for place, name in enumerate(node.input):
-            users.setdefault(name, []).append((node, place))
-    for constant in model.graph.initializer:
-        uses = users.get(constant.name, [])
-        if len(uses) < 2:
-            continue
-        first, at = uses[0]
-        constant.name = f"{first.name}/constant_{at}"
-        for node, place in uses:
-            node.input[place] = constant.name
-    ordered = sorted(model.graph.initializer, key=lambda each: str(each.name))
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(ordered)
+    finish_onnx(where, model, file)
 
 
 def _is_known(onnx: Any, node: Any) -> bool:

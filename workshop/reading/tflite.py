@@ -11,6 +11,9 @@ import numpy as np
 
 from wire.troubles import Refused
 from workshop.reading import Port, Read, Request, model_file
+from workshop.reading.packages import first_line, import_quietly, versions
+from workshop.reading.reference import Tensor, write_reference
+from workshop.reading.shapes import fixed_port
 from workshop.reading.tf_flatbuffer import (
     Flat,
     custom_operator,
@@ -19,11 +22,7 @@ from workshop.reading.tf_flatbuffer import (
     read_flat,
     with_shapes,
 )
-from workshop.reading.tf_freezing import first_line
 from workshop.reading.tf_labels import labels_behind
-from workshop.reading.tf_packages import import_quietly, versions
-from workshop.reading.tf_reference import Tensor, write_reference
-from workshop.reading.tf_shapes import fixed_port
 from workshop.reading.tf_writing import tflite_to_onnx
 from workshop.step import say
 

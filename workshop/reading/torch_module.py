@@ -8,7 +8,7 @@ from typing import Any
 
 from wire.troubles import Refused
 from workshop.reading import Read, Request
-from workshop.reading.tf_shapes import fixed_port
+from workshop.reading.shapes import fixed_port
 from workshop.reading.torch_opening import open_module, place_of
 from workshop.reading.torch_program import Network, import_torch
 from workshop.reading.torch_steps import LOADING, STEPS, finish

@@ -16,8 +16,7 @@ from urllib.parse import parse_qsl
 
 from wire.likely import did_you_mean
 from wire.troubles import Refused, Unavailable
-from workshop.reading.tf_freezing import first_line
-from workshop.reading.tf_packages import import_quietly
+from workshop.reading.packages import first_line, import_quietly
 from workshop.reading.torch_program import import_torch
 
 OURS = ("wire", "workshop")  # rooms that are loaded already: a package of that name is not found

@@ -12,9 +12,8 @@ import numpy as np
 
 from wire.troubles import Refused
 from workshop.reading import Port
-from workshop.reading.tf_freezing import first_line
-from workshop.reading.tf_packages import import_quietly
-from workshop.reading.tf_reference import Tensor, random_inputs
+from workshop.reading.packages import first_line, import_quietly
+from workshop.reading.reference import Tensor, random_inputs
 
 USER_CODE = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>\d+), in (?P<function>\S+)')
 BY_VALUES = "data-dependent"

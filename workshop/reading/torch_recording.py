@@ -10,7 +10,7 @@ import operator
 from typing import Any
 
 from wire.troubles import Refused
-from workshop.reading.tf_packages import import_quietly
+from workshop.reading.packages import import_quietly
 
 READS_A_VALUE = ("aten._local_scalar_dense", "aten.is_nonzero", "aten.equal")
 

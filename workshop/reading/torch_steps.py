@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from workshop.reading import Read, Request, model_file
-from workshop.reading.tf_packages import versions
-from workshop.reading.tf_reference import write_reference
+from workshop.reading.packages import versions
+from workshop.reading.reference import write_reference
 from workshop.reading.torch_program import Network, captured, ports
 from workshop.reading.torch_writing import write_onnx, write_tflite
 from workshop.step import say

@@ -10,8 +10,7 @@ from typing import Any
 
 from wire.troubles import Refused
 from workshop.reading.onnx_finishing import finish_onnx
-from workshop.reading.tf_freezing import first_line
-from workshop.reading.tf_packages import import_quietly
+from workshop.reading.packages import first_line, import_quietly
 from workshop.reading.torch_program import UNKNOWN, Network, example, import_torch, layer_of
 
 OPSET = 18  # the lowest that torch.onnx writes; what comes after lowers it where it can

@@ -6,8 +6,8 @@ from typing import Any
 
 from wire.troubles import Refused
 from workshop.reading import Read, Request
-from workshop.reading.tf_freezing import first_line
-from workshop.reading.tf_shapes import fixed_port
+from workshop.reading.packages import first_line
+from workshop.reading.shapes import fixed_port
 from workshop.reading.torch_program import Network, captured, example, import_torch
 from workshop.reading.torch_recording import recorded
 from workshop.reading.torch_steps import LOADING, STEPS, finish

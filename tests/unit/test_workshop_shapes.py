@@ -9,10 +9,10 @@ import pytest
 
 from wire.troubles import Refused
 from workshop.reading import Port, Request
+from workshop.reading.reference import random_inputs, write_reference
+from workshop.reading.shapes import Open, fixed_port
 from workshop.reading.tf_front import Front
 from workshop.reading.tf_labels import labels_in
-from workshop.reading.tf_reference import random_inputs, write_reference
-from workshop.reading.tf_shapes import Open, fixed_port
 
 
 @pytest.mark.parametrize(

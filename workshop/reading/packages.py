@@ -1,4 +1,4 @@
-"""TensorFlow and what comes with it, imported quietly, and by which versions a model was made."""
+"""Frameworks: imported quietly, by their versions, and what they say when something is wrong."""
 
 from __future__ import annotations
 
@@ -46,3 +46,9 @@ def versions(*packages: str) -> dict[str, str]:
             except PackageNotFoundError:
                 continue
     return found
+
+
+def first_line(error: BaseException | str) -> str:
+    """Of what a framework says of a trouble, the first line that says something, 200 characters."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__
