@@ -22,6 +22,7 @@ from typing import Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
+from runtime.limits import end_before_others
 from wire.troubles import Refused, Trouble, Unavailable, one_line
 
 ROOT = Path(__file__).resolve().parents[1]  # where `python -m workshop` is found
@@ -134,6 +135,7 @@ def _paths() -> str:
 
 def _child(module: str, reply: Path) -> int:
     """Run the step of one module. Anything but a trouble leaves with a traceback."""
+    end_before_others(None, None)  # and with who asked
     step = importlib.import_module(module).step
     request = msgspec.json.decode(sys.stdin.read(), type=typing.get_type_hints(step)["request"])
     try:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 from models import manifest
 from tests import warm
+from tests.device import until
 from tests.graphs import onnx_tiny
+from tests.laws.sources import ROOT
 
 COLOURS = {"red": (40, 40, 220), "green": (40, 220, 40), "blue": (220, 40, 40)}  # as OpenCV has it
 
@@ -120,6 +127,7 @@ def test_what_is_there_stays_unless_it_is_to_be_replaced(
         (("--precision", "int8"), "--calibrate"),
         (("--precision", "int8", "--calibrate", "pictures", "--keep-within", "0.01"), "--data"),
         (("--data", "pictures", "--keep-within", "0.01"), "--precision int8"),
+        ((*INT8[:4], "--data", "pictures/red", "--keep-within", "0.01"), "pictures/red"),
         (("--labels", "none.txt"), "none.txt"),
         (("--preprocessing", "none.json"), "none.json"),
         (("--calibrate", "nowhere", "--precision", "int8"), "nowhere"),
@@ -136,3 +144,30 @@ def test_says_what_is_missing(shop: Path, words: tuple[str, ...], hint: str) -> 
 def test_says_what_is_no_model(shop: Path) -> None:
     assert "labels.txt" in refused(shop, "labels.txt", "--to", "onnx", "--out", "never")
     assert "nothing.onnx" in refused(shop, "nothing.onnx", "--to", "onnx", "--out", "never")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_leaves_nothing_half_made_when_it_is_ended(shop: Path, number: signal.Signals) -> None:
+    scratch = shop / f"scratch-{number}"
+    scratch.mkdir()
+    words = ["model", "convert", "colours.onnx", "--to", "onnx", *INT8, "--out", "ended"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "vedette", *words], cwd=shop, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)},
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        while "quantizing" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(number)
+        rest = process.stderr.read()
+    assert "Traceback" not in rest
+    until(lambda: not steps_in(scratch), 20)
+    assert not (shop / "ended").exists()
+    assert number == signal.SIGKILL or list(scratch.iterdir()) == []
+
+
+def steps_in(scratch: Path) -> list[list[str]]:
+    """Processes of steps that answer into this folder."""
+    lines = [each.info["cmdline"] or [] for each in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if "workshop.step" in line and str(scratch) in line[-1]]

@@ -9,6 +9,7 @@ from typing import get_args
 import msgspec
 
 from runtime.commands.flags import positive
+from runtime.stopping import leave_on_sigterm
 from wire.command_line import Parser
 from wire.troubles import one_line
 from workshop.commands.progress import progress
@@ -23,6 +24,7 @@ TASKS = ("classify", "regress", "detect", "segment", "pose", "embed", "raw")
 
 def main(argv: Sequence[str]) -> int:
     words = parser().parse_args(argv)
+    leave_on_sigterm()
     named = vars(words)
     as_json = named.pop("json")
     wanted = msgspec.convert(named, Wanted)

@@ -71,6 +71,11 @@ def _lowered_and_put(wanted: Wanted, start: Floated, scratch: Path, tell: Tell) 
     data = _samples(wanted, wanted.data, start.labels, wanted.data_count)
     used = [each for each in (calibration, data) if each is not None]
     agreement = start.training.check(start.manifest, used[0] if used else None, tell)
+    if wanted.keep_within is not None and (data is None or data.truth == "none"):
+        raise Refused(
+            f"{wanted.data}: tells no truth to keep within: give a folder per class, COCO or YOLO "
+            "labels, a table with a column of classes, or a synthetic:// camera"
+        )
     judge = _judge(data, tell)
     float_value = None if judge is None else judge(start.folder, "float32")
     job = lowering_of(wanted, start, calibration, scratch, tell)
@@ -78,7 +83,9 @@ def _lowered_and_put(wanted: Wanted, start: Floated, scratch: Path, tell: Tell) 
     whole = replace(manifest.load(low.folder), made=made_of(wanted, start, low, used))
     judged = None
     if judge is not None and data is not None and float_value is not None:
-        value = float_value if job is None else judge(low.folder, wanted.precision)
+        value = float_value
+        if job is not None:
+            value = low.mixed.score if low.mixed else judge(low.folder, wanted.precision)
         judged = Judged(METRICS[whole.task], len(data), float_value, value)
         whole = with_accuracy(whole, judged, data)
     manifest.write(low.folder, whole)
