@@ -128,6 +128,17 @@ def test_scaling_is_told_in_numbers(words: str, tmp_path: Path) -> None:
     assert read.in_graph in ((f"inputs {words}",), ())  # the converter may move it into a layer
 
 
+def test_scaling_of_an_exported_keras_network_is_told(tmp_path: Path) -> None:
+    """Its calls are not flat: other nodes wait for the input without computing with it."""
+    import keras
+
+    layers = keras.layers
+    network = [keras.Input((8, 8, 3)), layers.Rescaling(1 / 127.5, -1), layers.Conv2D(2, 3)]
+    keras.Sequential(network).export(tmp_path / "saved", verbose=False)
+    read = read_and_prove("saved_model", tmp_path / "saved", "onnx")
+    assert read.in_graph == ("inputs times 0.00784314, plus -1",)
+
+
 @pytest.mark.parametrize("to", BOTH)
 def test_channels_that_are_turned_round(to: Format, tmp_path: Path) -> None:
     import tensorflow as tf

@@ -76,7 +76,7 @@ def front_of_graph(graph: Any, name: str) -> Front:
     nodes = {node.name: node for node in graph.node}
     front = Front()
     while True:
-        users = [node for node in graph.node if name in map(_source, node.input)]
+        users = [node for node in graph.node if name in map(_source, _values(node))]
         if len(users) != 1:
             return front
         (node,) = users
@@ -89,7 +89,7 @@ def front_of_graph(graph: Any, name: str) -> Front:
 
 
 def _after(front: Front, node: Any, name: str, constant: Callable[[str], Any]) -> Front | None:
-    others = [constant(one) for one in node.input if _source(one) != name]
+    others = [constant(one) for one in _values(node) if _source(one) != name]
     if not others or any(one is None for one in others):
         return None
     if _turns(node.op, others):
@@ -116,6 +116,11 @@ def _constant(nodes: dict[str, Any], name: str) -> Any:
     if node is None or node.op != "Const":
         return None
     return np.asarray(import_quietly("tensorflow").make_ndarray(node.attr["value"].tensor))
+
+
+def _values(node: Any) -> list[str]:
+    """What it computes with: an input written ^NAME only waits for NAME, as in a SavedModel."""
+    return [one for one in node.input if not one.startswith("^")]
 
 
 def _source(name: str) -> str:
