@@ -74,7 +74,9 @@ def run_step(
         child = subprocess.Popen(
             [sys.executable, "-m", "workshop.step", module, str(reply)],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            env={**os.environ, **environment, "PYTHONPATH": _paths()}, text=True, errors="replace",
+            # what it leaves in the temporary folder goes with it
+            env={**os.environ, **environment, "PYTHONPATH": _paths(), "TMPDIR": scratch},
+            text=True, errors="replace",
         )  # fmt: skip
         try:
             last = _talk(child, msgspec.json.encode(request).decode(), tell)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,18 @@ def test_every_figure_has_its_name() -> None:
     assert set(figures) <= set(NAMES)
     assert figures["device_fps"] == {"door/lane": 30.0}
     assert figures["size_bytes"] is None and figures["agreement"] is None
+
+
+def test_what_was_unpacked_goes_with_the_process(
+    kept: Kept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, bundle = tmp_path / "temporary", tmp_path / "digits.zip"
+    folder.mkdir()
+    with zipfile.ZipFile(bundle, "w") as file:
+        for each in (ZOO / "digits" / "tflite").iterdir():
+            file.write(each, each.name)
+    monkeypatch.setenv("TMPDIR", str(folder))
+    options = EngineOptions(threads=1)
+    (timed,) = in_turns([Named("a", bundle, None)], options, (kept.path, kept.layouts), 0.05)
+    assert timed.trouble is None
+    assert not list(folder.iterdir())

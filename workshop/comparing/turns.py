@@ -34,6 +34,7 @@ ROUNDS = 10
 MOST_FRAMES = 12  # pictures that are looked at in turn
 WARM = 3  # frames, before anything is counted: caches, clocks and allocators
 PATIENCE_S = 120.0  # for one turn, and for opening a model
+PATIENCE_TO_END_S = 2.0
 LARGEST_TURN = 200  # frames
 
 T = TypeVar("T", Ready, Turn)
@@ -156,6 +157,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         assert pipe is not None
         with contextlib.suppress(BrokenPipeError):
             pipe.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(PATIENCE_TO_END_S)  # what it unpacked goes with it
     process.kill()
     process.wait()
 
