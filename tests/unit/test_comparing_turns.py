@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import pytest
 
+from models.bundle import pack
 from runtime.cameras import open_camera
 from runtime.engines import EngineOptions
 from runtime.locating import ZOO
@@ -75,9 +75,7 @@ def test_what_was_unpacked_goes_with_the_process(
 ) -> None:
     folder, bundle = tmp_path / "temporary", tmp_path / "digits.zip"
     folder.mkdir()
-    with zipfile.ZipFile(bundle, "w") as file:
-        for each in (ZOO / "digits" / "tflite").iterdir():
-            file.write(each, each.name)
+    pack(ZOO / "digits" / "tflite", bundle)
     monkeypatch.setenv("TMPDIR", str(folder))
     options = EngineOptions(threads=1)
     (timed,) = in_turns([Named("a", bundle, None)], options, (kept.path, kept.layouts), 0.05)
