@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
@@ -55,6 +56,8 @@ def usage() -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. 0: done. 1: something is not there or failed. 2: the request is wrong."""
+    # ONNX Runtime's wheels report to their maker from their import on, whoever imports them
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())

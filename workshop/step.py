@@ -28,6 +28,7 @@ from wire.troubles import Refused, Trouble, Unavailable, one_line
 ROOT = Path(__file__).resolve().parents[1]  # where `python -m workshop` is found
 MARK = "@vedette "  # lines of the child that are meant for a person, among what frameworks print
 LAST_LINES = 12  # of what a crashed child said
+ALWAYS = {"ORT_DISABLE_TELEMETRY": "1"}  # whoever imports ONNX Runtime, and whenever
 QUIET = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_ENABLE_ONEDNN_OPTS": "0",  # its sums depend on the number of threads
@@ -75,7 +76,7 @@ def run_step(
             [sys.executable, "-m", "workshop.step", module, str(reply)],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             # what it leaves in the temporary folder goes with it
-            env={**os.environ, **environment, "PYTHONPATH": _paths(), "TMPDIR": scratch},
+            env={**os.environ, **ALWAYS, **environment, "PYTHONPATH": _paths(), "TMPDIR": scratch},
             text=True, errors="replace",
         )  # fmt: skip
         try:

@@ -152,8 +152,9 @@ def parser() -> argparse.ArgumentParser:
     outer = Parser(
         prog="vedette model",
         description="Look at models.",
-        epilog="with pip install 'vedette[workshop]', on a workstation: vedette model convert "
-        "(from Keras, PyTorch, ONNX, ...), vedette model compare, vedette model loadtest",
+        epilog="and of the workshop: vedette model convert (from Keras, PyTorch, ONNX, ...; on a "
+        "workstation, with pip install 'vedette[workshop]'), vedette model compare, vedette model "
+        "loadtest",
     )
     verbs = outer.add_subparsers(required=True, metavar="VERB")
     show = verbs.add_parser(

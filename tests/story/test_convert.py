@@ -141,6 +141,29 @@ def test_says_what_is_missing(shop: Path, words: tuple[str, ...], hint: str) -> 
     assert not (shop / "never").exists()
 
 
+def test_wrong_labels_are_called_as_the_user_calls_them(shop: Path) -> None:
+    (shop / "two.txt").write_text("red\ngreen\n")
+    said = refused(shop, "colours.onnx", "--to", "onnx", "--out", "never", "--labels", "two.txt")
+    assert "two.txt has 2 labels, the model 3 classes" in said
+    assert "vedette-convert" not in said and str(shop) not in said
+
+
+def test_few_samples_are_a_guess(shop: Path, made: dict[str, object]) -> None:
+    assert any("18 samples" in note for note in made["notes"])  # type: ignore[attr-defined]
+
+
+def test_nothing_is_reported_to_anybody(shop: Path, tmp_path: Path) -> None:
+    """ONNX Runtime's wheels would keep a device's id in the user's cache, and send it."""
+    words = ["model", "convert", "colours.onnx", "--to", "onnx", *INT8, "--out", "private"]
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment = {name: value for name, value in os.environ.items() if name[:4] != "ORT_"}
+    subprocess.run(
+        [sys.executable, "-m", "vedette", *words], cwd=shop, check=True, capture_output=True,
+        env=environment | home | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert [path for path in tmp_path.rglob("*") if "icrosoft" in path.name] == []
+
+
 def test_says_what_is_no_model(shop: Path) -> None:
     assert "labels.txt" in refused(shop, "labels.txt", "--to", "onnx", "--out", "never")
     assert "nothing.onnx" in refused(shop, "nothing.onnx", "--to", "onnx", "--out", "never")

@@ -44,10 +44,8 @@ def in_words(done: Converted) -> str:
     ]
     if done.judged is not None:
         one = done.judged
-        lines.append(
-            f"  {one.metric:<10}  {100 * one.made:.2f} % on {one.samples} samples; "
-            f"float32 {100 * one.float32:.2f} %"
-        )
+        before = "" if done.precision == "float32" else f"; float32 {100 * one.float32:.2f} %"
+        lines.append(f"  {one.metric:<10}  {100 * one.made:.2f} % on {one.samples} samples{before}")
     if done.agreement is not None:
         both = done.agreement
         verdict = "agree" if both.agrees else "DO NOT agree"

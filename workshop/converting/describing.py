@@ -62,10 +62,7 @@ def write_labels(folder: Path, wanted: Wanted, like: Like | None, read: Read) ->
     if like is not None and like.labels:
         labels = like.labels
     if wanted.labels is not None:
-        given = Path(wanted.labels)
-        if not given.is_file():
-            raise Refused(f"{given}: there is no such file of labels, one a line")
-        shutil.copyfile(given, folder / LABELS)
+        shutil.copyfile(wanted.labels, folder / LABELS)
     elif labels:
         (folder / LABELS).write_text("".join(f"{each}\n" for each in labels), encoding="utf-8")
     else:

@@ -55,6 +55,7 @@ def floated(wanted: Wanted, like: Like | None, folder: Path, tell: Tell) -> Floa
     told, guesses = described(Path(read.file), wanted, like, training)
     if told.row is not None and not told.row.columns and len(read.columns) == told.row.count:
         told = replace(told, row=replace(told.row, columns=read.columns))
+        guesses = tuple(each for each in guesses if not each.startswith("assumed: its numbers"))
     file = folder / told.file
     os.rename(read.file, file)
     told = quantised(told, file)

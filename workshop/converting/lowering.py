@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from models import manifest
+from wire.troubles import Refused
 from workshop.converting import Kept, Wanted
 from workshop.converting.describing import quantised
 from workshop.converting.floating import Floated
@@ -27,6 +28,7 @@ from workshop.samples import Sample, Samples
 from workshop.samples.tensors import write_tensors
 from workshop.step import Progress, Tell, run_step
 
+SHOWN = 4  # layers in a sentence
 MOST_HELD = 16  # samples by which layers are ranked
 
 Judge = Callable[[Path, str], float]
@@ -75,10 +77,22 @@ class Lowering:
             whole=wanted.whole,
         )
         made = run_step(QUANTIZERS[wanted.to], request, Made, self.tell)
+        if not keep and not any(layer.precision != "float32" for layer in made.layers):
+            raise Refused(
+                f"no layer of the network has an {self.precision} form: convert it with "
+                "--precision float32"
+            )
         for beside in self.start.manifest.files[1:]:
             if beside != self.start.manifest.file:
                 shutil.copyfile(self.start.folder / beside, folder / beside)
-        manifest.write(folder, quantised(self.start.manifest, Path(made.file)))
+        try:
+            manifest.write(folder, quantised(self.start.manifest, Path(made.file)))
+        except Refused as trouble:
+            names = ", ".join(f"{each.name} ({each.kind})" for each in made.layers[:SHOWN])
+            raise Refused(
+                f"{trouble}: a layer has no {self.precision} form that the engine runs: keep it "
+                f"float32 with --keep NAME (the first are {names}), or take another precision"
+            ) from None
         return Lowered(folder, made.layers, made.steps, made.notes, made.tools)
 
 

@@ -13,6 +13,7 @@ from runtime.engines import BY_FORMAT
 from wire.troubles import Refused, Unavailable
 from workshop.comparing.accuracy import accuracy_of
 from workshop.converting import Converted, Judged, Wanted
+from workshop.converting.checking import check
 from workshop.converting.describing import like_of
 from workshop.converting.finishing import made_of, put, with_accuracy
 from workshop.converting.floating import Floated, floated
@@ -22,6 +23,7 @@ from workshop.samples import Samples
 from workshop.samples.opening import open_samples
 from workshop.step import Progress, Tell
 
+FEW = 20  # samples that show little of what a camera may see
 METRICS = {"classify": "top1", "detect": "map50", "segment": "map50", "pose": "map50"}
 
 
@@ -30,7 +32,8 @@ def convert(wanted: Wanted, tell: Tell) -> Converted:
 
     Raises Refused for what is bad, with a way out, and Unavailable for what is missing here.
     """
-    _check(wanted)
+    check(wanted)
+    own = ""
     try:
         with (
             tempfile.TemporaryDirectory(prefix="vedette-convert-") as own,
@@ -40,29 +43,22 @@ def convert(wanted: Wanted, tell: Tell) -> Converted:
             (scratch / "float32").mkdir()
             start = floated(wanted, like, scratch / "float32", tell)
             return _lowered_and_put(wanted, start, scratch, tell)
+    except (Refused, Unavailable) as trouble:
+        raise type(trouble)(_in_their_words(str(trouble), own, wanted)) from None
     except OSError as error:  # a full disk, mostly; what was begun is gone by now
         place = error.filename or "the temporary folder"
         raise Unavailable(f"{place}: {error.strerror}: make room, or set TMPDIR") from error
 
 
-def _check(wanted: Wanted) -> None:
-    """What can be said before anything is done."""
-    out = Path(wanted.out)
-    if out.exists() and not wanted.replacing:
-        raise Refused(f"{out}: is there already: give --replace, or another --out")
-    if out.exists() and not (out / manifest.FILE_NAME).is_file():
-        raise Refused(f"{out}: is no model folder, and is not replaced: give another --out")
-    if not out.resolve().parent.is_dir():
-        raise Refused(f"{out}: there is no folder {out.resolve().parent}: make it first")
-    if wanted.keep_within is not None and wanted.data is None:
-        raise Refused("--keep-within needs samples with a truth to judge by: give --data")
-    if wanted.keep_within is not None and wanted.precision == "float32":
-        raise Refused("--keep-within is about smaller numbers: give --precision int8, for example")
-    if wanted.precision in ("int8", "int8x16") and wanted.calibrate is None:
-        raise Refused(
-            f"{wanted.precision} learns the ranges of all layers from samples: give --calibrate "
-            "with a folder of pictures, a video or a camera"
-        )
+def _in_their_words(told: str, scratch: str, wanted: Wanted) -> str:
+    """A trouble without places that the user never saw."""
+    if not scratch:
+        return told
+    for folder in ("float32", "lowered"):
+        told = told.replace(f"{scratch}/{folder}/", "")
+    if wanted.labels is not None:
+        told = told.replace("labels.txt", wanted.labels)
+    return told.replace(scratch, "the temporary folder")
 
 
 def _lowered_and_put(wanted: Wanted, start: Floated, scratch: Path, tell: Tell) -> Converted:
@@ -98,9 +94,17 @@ def _lowered_and_put(wanted: Wanted, start: Floated, scratch: Path, tell: Tell) 
         wanted.out, digest, whole.file, wanted.precision, start.difference,
         (low.folder / whole.file).stat().st_size, start.file.stat().st_size, report.inference_us,
         report.golden, low.layers, low.mixed, judged, agreement, start.guesses,
-        (*low.notes, *(note for each in used for note in each.left_out),
+        (*low.notes, *_few(calibration), *(note for each in used for note in each.left_out),
          *([] if why_none is None else [why_none])),
     )  # fmt: skip
+
+
+def _few(calibration: Samples | None) -> tuple[str, ...]:
+    if calibration is None or len(calibration) >= FEW:
+        return ()
+    return (
+        f"calibrated on {len(calibration)} samples: their ranges are a guess, give 100 or more",
+    )
 
 
 def _samples(

@@ -45,6 +45,12 @@ def _differences(read: Read, engine: Engine) -> list[float]:
         raise Refused(
             f"the converted model has {len(engine.gives)} outputs, the source {len(read.gives)}"
         )
+    for place, port in enumerate(read.gives):
+        if not np.isfinite(known[f"out{place}"]).all():
+            raise Refused(
+                f"the source itself answers with what is no number, at its output {port.name!r}: "
+                "its weights are broken, or it takes inputs of another range than 0 to 1"
+            )
     worst = [0.0] * len(read.gives)
     for number, given in enumerate(known["in0"]):
         engine.input()[...] = given.reshape(engine.input().shape)

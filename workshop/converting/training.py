@@ -56,11 +56,7 @@ def training_of(wanted: Wanted, kind: Kind, read: Read, tell: Tell) -> Training:
     if words is None:
         return Training(_untold(wanted, kind, read))
     path = Path(words).expanduser()
-    if path.exists() or ":" not in words:
-        if not path.exists():
-            raise Refused(
-                f"{words}: there is no such file; a function is written package.module:function"
-            )
+    if path.exists():
         known = read_known(path)
         return Training(known, origins=origins_of("preprocessing", words, Path.cwd()))
     function = Function(words, os.getcwd())

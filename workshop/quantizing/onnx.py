@@ -34,7 +34,7 @@ NOTES = {
     "float16": "float16 is for GPUs: on a CPU it is as quick as float32, at half the bytes",
     "dynamic": "on a CPU convolutions are slower this way than in float32; TensorRT refuses it",
     "int8x16": "on a CPU slower than float32, for want of kernels for int16; TensorRT refuses it",
-    "tensorrt": "symmetric int8 suits TensorRT; a CPU is far quicker with what suits a CPU",
+    "tensorrt": "symmetric int8 suits TensorRT; a CPU is far quicker with --suits cpu",
     "cpu": "asymmetric uint8 suits CPUs; TensorRT refuses it",
 }
 
