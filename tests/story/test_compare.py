@@ -193,6 +193,22 @@ def test_rows_of_a_table_are_samples_too(tmp_path: Path) -> None:
     assert other["layers"]["layers"][0]["op"] == "Gemm"
 
 
+def test_a_reference_that_answers_nothing_is_no_success(tmp_path: Path) -> None:
+    """The samples are rows, and the first model takes pictures."""
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n3,4\n")
+    onnx_rows.linear(tmp_path / "rows.onnx", [[1.0], [2.0]], [0.5])
+    done = compare(
+        f"pictures={ZOO}/digits/onnx", tmp_path / "rows.onnx", "--data", tmp_path / "t.csv",
+        "--seconds", "0.05", "--json", "--report", tmp_path / "r.html",
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert "pictures, the reference, has no figures:" in done.stderr.splitlines()[-1]
+    assert "the model takes pictures" in done.stderr.splitlines()[-1]
+    models = json.loads(done.stdout)["models"]
+    assert [model["trouble"] is None for model in models] == [False, True]
+    assert (tmp_path / "r.html").exists()
+
+
 MANIFEST = """\
 schema = 1
 name = "moody"
