@@ -47,6 +47,18 @@ def test_no_two_are_called_alike(tmp_path: Path) -> None:
         (tmp_path / folder / "x.onnx").write_bytes(b"")
     files = [str(tmp_path / folder / "x.onnx") for folder in ("one", "two", "two")]
     assert names_of(*files) == ["one_x", "two_x", "two_x_2"]
+    assert names_of(files[0], f"x={files[1]}") == ["one_x", "x"], "a given name stays"
+    assert names_of(f"two_x={files[0]}", *files[1:]) == ["two_x", "two_x_2", "two_x_3"]
+
+
+def test_a_name_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    """A --fail-if that speaks of it could mean either."""
+    for name in ("a.onnx", "b.onnx"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(Refused, match=r"rf=...: two models are called rf: give one another name"):
+        named([f"rf={tmp_path}/a.onnx", f"rf={tmp_path}/b.onnx"], None)
+    with pytest.raises(Refused, match="called zoo_onnx"):
+        named(["zoo=digits", f"zoo_onnx={tmp_path}/a.onnx"], None)
 
 
 def test_what_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def named(words: Iterable[str], engine: str | None) -> list[Named]:
         variants = _variants(path)
         found += [(name and f"{name}_{each.name}", each) for each in variants] or [(name, path)]
     chosen = [(name, path, _engine_for(path, engine)) for name, path in found]
-    names = _told_apart([(name or _called(path), path) for name, path, _ in chosen])
+    names = _told_apart([(name, path) for name, path, _ in chosen])
     return [
         Named(name, path, kind) for name, (_, path, kind) in zip(names, chosen, strict=True)
     ]  # fmt: skip
@@ -72,18 +72,22 @@ def _identifier(text: str) -> str:
     return f"m{name}" if name[0].isdigit() or keyword.iskeyword(name) else name
 
 
-def _told_apart(pairs: list[tuple[str, Path]]) -> list[str]:
-    """Names of which no two are alike: with their folder's before them, else with a number."""
-    names = [name for name, _ in pairs]
+def _told_apart(pairs: list[tuple[str | None, Path]]) -> list[str]:
+    """Names of which no two are alike. Those that were given stay, for --fail-if; others get their
+    folder's before them, else a number. Raises Refused for a name that was given twice."""
+    given = [name for name, _ in pairs if name is not None]
+    for name in given:
+        if given.count(name) > 1:
+            raise Refused(f"{name}=...: two models are called {name}: give one another name")
+    names = [name or _called(path) for name, path in pairs]
     crowded = {name for name in names if names.count(name) > 1}
-    for place, (name, path) in enumerate(pairs):
-        if name in crowded:
-            names[place] = _identifier(f"{path.absolute().parent.name}_{name}")
     told: list[str] = []
-    for name in names:
+    for name, (own, path) in zip(names, pairs, strict=True):
+        if own is None and name in crowded:
+            name = _identifier(f"{path.absolute().parent.name}_{name}")
         number = 2
         free = name
-        while free in told:
+        while own is None and (free in told or free in given):
             free, number = f"{name}_{number}", number + 1
         told.append(free)
     return told
