@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -26,6 +27,7 @@ Lines = Generator[list[str], None, None]
 LARGEST = float(np.finfo(np.float32).max)
 SEPARATORS = ",;\t"
 MISSING = ("", "nan", "na", "null")  # cells of files that have no number, in any case
+DECIMAL_COMMA = re.compile(r"[+-]?[0-9]{1,20},[0-9]{1,20}")
 LONGEST_LINE = 1 << 20  # bytes: a file without line breaks is no table
 NAMED = 8  # columns that a message lists
 
@@ -96,7 +98,13 @@ def number(cell: Any) -> float:
         is_python = isinstance(cell, str) and "_" in cell  # 1_000 is a number in Python alone
         if (-LARGEST <= value <= LARGEST or value != value) and not is_python:
             return value
-    raise ValueError(f"{str(cell)[:40]!r} is no number that float32 can hold")
+    hint = f": write {cell.strip().replace(',', '.')}" if _has_comma(cell) else ""
+    raise ValueError(f"{str(cell)[:40]!r} is no number that float32 can hold{hint}")
+
+
+def _has_comma(cell: Any) -> bool:
+    """Whether it is a decimal number as it is written in half of the world."""
+    return isinstance(cell, str) and DECIMAL_COMMA.fullmatch(cell.strip()) is not None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ makes up rows of 4 normally distributed numbers.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import time
@@ -24,6 +25,7 @@ from wire.troubles import Refused
 
 RATES = (0.001, 10_000.0)
 MOST_SYNTHETIC = 4096
+LOOKED_AT = 1000  # rows, for the first that can be read
 SIZE = re.compile(r"([1-9]\d{0,3})(?:@(\d{1,5}(?:\.\d{1,3})?))?")
 
 Table = tuple[tuple[str, ...], Generator[Cells, None, None]]
@@ -65,6 +67,7 @@ class Rows:
         self._seq = 0  # its number
         self._start_ns = 0
         self._has_warned = False
+        self._has_told_order = False
 
     def start(self) -> None:
         self.stop()
@@ -72,7 +75,7 @@ class Rows:
         self._begin_round()
         if self._next is None:
             raise Refused(f"{self._shown}: has no rows below the names of its columns")
-        self._fit(self._next).into(self._next, np.empty(self.layout.width, np.float32))
+        self._look_for_one_that_fits()
         self._start_ns = time.monotonic_ns()
 
     def read(self, timeout: float) -> Frame | None:
@@ -104,6 +107,30 @@ class Rows:
         if rows is not None:
             rows.close()
 
+    def _look_for_one_that_fits(self) -> None:
+        """By which the others are read. Rows before it are left out when their turn comes, and
+        counted, as all broken ones. Raises Refused with what is wrong with the first."""
+        assert self._rows is not None
+        row, rest = self._next, self._rows
+        passed: list[Cells] = []
+        first: Refused | None = None
+        while row is not None and len(passed) < LOOKED_AT:
+            self._picker = None
+            try:
+                self._fit(row).into(row, np.empty(self.layout.width, np.float32))
+            except Refused as trouble:
+                of_table = self._picker is None  # the file is named already
+                why = trouble if of_table else Refused(f"{self._shown}: row 1: {trouble}")
+                first = first or why
+            else:
+                if passed:
+                    self._rows = _chained([*passed[1:], row], rest)
+                return
+            passed.append(row)
+            row = next(rest, None)
+        assert first is not None
+        raise first
+
     def _filling(self, fitting: Picker, row: Cells) -> Callable[[Floats], None]:
         return lambda memory: fitting.into(row, memory)
 
@@ -119,6 +146,8 @@ class Rows:
             self._picker = picker(names, wanted, count, row)
         except Refused as trouble:
             raise Refused(f"{self._shown}: {trouble}") from None
+        if self._names and not wanted and count is not None:
+            self._tell_order()
         self._picked_for = self.aim
         self._buffers.shape(len(self._picker.places), self._picker.columns)
         self.layout = self._buffers.layout
@@ -162,11 +191,29 @@ class Rows:
         self._names, self._rows = self._open()
         self._next = next(self._rows, None)
 
+    def _tell_order(self) -> None:
+        if not self._has_told_order:
+            log.warning(
+                "%s: names its columns, and the model does not: they are taken in the table's "
+                "order; columns=A,B in the camera's URI says another",
+                self._shown,
+            )
+        self._has_told_order = True
+
     def _count_broken(self, seq: int, trouble: Refused) -> None:
         self.losses.decode += 1
         if not self._has_warned:
             log.warning("%s: row %d is left out: %s", self._shown, seq + 1, trouble)
         self._has_warned = True
+
+
+def _chained(
+    passed: list[Cells], rest: Generator[Cells, None, None]
+) -> Generator[Cells, None, None]:
+    """What was looked at already, and the rest; closes it, too."""
+    with contextlib.closing(rest):
+        yield from passed
+        yield from rest
 
 
 def taken(aim: Aim | None) -> tuple[tuple[str, ...], int | None]:

@@ -73,6 +73,14 @@ def test_what_is_no_number_is_said(cell: Any) -> None:
         number(cell)
 
 
+@pytest.mark.parametrize(("cell", "hint"), [("5,1", "write 5.1"), (" -3,25 ", "write -3.25")])
+def test_a_decimal_comma_is_told_how_to_write_it(cell: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=f"no number that float32 can hold: {hint}$"):
+        number(cell)
+    with pytest.raises(ValueError, match=r"can hold$"):
+        number("1,2,3")
+
+
 @pytest.mark.parametrize(
     ("payload", "row"),
     [
@@ -216,6 +224,54 @@ def test_a_broken_row_is_left_out_and_counted(
         assert camera.losses.decode == 2
     assert caplog.text.count("row 2 is left out: column b: 'oops' is no number") == 1
     assert "row 3" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a,b,c\n7,8\n", "2 values, where 3 are expected"),
+        ("a,b,c\n7,1e400,9\n", "column b: '1e400' is no number"),
+        ("1,2\n", "t.csv: 2 values in a row, and 3 numbers are taken"),
+    ],
+)
+def test_a_broken_first_row_is_left_out_and_counted_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, why: str
+) -> None:
+    uri = table(tmp_path, text + "x,x,x\n1,2,3\n4,5,6\n")
+    found = []
+    with open_camera(uri, ABC) as camera:
+        for _ in range(2):
+            frame = camera.read(1.0)
+            assert frame is not None
+            with frame:
+                found.append((frame.seq, *frame.pixels.view(np.float32)[0].tolist()))
+        assert camera.losses.decode == 2
+        with pytest.raises(Ended):
+            camera.read(1.0)
+    assert found == [(2, 1, 2, 3), (3, 4, 5, 6)]
+    assert caplog.text.count("left out") == 1 and "t.csv: row 1 is left out: " in caplog.text
+    assert why in refused(table(tmp_path, text), ABC), "not one can be read"
+
+
+def test_a_table_of_which_no_row_can_be_read_says_what_is_wrong_with_the_first(
+    tmp_path: Path,
+) -> None:
+    uri = table(tmp_path, "a,b,c\n1,2\n" + "x,y,z\n" * 5)
+    assert refused(uri, ABC) == f"{uri}: row 1: 2 values, where 3 are expected"
+
+
+def test_names_that_the_model_does_not_have_are_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They may stand in another order than the numbers that it learnt."""
+    uri = table(tmp_path, "c,b,a\n1,2,3\n4,5,6\n")
+    assert numbers(f"{uri}?loop=yes", ANY_THREE, 5)[0] == [1, 2, 3]
+    assert caplog.text.count("names its columns, and the model does not") == 1
+    caplog.clear()
+    numbers(f"{uri}?columns=a,b,c", ANY_THREE, 1)
+    numbers(uri, ABC, 1)
+    numbers(uri, None, 1)
+    assert not caplog.text
 
 
 def test_a_table_of_broken_rows_does_not_hold_the_loop(tmp_path: Path) -> None:
