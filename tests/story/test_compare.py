@@ -152,6 +152,8 @@ def test_a_folder_per_class_is_judged_by_names(tmp_path: Path) -> None:
         (("--fail-if", "int8.top1 < 1"), "there is no model 'int8'"),
         (("--fail-if", "onnx.top1 < "), "cannot be read"),
         (("--fail-if", "onnx.topp < 1"), "no figure 'topp'"),
+        (("--fail-if", "onnx.recall['dog'] < 1"), "no class 'dog' (there are 0, 1, 2, "),
+        (("--fail-if", "onnx.device_fps['door'] < 9"), "add --device door"),
         (("--reference", "best"), "--reference best: is none of onnx, tflite"),
         (("--report", "no/such/folder/r.html"), "there is no folder"),
         (("--data", "/no/such/place"), "/no/such/place: is not there"),

@@ -18,7 +18,8 @@ from wire.troubles import Refused, one_line
 from workshop.commands.progress import progress
 from workshop.comparing.contest import Wish, compare_all
 from workshop.comparing.fail_if import Condition
-from workshop.comparing.figures import NAMES, figures_of
+from workshop.comparing.figures import NAMES, OF_CLASS, OF_DEVICE, figures_of
+from workshop.comparing.known import Known, classes_of
 from workshop.comparing.names import Named, check_names, named
 from workshop.comparing.report import as_html
 from workshop.comparing.results import Comparison, Gate
@@ -45,8 +46,8 @@ def main(argv: Sequence[str]) -> int:
     models = named(words.models, words.engine)
     check_names(models)
     conditions = [Condition(each) for each in words.fail_if]
-    for condition in conditions:
-        condition.check([each.name for each in models], list(NAMES))
+    if conditions:
+        _check(conditions, models, words.device)
     if words.report is not None and not words.report.parent.is_dir():
         raise Refused(f"{words.report}: there is no folder {words.report.parent}: make it first")
     with progress() as tell:
@@ -65,6 +66,15 @@ def main(argv: Sequence[str]) -> int:
         if gate.fails:
             note(f"fails: {gate.condition} ({gate.figures})")
     return FAILS if any(gate.fails for gate in comparison.gates) else 0
+
+
+def _check(
+    conditions: Sequence[Condition], models: Sequence[Named], devices: Sequence[str]
+) -> None:
+    names = [each.name for each in models]
+    known = Known(names, list(NAMES), OF_CLASS, OF_DEVICE, classes_of(models), devices)
+    for condition in conditions:
+        condition.check(known)
 
 
 def _wish(words: argparse.Namespace, models: Sequence[Named]) -> Wish:

@@ -16,9 +16,11 @@ from typing import Any
 
 from wire.likely import did_you_mean
 from wire.troubles import Refused
+from workshop.comparing.known import Known
 
 LONGEST = 1000  # characters
-SHOWN = 6  # names in a sentence
+SHOWN = 6  # figures in a sentence
+MOST = 60  # names in one
 SUMS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -34,6 +36,7 @@ ORDERS: dict[type[ast.cmpop], Callable[[float, float], bool]] = {
     ast.NotEq: operator.ne,
 }
 CALLS: dict[str, Callable[..., float]] = {"abs": abs, "min": min, "max": max}
+FILLINGS = ((1.0, 0.1), (0.1, 1.3), (0.7, -0.3))  # figures to try with, and their steps
 WRITE = 'write as "int8.top1 < float.top1 - 0.01"'
 
 Figure = float | None | Mapping[str, float | None]  # None: there is none; by name: of a class, ...
@@ -64,19 +67,60 @@ class Condition:
         if not _decides(self._tree):
             raise self._refused(f"says neither yes nor no: {WRITE}")
 
-    def check(self, models: Sequence[str], figures: Sequence[str]) -> None:
-        """Before anything is measured: is all of it known? Raises Refused."""
+    def check(self, known: Known) -> None:
+        """Before anything is measured: can all of it be known? Raises Refused."""
 
         def look(model: str, figure: str, part: str | None) -> float:
-            for name, known, kind in ((model, models, "model"), (figure, figures, "figure")):
-                if name not in known:
-                    hint = did_you_mean(name, known)
-                    there = ", ".join(known)
-                    raise self._refused(f"there is no {kind} {name!r}{hint} (there are {there})")
+            for name, there, kind in (
+                (model, known.models, "model"), (figure, known.figures, "figure")
+            ):  # fmt: skip
+                if name not in there:
+                    raise self._unknown(kind, name, there)
+            self._check_part(model, figure, part, known)
             return 1.0
 
         with contextlib.suppress(ZeroDivisionError):  # real figures will differ
             self._value(self._tree, look)
+        if all(self._divides_by_zero(*each) for each in FILLINGS):
+            raise self._refused("divides by zero")
+
+    def _divides_by_zero(self, first: float, step: float) -> bool:
+        """Whether it does where the first figure is this, and each further one more by a step."""
+        values: dict[tuple[str, str, str | None], float] = {}
+
+        def look(model: str, figure: str, part: str | None) -> float:
+            return values.setdefault((model, figure, part), first + step * len(values))
+
+        try:
+            self._value(self._tree, look)
+        except ZeroDivisionError:
+            return True
+        return False
+
+    def _check_part(self, model: str, figure: str, part: str | None, known: Known) -> None:
+        name = f"{model}.{figure}"
+        classes = known.classes.get(model)
+        if figure in known.of_class:
+            if part is None:
+                raise self._refused(f'{name} is of one class: write {name}["{_any(classes)}"]')
+            if classes and part not in classes:
+                raise self._unknown("class", part, classes)
+        elif figure in known.of_device:
+            if not known.devices:
+                raise self._refused(f"{name} is of a device: add --device {part or 'door'}")
+            if part is None:
+                raise self._refused(f'{name} is of one device: write {name}["{known.devices[0]}"]')
+            if part not in known.devices:
+                raise self._unknown("--device", part, known.devices)
+        elif part is not None:
+            raise self._refused(f"{name} is one number: leave [{part!r}] out")
+
+    def _unknown(self, kind: str, name: str, known: Sequence[str]) -> Refused:
+        more = f" and {len(known) - MOST} more" if len(known) > MOST else ""
+        there = ", ".join(known[:MOST]) + more
+        return self._refused(
+            f"there is no {kind} {name!r}{did_you_mean(name, known)} (there are {there})"
+        )
 
     def judge(self, models: Mapping[str, Figures]) -> Verdict:
         """Whether it is true of these figures. Raises Refused where one of them is not known."""
@@ -99,7 +143,8 @@ class Condition:
         if isinstance(figure, Mapping):
             if part is None or part not in figure:
                 there = ", ".join(f'{name}["{each}"]' for each in list(figure)[:SHOWN])
-                raise self._refused(f"{name} has a figure for each of several: {there or 'none'}")
+                wanted = name if part is None else f'{name}["{part}"]'
+                raise self._refused(f"{wanted} was not measured: there is {there or 'none of it'}")
             name, figure = f'{name}["{part}"]', figure[part]
         elif part is not None and figure is not None:
             raise self._refused(f"{name} is one number: leave [{part!r}] out")
@@ -151,6 +196,10 @@ class Condition:
 
     def _refused(self, why: str) -> Refused:
         return Refused(f"--fail-if {self.words!r}: {why}")
+
+
+def _any(classes: Sequence[str] | None) -> str:
+    return classes[0] if classes else "cat"
 
 
 def _decides(node: ast.expr) -> bool:

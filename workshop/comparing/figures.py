@@ -38,6 +38,8 @@ NAMES = {
     "device_inference_p50_ms": "on a device: the engine",
     "device_fps": "on a device: results per second",
 }
+OF_CLASS = ("recall", "precision", "ap50")
+OF_DEVICE = tuple(name for name in NAMES if name.startswith("device_"))
 
 
 def figures_of(comparison: Comparison) -> dict[str, Figures]:
