@@ -60,7 +60,7 @@ figcaption{font-size:13px;color:var(--soft);margin-top:2px;max-width:78ch}
 .plot .figure{fill:var(--soft);font-size:11px}
 .grid{stroke:var(--edge);stroke-width:1;fill:none;shape-rendering:crispEdges}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}
-.dot{stroke-width:2;fill-opacity:.75}.plot .hollow{fill:var(--surface);fill-opacity:.6}
+.dot{stroke-width:2;fill-opacity:.75}.plot .dot.hollow{fill:var(--surface);fill-opacity:.6}
 .front{fill:none;stroke:var(--strong);stroke-width:1.5;stroke-dasharray:6 4}
 .leader{stroke:var(--strong);stroke-width:1}
 .mark{fill:none;stroke:var(--bad);stroke-width:1.5;stroke-dasharray:5 4}

@@ -116,3 +116,26 @@ def test_no_name_can_become_markup() -> None:
     page = document(HOSTILE, HOSTILE, [section(HOSTILE, body, HOSTILE)], HOSTILE)
     assert "<script" not in page and "default-src 'none'" in page
     assert not re.search(r"(src|href)=|url\(|@import", page), "all is in the page itself"
+
+
+def test_a_hollow_circle_has_not_the_colour_of_a_full_one() -> None:
+    """As browsers choose: of the rules that speak of it the one with most classes, then the last."""
+    points = [Point("a", 1, 0.9, is_front=True, colour=1), Point("b", 2, 0.8, colour=1)]
+    page = document("t", "", [scatter("s", points, "x", "y")], "")
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    rules = re.findall(r"([^{}@]+)\{([^{}]*)\}", style)
+
+    def fill(kind: str) -> str:
+        known = {"plot", *kind.split()}
+        found = [
+            (selector.count("."), place, declared[1])
+            for place, (selectors, body) in enumerate(rules)
+            for selector in selectors.strip().split(",")
+            if re.fullmatch(r"[. \w-]+", selector) and selector.startswith(".")
+            and set(re.findall(r"[\w-]+", selector)) <= known
+            if (declared := re.search(r"(?:^|;)fill:([^;]+)", body))
+        ]  # fmt: skip
+        return max(found)[2]
+
+    full, hollow = sorted(re.findall(r'<circle class="(dot[^"]*)"', page))
+    assert (fill(full), fill(hollow)) == ("var(--c2)", "var(--surface)")
