@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from wire.troubles import Refused
+from wire.troubles import Refused, Unavailable
 from workshop.comparing import layers_onnx, layers_tflite
 from workshop.comparing.differences import Network, Pair, Step, Tensor, compare
 from workshop.comparing.results import Layers
@@ -140,3 +141,10 @@ def test_what_cannot_be_looked_into_is_refused(step: object, tmp_path: Path) -> 
     bad.write_bytes(b"\x08\x07")
     with pytest.raises(Refused, match="cannot be looked into"):
         step(Pair(str(bad), str(bad), "", ""))  # type: ignore[operator]
+
+
+def test_without_the_package_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a workshop of several GB."""
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(Unavailable, match=r": pip install onnx$"):
+        layers_onnx.step(Pair(str(QDQ), str(QDQ), "", ""))

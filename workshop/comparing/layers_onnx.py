@@ -27,7 +27,7 @@ def _network(path: str) -> Network:
     try:
         import onnx
     except ImportError as error:
-        raise Unavailable(f"{error.msg}: pip install 'vedette[workshop]'") from None
+        raise Unavailable(f"{error.msg}: pip install onnx") from None
     model = onnx.load(path)
     steps = _steps(model.graph)
     given = {output.name for output in model.graph.output}
