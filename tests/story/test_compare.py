@@ -156,6 +156,8 @@ def test_a_folder_per_class_is_judged_by_names(tmp_path: Path) -> None:
         (("--fail-if", "onnx.device_fps['door'] < 9"), "add --device door"),
         (("--reference", "best"), "--reference best: is none of onnx, tflite"),
         (("--report", "no/such/folder/r.html"), "there is no folder"),
+        (("--report", "/proc/r.html"), "/proc/r.html: cannot be written"),
+        (("--report", str(ZOO)), "is a folder: name a file"),
         (("--data", "/no/such/place"), "/no/such/place: is not there"),
         (("--min-score", "2"), "not a number from 0 to 1"),
         ((f"not={ZOO}/digits/onnx",), "use another name"),
@@ -166,6 +168,7 @@ def test_what_cannot_be_meant_is_told_in_one_line(words: tuple[str, ...], says: 
     done = compare("digits", "--data", SCENES, *QUICK, *words)
     assert done.returncode == 2
     assert says in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+    assert not done.stdout, "it is told before anything is measured"
 
 
 def test_the_reference_must_work_and_classes_must_be_the_same(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,8 +49,8 @@ def main(argv: Sequence[str]) -> int:
     conditions = [Condition(each) for each in words.fail_if]
     if conditions:
         _check(conditions, models, words.device)
-    if words.report is not None and not words.report.parent.is_dir():
-        raise Refused(f"{words.report}: there is no folder {words.report.parent}: make it first")
+    if words.report is not None:
+        _check_writable(words.report)
     with progress() as tell:
         comparison = compare_all(_wish(words, models), tell, note)
     refusal = _unanswered(comparison)
@@ -117,11 +118,27 @@ def note(text: str) -> None:
     print(f"vedette: {one_line(text)}", file=sys.stderr, flush=True)
 
 
+def _check_writable(path: Path) -> None:
+    """Before anything is measured. Raises Refused."""
+    if not path.parent.is_dir():
+        raise Refused(f"{path}: there is no folder {path.parent}: make it first")
+    if path.is_dir():
+        raise Refused(f"{path}: is a folder: name a file, as {path / 'report.html'}")
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise _not_written(path, error) from None
+
+
 def _write(path: Path, text: str) -> None:
     try:
         write_durably(path, text.encode())
     except OSError as error:
-        raise Refused(f"{path}: cannot be written: {error.strerror}: name another file") from None
+        raise _not_written(path, error) from None
+
+
+def _not_written(path: Path, error: OSError) -> Refused:
+    return Refused(f"{path}: cannot be written: {error.strerror}: name another file")
 
 
 def share(text: str) -> float:
