@@ -23,6 +23,7 @@ class Form:
 
 
 ON_THE_NETWORK = r"[^/?#]"
+ON_A_BROKER = r"[^/?#]+/[^?#]"
 CAMERAS = {
     "synthetic": Form(r"\d+x\d", "synthetic://640x480@30"),
     "file": Form(r"[^?]", "file:///PATH"),
@@ -33,6 +34,10 @@ CAMERAS = {
     "http": Form(ON_THE_NETWORK, "http://HOST/PATH"),
     "https": Form(ON_THE_NETWORK, "https://HOST/PATH"),
     "pipeline": Form(ON_THE_NETWORK, "pipeline://NAME"),
+    "rows": Form(r"[^?]", "rows:///PATH.csv"),
+    "rows+synthetic": Form(r"\d", "rows+synthetic://4@30"),
+    "rows+mqtt": Form(ON_A_BROKER, "rows+mqtt://HOST/TOPIC"),
+    "rows+mqtts": Form(ON_A_BROKER, "rows+mqtts://HOST/TOPIC"),
 }
 BROKERS = {
     "mqtt": Form(ON_THE_NETWORK, "mqtt://HOST"),

@@ -19,6 +19,8 @@ CAMERAS = [
     "file://clips/a.y4m", "v4l2:///dev/video0?size=640x480&fps=30", "v4l2://?bus=usb-0000:01:00.0-1",
     "csi://0?size=1280x720&fps=30", "csi://1", "rtsp://camera/1", "rtsp://u:p@[fe80::1]:554/live",
     "rtsps://camera/1", "http://camera", "https://camera:8443/mjpeg#fps=5", "pipeline://door?crop=*",
+    "rows:///a/b.csv?rate=5", "rows+synthetic://4@30", "rows+mqtt://broker/shop/scales",
+    "rows+mqtts://broker:8883/shop/scales",
 ]  # fmt: skip
 
 
@@ -51,6 +53,7 @@ def test_the_example_is_right(form: uris.Form) -> None:
     [
         "", "/dev/video0", "gopher://x", "rtsp:/u:hush@camera", "hush", "synthetic://bad",
         "v4l2://dev/video0", "csi://", "csi://front", "rtsp:///live", "http://", "file://",
+        "rows://", "rows+mqtt://broker", "rows+synthetic://few",
     ],
 )  # fmt: skip
 def test_what_no_camera_can_be_is_said_without_repeating_it(uri: str) -> None:

@@ -119,7 +119,7 @@ def test_no_name_can_become_markup() -> None:
 
 
 def test_a_hollow_circle_has_not_the_colour_of_a_full_one() -> None:
-    """As browsers choose: of the rules that speak of it the one with most classes, then the last."""
+    """As browsers choose: of the rules the one with most classes, else the last."""
     points = [Point("a", 1, 0.9, is_front=True, colour=1), Point("b", 2, 0.8, colour=1)]
     page = document("t", "", [scatter("s", points, "x", "y")], "")
     style = page.partition("<style>")[2].partition("</style>")[0]

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from wire.durable import write_durably
 from wire.troubles import Refused
+from wire.unreadable import UNREADABLE
 from workshop.quantizing import Method
 
 SIDE = 2048  # bins on each side of zero
@@ -171,7 +172,7 @@ def kept_ranges(path: Path, method: str) -> Ranges | None:
         return None
     try:
         kept = msgspec.json.decode(path.read_bytes(), type=Kept)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise Refused(f"{path}: no file of ranges: {error}") from None
     if kept.method != method:
         raise Refused(f"{path}: holds ranges by {kept.method}, not by {method}: use another file")
