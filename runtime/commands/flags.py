@@ -41,7 +41,8 @@ def add_camera_option(parser: argparse.ArgumentParser) -> None:
         help="synthetic://640x480@30, file://PATH, v4l2:///dev/video0?size=1280x720&fps=30, "
         "csi://0, rtsp://USER@HOST/PATH#password_file=FILE, http://HOST/PATH#fps=5, "
         "pipeline://NAME, which another shares, or for models that take rows rows://FILE.csv, "
-        "rows+synthetic://4@30 and rows+mqtt://HOST/TOPIC (default: %(default)s; vedette cameras lists what "
+        "rows+synthetic://4@30 and rows+mqtt://HOST/TOPIC (default: %(default)s; vedette cameras "
+        "lists what "
         "is here)",
     )  # fmt: skip
 
