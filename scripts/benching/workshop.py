@@ -19,6 +19,7 @@ import numpy as np
 
 from scripts.benching.page import ROOT, machine
 
+REFUSED = 2  # exit code
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "int8x16")
 HEAD = """
 ## Smaller models
@@ -97,12 +98,15 @@ def _rows(folder: Path, network: Network, samples: int) -> Iterator[str]:
     for precision in PRECISIONS:
         out = folder / f"{network.name.partition(',')[0]}-{network.to}" / precision
         out.parent.mkdir(exist_ok=True)
-        _vedette(
+        made = _vedette(
             "convert", network.source, "--to", network.to, "--precision", precision,
             "--calibrate", network.samples.replace("seed=0", "seed=77"), "--golden", "0",
             "--calibrate-count", str(CALIBRATION), "--out", str(out), *network.more,
         )  # fmt: skip
-        models.append(f"{precision}={out}")
+        if made is not None:
+            models.append(f"{precision}={out}")
+        else:  # it has said why
+            yield f"| {network.name} | {network.to} | {precision} | refused | | | | |\n"
     told = _vedette(
         "compare", *models, "--data", network.samples, "--limit", str(samples), "--threads", "1",
         "--no-layers",
@@ -128,8 +132,11 @@ def _row(network: Network, told: Any, whole: Any) -> str:
 
 
 def _vedette(*words: str) -> Any:
+    """Its answer; None where it refused. Raises CalledProcessError where it failed."""
     told = subprocess.run(
         [sys.executable, "-m", "vedette", "model", *words, "--json"], stdout=subprocess.PIPE,
-        cwd=ROOT, check=True,
+        cwd=ROOT,
     )  # fmt: skip
-    return json.loads(told.stdout)
+    if told.returncode not in (0, REFUSED):
+        told.check_returncode()
+    return json.loads(told.stdout) if told.returncode == 0 else None
